@@ -1,0 +1,81 @@
+import type { ExportFacts, TargetFacts } from "../targets/types";
+import type { Claim } from "./plan";
+import type { Mark } from "./mark";
+
+/** Facts: what one observation of a host read, typed. Immutable; a read-back yields new facts. */
+
+/** A volume or a snapshot, or a data file / logical volume of somebody else's. */
+export interface ObjectFacts {
+    readonly name: string;
+    /** Absent: not ours, never changed or deleted. */
+    readonly mark?: Mark;
+    /** Virtual size in bytes; `undefined`: marked, but its data is not there (yet, or any more). */
+    readonly sizeBytes?: number;
+    /** Bytes it really takes. */
+    readonly allocatedBytes?: number;
+    /** What an export backs onto. */
+    readonly path: string;
+    /** The host's own identifier of the data (inode, LVM UUID). */
+    readonly uid?: string;
+    /** Open by a process or a kernel user on the host; filled where the driver's facts tell it. */
+    readonly openBy?: readonly string[];
+    /** What only the driver understands. */
+    readonly extra?: Readonly<Record<string, string>>;
+}
+
+export interface Capacity {
+    readonly totalBytes: number;
+    readonly freeBytes: number;
+    /** Sum of the virtual sizes of all objects in the pool, ours or not. */
+    readonly provisionedBytes: number;
+}
+
+/** A pool that was found and proven to be healthy; without `problem` its list of objects is complete. */
+export interface PoolFacts {
+    readonly name: string;
+    /** The pool's own identity; empty when `problem` is set, or `"new"` when it is going to be initialised. */
+    readonly id: string;
+    /**
+     * Why nothing can be said about the pool: directory missing, foreign, not a pool. Then "not found" never means
+     * "gone".
+     */
+    readonly problem?: { readonly summary: string; readonly hint: string };
+    readonly capacity: Capacity;
+    readonly objects: ReadonlyMap<string, ObjectFacts>;
+    /** Facts that only the driver understands, e.g. `reflink: "yes"`. */
+    readonly extra: Readonly<Record<string, string>>;
+}
+
+/** Long work: a named unit on the host. */
+export interface UnitFacts {
+    readonly name: string;
+    /** `lost`: it neither runs nor has ended (the host was restarted). */
+    readonly state: "running" | "done" | "failed" | "lost";
+    readonly exitStatus?: number;
+    readonly doneBytes?: number;
+    readonly totalBytes?: number;
+    /** The end of what it wrote. */
+    readonly log: string;
+}
+
+export interface HostFacts {
+    readonly pools: ReadonlyMap<string, PoolFacts>;
+    /** By protocol: `iscsi`, `nvme-tcp`. */
+    readonly targets: ReadonlyMap<string, TargetFacts>;
+    readonly units: ReadonlyMap<string, UnitFacts>;
+    /** Stock tools that are there, by name (`truncate`, `tgtadm`): an absent one is missing. */
+    readonly tools: ReadonlySet<string>;
+    /** Claims of plans that are not in the facts yet: of this batch, or (in preview) of this whole run. */
+    readonly claims: readonly Claim[];
+    /** Names taken by plans of the same batch. */
+    readonly reserved: ReadonlySet<string>;
+}
+
+/** Exports of any protocol that back onto a path. */
+export function exportsOf(facts: HostFacts, path: string): { protocol: string; facts: ExportFacts }[] {
+    return [...facts.targets].flatMap(([protocol, target]) =>
+        [...target.exports.values()]
+            .filter((one) => one.devicePath === path)
+            .map((one) => ({ protocol, facts: one })),
+    );
+}
