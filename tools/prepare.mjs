@@ -1,0 +1,75 @@
+// @ts-check
+/**
+ * Brings a machine to the state that tests, examples and the quickstart need. Every step is skipped at once where its
+ * result is there already. Uses nothing but Node's own modules, as it runs before `npm install`.
+ */
+import { temporaryDirectory } from "./lifetime.mjs";
+import { packageIsUnpacked, unpackPackage } from "./packed.mjs";
+import { installDebianPackages, missingDebianPackages } from "./prepare/debian-packages.mjs";
+import { installNpmPackages, npmPackagesAreInstalled } from "./prepare/npm-packages.mjs";
+import { withLock } from "./prepare/lock.mjs";
+import { createProgress } from "./prepare/progress.mjs";
+import { buildPulumiCli, findPulumiCli } from "./pulumi/cli.mjs";
+import { pulumiEnvironment } from "./pulumi/environment.mjs";
+import { checkout } from "./paths.mjs";
+
+/**
+ * @typedef {object} Needs
+ * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
+ * @property {boolean} [pulumi] the Pulumi CLI
+ * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
+ */
+
+/**
+ * @typedef {object} Prepared
+ * @property {import("./pulumi/cli.mjs").PulumiCli | undefined} cli with `pulumi` only
+ * @property {(directory?: string) => Record<string, string>} pulumiEnvironment the whole environment of a Pulumi that
+ *     keeps everything in `directory`; without one, in a temporary directory that goes with this process
+ */
+
+/**
+ * @param {Needs} needs the npm packages are always brought
+ * @returns {Promise<Prepared>}
+ */
+export async function prepare(needs) {
+    const progress = createProgress();
+    const packages = needs.packages ? missingDebianPackages() : [];
+    const cli = needs.pulumi ? findPulumiCli() : undefined;
+
+    // The long one first; the others, which mostly wait for the network, run beside it.
+    const steps = [
+        needs.pulumi && !cli
+            ? progress.step("building the Pulumi CLI, once, which takes some minutes", buildPulumiCli)
+            : cli,
+        packages.length > 0 &&
+            progress.step(`installing ${packages.join(", ")}`, (say) => installDebianPackages(packages, say)),
+        prepareNode(needs, progress),
+    ];
+    // Let every step come to its end, so that a failure leaves nothing running and no message is lost.
+    const results = await Promise.allSettled(steps);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    const found = cli ?? (needs.pulumi ? findPulumiCli() : undefined);
+
+    return {
+        cli: found,
+        pulumiEnvironment(directory = temporaryDirectory("pulumi")) {
+            if (!found) throw new Error("prepare() was not asked for pulumi");
+            return pulumiEnvironment(found, directory);
+        },
+    };
+}
+
+/**
+ * @param {Needs} needs
+ * @param {ReturnType<typeof createProgress>} progress
+ */
+async function prepareNode(needs, progress) {
+    if (!npmPackagesAreInstalled()) {
+        await progress.step("installing npm packages", (say) =>
+            withLock(`npm ci in ${checkout}`, async () => {
+                if (!npmPackagesAreInstalled()) await installNpmPackages(say);
+            }),
+        );
+    }
+    if (needs.packed && !packageIsUnpacked()) await progress.step("packing pulumi-blockhost", unpackPackage);
+}
