@@ -2,6 +2,8 @@ import type { Sh } from "../sh";
 
 /** Exit status by which a guard says that what the plan took for granted no longer holds. */
 export const GUARD_FAILED = 75;
+/** Exit status by which a guard says that the object is open or has sessions; becomes the error `in-use`. */
+export const IN_USE = 76;
 
 /** One thing done on a host. Runs in a subshell under the host's lock, with standard input from /dev/null. */
 export interface Step {

@@ -1,0 +1,281 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { BlockhostError, toBlockhostError } from "../errors";
+import type { Transport } from "../transport/types";
+import type { HostConfig } from "./config";
+import type { HostFacts } from "./facts";
+import { absorbReadback, type CallOptions, type Operation } from "./host";
+import { observationSections, poolSection } from "./observation";
+import { type Claim, DEFAULT_PLAN_TIMEOUT, GUARD_FAILED, IN_USE, type Plan, type Step, joinPlans } from "./plan";
+import { type Frame, type ParsedRun, type Section, composeRun, parseRun, stepId } from "./script";
+import type { Sink } from "./sink";
+
+/**
+ * Group commit: plans that wait while a run is in flight go together into the next one. Each is planned at the last
+ * moment, against the newest facts and what its neighbours are about to take; each fails alone.
+ */
+
+/** Most plans in one run: keeps a script below a megabyte and a run below the patience of whoever waits. */
+const MAX_PLANS = 64;
+
+interface Waiting {
+    readonly operation: Operation<unknown>;
+    readonly options: CallOptions;
+    readonly resolve: (outcome: { plan: Plan }) => void;
+    readonly reject: (error: BlockhostError) => void;
+}
+
+interface Due extends Waiting {
+    readonly plan: Plan;
+}
+
+export interface BatchOutcome {
+    readonly frames: ReadonlyMap<string, Frame>;
+}
+
+interface Surroundings {
+    readonly config: HostConfig;
+    readonly transport: Transport;
+    readonly sink: Sink;
+    facts(): HostFacts | undefined;
+    absorb(update: (facts: HostFacts) => HostFacts): void;
+}
+
+export class Batch {
+    private readonly around: Surroundings;
+    private readonly queue: Waiting[] = [];
+    private running = false;
+
+    constructor(around: Surroundings) {
+        this.around = around;
+    }
+
+    /** Resolves with the plan whose steps have been carried out; an empty plan: there was nothing to do. */
+    submit(operation: Operation<unknown>, options: CallOptions): Promise<{ plan: Plan }> {
+        return new Promise((resolve, reject) => {
+            this.queue.push({ operation, options, resolve, reject });
+            void this.pump();
+        });
+    }
+
+    private async pump(): Promise<void> {
+        if (this.running) return;
+        this.running = true;
+        try {
+            while (this.queue.length > 0) {
+                // Callers of the same turn get on the same run.
+                await nextTurn();
+                await this.round();
+            }
+        } finally {
+            this.running = false;
+        }
+    }
+
+    private async round(): Promise<void> {
+        const due = this.select();
+        if (due.length === 0) return;
+        try {
+            const parsed = await this.run(due);
+            due.forEach((item, index) => {
+                this.conclude(item, index, parsed);
+            });
+        } catch (error) {
+            for (const item of due) item.reject(this.located(error, item.operation));
+        }
+    }
+
+    /** Plans what is waiting; what touches an object that an earlier plan of this run touches waits for the next. */
+    private select(): Due[] {
+        const facts = this.around.facts();
+        const waiting = this.queue.splice(0);
+        const due: Due[] = [];
+        const claims: Claim[] = [];
+        const reserved = new Set<string>();
+        const touched = new Set<string>();
+        for (const item of waiting) {
+            if (due.length >= MAX_PLANS) {
+                this.queue.push(item);
+                continue;
+            }
+            try {
+                if (item.options.signal?.aborted === true) throw new BlockhostError("cancelled", "cancelled before it began");
+                if (facts === undefined) throw new BlockhostError("conflict", "the host has to be observed again");
+                const plan = item.operation.plan({ ...facts, claims: [...facts.claims, ...claims], reserved });
+                if (plan.steps.length === 0) {
+                    item.resolve({ plan });
+                    continue;
+                }
+                const keys = touchedKeys(plan);
+                if (keys.some((key) => touched.has(key))) {
+                    this.queue.push(item);
+                    continue;
+                }
+                this.enforce(item.operation);
+                keys.forEach((key) => touched.add(key));
+                claims.push(...(plan.claims ?? []));
+                plan.reserved?.forEach((name) => reserved.add(name));
+                due.push({ ...item, plan });
+            } catch (error) {
+                item.reject(this.located(error, item.operation));
+            }
+        }
+        return due;
+    }
+
+    private async run(due: readonly Due[]): Promise<ParsedRun> {
+        const { config, transport, sink } = this.around;
+        const { touched } = joinPlans(...due.map(({ plan }) => ({ ...plan, steps: [] })).map(withoutWait));
+        const plans = due.map(({ plan }) => ({ steps: plan.steps, deadline: deadline(plan) }));
+        const script = composeRun({
+            stateDirectory: config.stateDirectory,
+            lockTimeout: config.lockTimeout,
+            plans,
+            settle: settleSections(config, Object.keys(touched.pools ?? {})),
+            readback: observationSections(config, touched),
+        });
+        const seconds = config.lockTimeout + plans.reduce((sum, plan) => sum + plan.deadline, 0) + 30;
+        const doing = due.length === 1 ? due[0]?.operation.doing : `${String(due.length)} operations`;
+        const cancel = whenAllAborted(due.map(({ options }) => options.signal));
+        try {
+            const run = await transport.run(script.text, { timeout: seconds * 1000, doing, signal: cancel.signal });
+            const parsed = parseRun(script.nonce, run.stdout, run.stderr);
+            sink.ran(config.name, due.length, run.duration);
+            this.around.absorb((facts) => absorbReadback(config, facts, touched, parsed.frames));
+            if (parsed.refused !== undefined) throw refusal(config, parsed.refused);
+            if (parsed.frames.size === 0) {
+                throw new BlockhostError("command-failed", "the script did not run", {
+                    exitStatus: run.exitStatus,
+                    stderr: run.stderr,
+                    hint: "the host's `sh` must be a POSIX shell; see docs/errors.md",
+                });
+            }
+            return parsed;
+        } finally {
+            cancel.dispose();
+        }
+    }
+
+    /** Tells one plan of a run how it went. */
+    private conclude(item: Due, index: number, parsed: ParsedRun): void {
+        const { sink, config } = this.around;
+        const { operation, plan } = item;
+        for (const [k, step] of plan.steps.entries()) {
+            const frame = parsed.frames.get(stepId(index, k));
+            if (frame !== undefined) sink.step(config.name, operation.doing, step.label, step.script.display, frame);
+            if (frame?.exitStatus === 0) continue;
+            const error = parsed.timedOut.has(index) ? timedOut(step, plan) : stepError(step, frame);
+            item.reject(this.located(error, operation));
+            return;
+        }
+        for (const pool of Object.keys(plan.touched.pools ?? {})) {
+            const frame = parsed.frames.get(settleSection(pool));
+            if (frame === undefined || frame.exitStatus === 0) continue;
+            const step: Step = { label: `make pool "${pool}" durable`, script: { text: "", display: "sync" } };
+            item.reject(this.located(stepError(step, frame), operation));
+            return;
+        }
+        item.resolve({ plan });
+    }
+
+    /** `readOnly` and `protect` hold here, where scripts are composed: no plan with steps gets past. */
+    private enforce(operation: Operation<unknown>): void {
+        const { readOnly, protect } = this.around.config;
+        const option = readOnly ? "readOnly" : protect && operation.effect === "delete" ? "protect" : undefined;
+        if (option === undefined) return;
+        throw new BlockhostError("unsupported", `the host is configured as ${option}`, {
+            hint: `nothing that ${readOnly ? "changes anything" : "deletes"} is sent to it; take \`${option}\` off the host's configuration to go on`,
+        });
+    }
+
+    private located(error: unknown, operation: Operation<unknown>): BlockhostError {
+        return toBlockhostError(error, { host: this.around.config.name, doing: operation.doing });
+    }
+}
+
+function withoutWait(plan: Plan): Plan {
+    const { waitFor: _, ...rest } = plan;
+    return rest;
+}
+
+function touchedKeys({ touched }: Plan): string[] {
+    const keys = (kind: string, lists: Readonly<Record<string, readonly string[]>> | undefined) =>
+        Object.entries(lists ?? {}).flatMap(([container, names]) => names.map((name) => `${kind}/${container}/${name}`));
+    return [...keys("pool", touched.pools), ...keys("target", touched.targets)];
+}
+
+/** Seconds. */
+function deadline(plan: Plan): number {
+    return Math.ceil((plan.timeout ?? DEFAULT_PLAN_TIMEOUT) / 1000);
+}
+
+function settleSections(config: HostConfig, pools: readonly string[]): Section[] {
+    return pools.flatMap((name) => {
+        const pool = config.pools.get(name);
+        const script = pool?.driver.settle?.(pool.ref);
+        return script === undefined ? [] : [{ id: settleSection(name), script }];
+    });
+}
+
+function settleSection(pool: string): string {
+    return `settle:${poolSection(pool)}`;
+}
+
+function timedOut(step: Step, plan: Plan): BlockhostError {
+    return new BlockhostError("timeout", `it took longer than ${String(deadline(plan))} s and was ended on the host`, {
+        step: step.label,
+        command: step.script.display,
+        hint: "look at the host's load and disks, then run the same again: what was begun will be finished",
+    });
+}
+
+/** What a step's exit status and words mean. */
+function stepError(step: Step, frame: Frame | undefined): BlockhostError {
+    const details = { step: step.label, command: step.script.display, exitStatus: frame?.exitStatus, stderr: frame?.stderr };
+    if (frame?.exitStatus === undefined) {
+        return new BlockhostError("conflict", "the run ended before this step did", details);
+    }
+    const said = frame.stderr;
+    if (frame.exitStatus === GUARD_FAILED) return new BlockhostError("conflict", "the host has changed meanwhile", details);
+    if (frame.exitStatus === IN_USE) {
+        const hint = "stop what uses it (detach it from its clients), then run the same again";
+        return new BlockhostError("in-use", "it is in use on the host", { ...details, hint });
+    }
+    if (/No space left on device|Disk quota exceeded/.test(said)) {
+        const hint = "free space on the host or grow the pool, then run the same again: what was begun will be finished";
+        return new BlockhostError("no-space", "the pool's file system is full", { ...details, hint });
+    }
+    if (/Permission denied|Operation not permitted|Read-only file system/.test(said)) {
+        const hint = "the SSH user lacks the rights: use root, `sudo: true`, or a pool and state directory of that user's own";
+        return new BlockhostError("command-failed", "a step failed", { ...details, hint });
+    }
+    const hint = "mend what the host complains of, then run the same again: what was begun will be finished";
+    return new BlockhostError("command-failed", "a step failed", { ...details, hint });
+}
+
+function refusal(config: HostConfig, refused: NonNullable<ParsedRun["refused"]>): BlockhostError {
+    if (refused.why === "locked") {
+        return new BlockhostError("busy", `the host's lock was not free within ${String(config.lockTimeout)} s`, {
+            hint: `another run is at work there; wait for it, or set \`lockTimeout\` higher (lock: ${config.stateDirectory}/lock)`,
+        });
+    }
+    return new BlockhostError("command-failed", `the state directory ${config.stateDirectory} cannot be used`, {
+        stderr: refused.stderr,
+        hint: "use root, `sudo: true`, or set `stateDirectory` to a directory that the SSH user can write",
+    });
+}
+
+/** A run is cancelled when nobody waits for it any more. */
+function whenAllAborted(signals: readonly (AbortSignal | undefined)[]): { signal: AbortSignal; dispose: () => void } {
+    const controller = new AbortController();
+    const given = signals.filter((signal) => signal !== undefined);
+    const check = () => {
+        if (given.length === signals.length && given.every((signal) => signal.aborted)) controller.abort();
+    };
+    for (const signal of given) signal.addEventListener("abort", check);
+    return {
+        signal: controller.signal,
+        dispose: () => {
+            for (const signal of given) signal.removeEventListener("abort", check);
+        },
+    };
+}

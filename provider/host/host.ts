@@ -1,0 +1,276 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { BlockhostError, ERROR_TABLE, hasCode, toBlockhostError } from "../errors";
+import type { Protocol } from "../targets/types";
+import type { Transport } from "../transport/types";
+import { Batch, type BatchOutcome } from "./batch";
+import type { HostConfig } from "./config";
+import type { HostFacts, UnitFacts } from "./facts";
+import { mergePool, mergeTarget, observationSections, parseObservation } from "./observation";
+import { type Claim, type Plan, type Touched, isEmpty } from "./plan";
+import { composeObservation, parseRun } from "./script";
+import { parseUnits, observeUnits, stopUnit } from "./units";
+import type { Sink } from "./sink";
+
+/** What a caller may hand in with every call. */
+export interface CallOptions {
+    readonly signal?: AbortSignal | undefined;
+    /** Told what long work is doing. */
+    readonly progress?: ((message: string) => void) | undefined;
+}
+
+/** Something to be brought about on a host. */
+export interface Operation<T> {
+    /** As a user would say it: `create volume "pg-data"`. */
+    readonly doing: string;
+    /** What a `readOnly` or `protect` host refuses. */
+    readonly effect: "change" | "delete";
+    /**
+     * Pure: facts in, plan out. Asked again after its steps ran; an empty plan is what verifies them.
+     *
+     * @throws BlockhostError when it must not or cannot be done.
+     */
+    plan(facts: HostFacts): Plan;
+    /** The state to be recorded, from facts under which the plan is empty. */
+    result(facts: HostFacts): T;
+}
+
+/** How often an operation is planned anew because the host had changed, or an answer was lost. */
+const MAX_TRIES = 4;
+/** Rounds of steps within one try: initialise, start long work, put in place … */
+const MAX_ROUNDS = 8;
+/** Milliseconds without progress after which long work counts as stalled. */
+const STALL_TIMEOUT = 120_000;
+/** Milliseconds for which a host that could not be reached is not tried again. */
+const UNREACHABLE_FOR = 5_000;
+const OBSERVE_TIMEOUT = 60_000;
+
+/**
+ * One storage host: observe → plan → apply → verify. One observation serves the whole process; operations that wait
+ * while a run is in flight go together into the next one.
+ */
+export class Host {
+    readonly config: HostConfig;
+    private readonly transport: Transport;
+    private readonly sink: Sink;
+    private readonly batch: Batch;
+    private current: HostFacts | undefined;
+    private observing: Promise<HostFacts> | undefined;
+    private lastFailure: { at: number; error: BlockhostError } | undefined;
+    /** Claims of creations announced in preview, by pool and object. */
+    private readonly announced = new Map<string, Claim>();
+
+    constructor(config: HostConfig, transport: Transport, sink: Sink) {
+        this.config = config;
+        this.transport = transport;
+        this.sink = sink;
+        this.batch = new Batch({
+            config,
+            transport,
+            sink,
+            facts: () => this.current,
+            absorb: (update) => {
+                this.current = this.current === undefined ? undefined : update(this.current);
+            },
+        });
+    }
+
+    get counters() {
+        return this.transport.counters;
+    }
+
+    /** What is known of the host; observed once, kept up to date by every run's read-back. */
+    async facts(options: CallOptions = {}): Promise<HostFacts> {
+        this.refuseDecommissioned();
+        if (this.current !== undefined) return this.current;
+        this.observing ??= this.observe(options).finally(() => (this.observing = undefined));
+        return this.observing;
+    }
+
+    /** Drops what is known, so that the next call observes again. */
+    forget(): void {
+        this.current = undefined;
+    }
+
+    private async observe(options: CallOptions): Promise<HostFacts> {
+        if (this.lastFailure !== undefined && Date.now() - this.lastFailure.at < UNREACHABLE_FOR) {
+            throw this.lastFailure.error;
+        }
+        const doing = "observe";
+        try {
+            const script = composeObservation(observationSections(this.config));
+            const run = await this.transport.run(script.text, { signal: options.signal, timeout: OBSERVE_TIMEOUT, doing });
+            const parsed = parseRun(script.nonce, run.stdout, run.stderr);
+            this.sink.observed(this.config.name, run.duration);
+            const facts = parseObservation(this.config, parsed.frames);
+            this.current = facts;
+            this.lastFailure = undefined;
+            return facts;
+        } catch (error) {
+            const failure = toBlockhostError(error, { host: this.config.name, doing });
+            if (hasCode(failure, "unreachable", "timeout", "auth", "host-key")) {
+                this.lastFailure = { at: Date.now(), error: failure };
+            }
+            throw failure;
+        }
+    }
+
+    /**
+     * What {@link perform} would do, without doing it: throws what it would throw, and remembers the space that the
+     * operation is going to take, so that the sum of a whole preview is what has to fit.
+     */
+    async preview(operation: Operation<unknown>, options: CallOptions = {}): Promise<Plan> {
+        const facts = await this.facts(options);
+        return this.located(operation, () => {
+            const plan = operation.plan(this.withClaims(facts));
+            for (const claim of plan.claims ?? []) this.announced.set(`${claim.pool}/${claim.name}`, claim);
+            return plan;
+        });
+    }
+
+    /** Brings something about, and returns its verified state. */
+    async perform<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T> {
+        this.refuseDecommissioned();
+        for (let attempt = 1; ; attempt++) {
+            try {
+                return await this.attempt(operation, options);
+            } catch (error) {
+                const failure = toBlockhostError(error, { host: this.config.name, doing: operation.doing });
+                // After a lost answer, a timeout or a conflict only the host itself knows how things stand.
+                if (hasCode(failure, "conflict", "unreachable", "timeout", "cancelled")) {
+                    this.forget();
+                }
+                if (options.signal?.aborted === true) throw failure;
+                const again = ERROR_TABLE[failure.code].retry && failure.code !== "timeout";
+                if (!again || attempt >= MAX_TRIES || (failure.code === "unreachable" && attempt > 1)) throw failure;
+                await sleep(50 * 2 ** attempt, undefined, options.signal === undefined ? {} : { signal: options.signal });
+            }
+        }
+    }
+
+    private async attempt<T>(operation: Operation<T>, options: CallOptions): Promise<T> {
+        await this.facts(options);
+        const waited = new Set<string>();
+        for (let round = 0; round < MAX_ROUNDS; round++) {
+            // A failed unit of an earlier run is not this operation's failure: its planner shall start it again.
+            const planner = (facts: HostFacts) => operation.plan(hideFailedUnits(facts, waited));
+            const { plan } = await this.batch.submit({ ...operation, plan: planner }, options);
+            for (const claim of plan.claims ?? []) this.announced.delete(`${claim.pool}/${claim.name}`);
+            if (plan.waitFor !== undefined) {
+                waited.add(plan.waitFor);
+                await this.wait(plan.waitFor, operation.doing, options);
+                await this.reread(plan.touched, options);
+                continue;
+            }
+            if (isEmpty(plan)) return this.located(operation, () => operation.result(this.known()));
+        }
+        throw new BlockhostError("command-failed", "the host is still not as declared after all steps succeeded", {
+            host: this.config.name,
+            doing: operation.doing,
+            hint: "something else on the host is changing the same object; stop it, then run the same again",
+        });
+    }
+
+    private known(): HostFacts {
+        if (this.current === undefined) throw new BlockhostError("conflict", "the host's facts were dropped meanwhile");
+        return this.current;
+    }
+
+    private withClaims(facts: HostFacts): HostFacts {
+        return { ...facts, claims: [...facts.claims, ...this.announced.values()] };
+    }
+
+    /** Waits for long work, telling its progress; ends it when the operation is cancelled. */
+    private async wait(unit: string, doing: string, options: CallOptions): Promise<void> {
+        let last: UnitFacts | undefined;
+        let movedAt = Date.now();
+        for (let pause = 100; ; pause = Math.min(2_000, pause * 1.5)) {
+            if (options.signal?.aborted === true) {
+                await this.transport.run(stopUnit(this.config.stateDirectory, unit).text, { doing: `stop ${unit}` });
+                throw new BlockhostError("cancelled", "cancelled while long work was under way; it was ended on the host", {
+                    host: this.config.name,
+                    doing,
+                    hint: "the next run starts it again",
+                });
+            }
+            const run = await this.transport.run(observeUnits(this.config.stateDirectory, unit).text, { doing });
+            const units = parseUnits(run.stdout);
+            const now = units.get(unit);
+            this.current = this.current === undefined ? undefined : withUnit(this.current, unit, now);
+            if (now?.state !== "running") return;
+            if (now.doneBytes !== last?.doneBytes) {
+                movedAt = Date.now();
+                options.progress?.(`${doing}: ${percent(now)}`);
+            } else if (Date.now() - movedAt > STALL_TIMEOUT) {
+                throw new BlockhostError("timeout", `no progress of ${unit} for ${String(STALL_TIMEOUT / 1000)} s`, {
+                    host: this.config.name,
+                    doing,
+                    hint: "it is left running on the host; look at the disk, then run the same again to go on waiting",
+                });
+            }
+            last = now;
+            await sleep(pause, undefined, { ref: true });
+        }
+    }
+
+    /** Reads again what a plan touched. */
+    private async reread(touched: Touched, options: CallOptions): Promise<void> {
+        const script = composeObservation(observationSections(this.config, touched));
+        const run = await this.transport.run(script.text, { signal: options.signal, timeout: OBSERVE_TIMEOUT });
+        const { frames } = parseRun(script.nonce, run.stdout, run.stderr);
+        this.current = this.current === undefined ? undefined : absorbReadback(this.config, this.current, touched, frames);
+    }
+
+    private refuseDecommissioned(): void {
+        if (!this.config.decommissioned) return;
+        throw new BlockhostError("unreachable", "the host is configured as decommissioned", {
+            host: this.config.name,
+            hint: "only deletes are possible, and they drop the state without touching the host; take `decommissioned` off if the host is alive",
+        });
+    }
+
+    private located<T>(operation: Operation<unknown>, what: () => T): T {
+        try {
+            return what();
+        } catch (error) {
+            throw toBlockhostError(error, { host: this.config.name, doing: operation.doing });
+        }
+    }
+
+    async close(): Promise<void> {
+        await this.transport.close();
+    }
+}
+
+/** Facts after a read-back of what a run touched. */
+export function absorbReadback(
+    config: HostConfig,
+    facts: HostFacts,
+    touched: Touched,
+    frames: BatchOutcome["frames"],
+): HostFacts {
+    let { pools, targets } = facts;
+    for (const [name, only] of Object.entries(touched.pools ?? {})) pools = mergePool(config, pools, name, only, frames);
+    for (const [protocol, only] of Object.entries(touched.targets ?? {})) {
+        targets = mergeTarget(config, targets, protocol as Protocol, only, frames);
+    }
+    const units = frames.get("units");
+    return { ...facts, pools, targets, ...(units === undefined ? {} : { units: parseUnits(units.stdout) }) };
+}
+
+function hideFailedUnits(facts: HostFacts, waited: ReadonlySet<string>): HostFacts {
+    const units = [...facts.units].filter(([name, { state }]) => waited.has(name) || state === "running" || state === "done");
+    return units.length === facts.units.size ? facts : { ...facts, units: new Map(units) };
+}
+
+function withUnit(facts: HostFacts, name: string, unit: UnitFacts | undefined): HostFacts {
+    const units = new Map(facts.units);
+    if (unit === undefined) units.delete(name);
+    else units.set(name, unit);
+    return { ...facts, units };
+}
+
+function percent(unit: UnitFacts): string {
+    const { doneBytes = 0, totalBytes = 0 } = unit;
+    if (totalBytes === 0) return "under way";
+    return `${String(Math.min(100, Math.floor((doneBytes / totalBytes) * 100)))} %`;
+}

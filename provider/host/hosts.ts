@@ -1,0 +1,80 @@
+import { appendFileSync } from "node:fs";
+import { BlockhostError } from "../errors";
+import { createTransport } from "../transport";
+import type { Transport, TransportConfig } from "../transport/types";
+import { suggestion } from "../validate";
+import { resolveHost } from "./config";
+import { Host } from "./host";
+import { CountingSink } from "./sink";
+
+/** How a resource names its host: by its name in the configuration, or inline with everything. */
+export type HostReference = string | ({ readonly name: string } & Readonly<Record<string, unknown>>);
+
+/** All storage hosts of one process; each has one {@link Host}, and that one connection. */
+export class Hosts {
+    private readonly configured: Readonly<Record<string, unknown>>;
+    private readonly makeTransport: (config: TransportConfig) => Transport;
+    private readonly open = new Map<string, { host: Host; sink: CountingSink }>();
+
+    /**
+     * @param configured `blockhost:hosts`: hosts by name.
+     * @param makeTransport for tests of the core alone.
+     */
+    constructor(configured: Readonly<Record<string, unknown>>, makeTransport = createTransport) {
+        this.configured = configured;
+        this.makeTransport = makeTransport;
+    }
+
+    /** Names of the hosts in the configuration. */
+    names(): string[] {
+        return Object.keys(this.configured);
+    }
+
+    /**
+     * @throws BlockhostError `invalid`: no such host, or its configuration is not right.
+     */
+    get(reference: HostReference): Host {
+        const inline = typeof reference !== "string";
+        const name = inline ? reference.name : reference;
+        // Two inline hosts may share a name in two resources; what they say decides whether they are the same.
+        const key = inline ? JSON.stringify(reference) : name;
+        const known = this.open.get(key);
+        if (known !== undefined) return known.host;
+        const input = inline ? withoutName(reference) : this.configured[name];
+        if (input === undefined) {
+            throw new BlockhostError("invalid", `there is no host "${name}" in the configuration${suggestion(name, this.names())}`, {
+                hint: `add it under blockhost:hosts in the stack's configuration, e.g. \`pulumi config set --path 'blockhost:hosts.${name}.address' 10.0.0.5\``,
+            });
+        }
+        const config = resolveHost(name, inline ? reference : input, inline);
+        const sink = new CountingSink();
+        const host = new Host(config, this.makeTransport(config.transport), sink);
+        this.open.set(key, { host, sink });
+        return host;
+    }
+
+    /** What this process has cost so far, by host. */
+    statistics(): { host: string; connections: number; remoteRuns: number; operations: number; shells: number }[] {
+        return [...this.open.values()].map(({ host, sink }) => ({
+            host: host.config.name,
+            connections: host.counters.connections,
+            remoteRuns: host.counters.runs,
+            operations: sink.counters.plans,
+            shells: host.counters.shells,
+        }));
+    }
+
+    /** Appends {@link statistics} to a file, one JSON line a host. */
+    report(file: string): void {
+        for (const line of this.statistics()) appendFileSync(file, `${JSON.stringify(line)}\n`);
+    }
+
+    async close(): Promise<void> {
+        await Promise.all([...this.open.values()].map(({ host }) => host.close()));
+    }
+}
+
+function withoutName(reference: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    const { name: _, ...rest } = reference;
+    return rest;
+}

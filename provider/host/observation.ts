@@ -1,0 +1,148 @@
+import type { Protocol, TargetFacts } from "../targets/types";
+import { sh } from "../sh";
+import type { HostConfig } from "./config";
+import type { HostFacts, PoolFacts } from "./facts";
+import type { Touched } from "./plan";
+import type { Frame, Section } from "./script";
+import { observeUnits, parseUnits } from "./units";
+
+/** Which sections an observation has, and how their output becomes facts. */
+
+type Frames = ReadonlyMap<string, Frame>;
+
+/** All there is to know of a host, or only what a plan touched. */
+export function observationSections(config: HostConfig, touched?: Touched): Section[] {
+    const sections: Section[] = [];
+    for (const [name, { driver, ref }] of config.pools) {
+        const only = touched === undefined ? undefined : touched.pools?.[name];
+        if (touched !== undefined && only === undefined) continue;
+        sections.push({ id: poolSection(name), script: driver.observe(ref, only) });
+    }
+    for (const [protocol, { target, ref }] of config.targets) {
+        const only = touched === undefined ? undefined : touched.targets?.[protocol];
+        if (touched !== undefined && only === undefined) continue;
+        sections.push({ id: targetSection(protocol), script: target.observe(ref, only) });
+    }
+    if (touched === undefined) {
+        sections.push({ id: "tools", script: sh`for tool in ${wantedTools(config)}; do command -v "$tool" >/dev/null 2>&1 && echo "$tool"; done
+:` });
+    }
+    sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
+    return sections;
+}
+
+/** Facts of a whole host. */
+export function parseObservation(config: HostConfig, frames: Frames): HostFacts {
+    const pools = new Map<string, PoolFacts>();
+    for (const [name] of config.pools) pools.set(name, parsePool(config, name, frames));
+    const targets = new Map<string, TargetFacts>();
+    for (const [protocol] of config.targets) targets.set(protocol, parseTarget(config, protocol, frames));
+    return {
+        pools,
+        targets,
+        units: parseUnits(frames.get("units")?.stdout ?? ""),
+        tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
+        claims: [],
+        reserved: new Set(),
+    };
+}
+
+/** Pools after some objects of one were read again: an object that was asked for and is not there is gone. */
+export function mergePool(
+    config: HostConfig,
+    pools: ReadonlyMap<string, PoolFacts>,
+    name: string,
+    only: readonly string[],
+    frames: Frames,
+): ReadonlyMap<string, PoolFacts> {
+    if (!frames.has(poolSection(name))) return pools;
+    const read = parsePool(config, name, frames);
+    const before = pools.get(name);
+    if (read.problem !== undefined || before === undefined) return new Map(pools).set(name, read);
+    const objects = new Map(before.objects);
+    for (const object of only) objects.delete(object);
+    for (const [object, facts] of read.objects) objects.set(object, facts);
+    return new Map(pools).set(name, { ...read, objects });
+}
+
+export function mergeTarget(
+    config: HostConfig,
+    targets: ReadonlyMap<string, TargetFacts>,
+    protocol: Protocol,
+    only: readonly string[],
+    frames: Frames,
+): ReadonlyMap<string, TargetFacts> {
+    if (!frames.has(targetSection(protocol))) return targets;
+    const read = parseTarget(config, protocol, frames);
+    const before = targets.get(protocol);
+    if (before === undefined) return new Map(targets).set(protocol, read);
+    const exports = new Map(before.exports);
+    for (const name of only) exports.delete(name);
+    for (const [name, facts] of read.exports) exports.set(name, facts);
+    return new Map(targets).set(protocol, { ...read, exports });
+}
+
+export function poolSection(name: string): string {
+    return `pool:${name}`;
+}
+
+export function targetSection(protocol: string): string {
+    return `target:${protocol}`;
+}
+
+function parsePool(config: HostConfig, name: string, frames: Frames): PoolFacts {
+    const frame = frames.get(poolSection(name));
+    const configured = config.pools.get(name);
+    if (configured !== undefined && frame?.exitStatus === 0) return configured.driver.parse(configured.ref, frame.stdout);
+    return {
+        name,
+        id: "",
+        problem: {
+            summary: `pool "${name}" could not be read${said(frame)}`,
+            hint: "look at what the host said; a user without rights needs `sudo: true` in the host's configuration",
+        },
+        capacity: { totalBytes: 0, freeBytes: 0, provisionedBytes: 0 },
+        objects: new Map(),
+        extra: {},
+    };
+}
+
+function parseTarget(config: HostConfig, protocol: Protocol, frames: Frames): TargetFacts {
+    const frame = frames.get(targetSection(protocol));
+    const configured = config.targets.get(protocol);
+    if (configured !== undefined && frame?.exitStatus === 0) {
+        return configured.target.parse(configured.ref, frame.stdout);
+    }
+    return {
+        protocol,
+        problem: {
+            summary: `the ${protocol} target could not be read${said(frame)}`,
+            hint: "look at what the host said; a user without rights needs `sudo: true` in the host's configuration",
+        },
+        exports: new Map(),
+        foreign: new Map(),
+        extra: undefined,
+    };
+}
+
+function said(frame: Frame | undefined): string {
+    const stderr = frame?.stderr.trim() ?? "";
+    if (frame === undefined) return " (the observation ended early)";
+    return ` (exit status ${String(frame.exitStatus ?? "unknown")}${stderr === "" ? "" : `: ${stderr.slice(-500)}`})`;
+}
+
+/** The shell's own tools and those of every driver and helper configured. */
+function wantedTools(config: HostConfig): string[] {
+    const tools = new Set(Object.keys(HOST_TOOLS));
+    for (const { driver } of config.pools.values()) for (const tool of Object.keys(driver.tools)) tools.add(tool);
+    for (const { target } of config.targets.values()) for (const tool of Object.keys(target.tools)) tools.add(tool);
+    return [...tools];
+}
+
+/** What the host layer itself needs, with the Debian package of each. */
+export const HOST_TOOLS: Readonly<Record<string, string>> = {
+    flock: "util-linux",
+    setsid: "util-linux",
+    mkdir: "coreutils",
+    sed: "sed",
+};

@@ -1,0 +1,165 @@
+import { randomBytes } from "node:crypto";
+import { type Sh, raw, sh } from "../sh";
+import type { Step } from "./plan";
+
+/**
+ * Scripts that a host runs, and how their output is read. Every step and every section is framed on both output
+ * streams by lines that start with a random word, which the output itself cannot imitate.
+ */
+
+/** A piece of observation. */
+export interface Section {
+    readonly id: string;
+    readonly script: Sh;
+}
+
+/** One plan of a run. */
+export interface ScriptPlan {
+    readonly steps: readonly Step[];
+    /** Seconds until the host ends it. */
+    readonly deadline: number;
+}
+
+/** What a step or section said. */
+export interface Frame {
+    readonly id: string;
+    /** `undefined`: it did not end. */
+    readonly exitStatus?: number;
+    readonly stdout: string;
+    readonly stderr: string;
+    /** Seconds since the host was started, to a hundredth; the difference is the duration. */
+    readonly started: number;
+    readonly ended?: number;
+}
+
+export interface Script {
+    readonly nonce: string;
+    readonly text: string;
+}
+
+// bh_killtree stops a process before it looks for its children, so none can be forked behind its back.
+const LIBRARY = `bh_mark() {
+read -r bh_up bh_idle < /proc/uptime
+printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*"
+printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*" >&2
+}
+bh_killtree() {
+kill -STOP "$1" 2>/dev/null || return 0
+for bh_c in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do bh_killtree "$bh_c"; done
+kill -KILL "$1" 2>/dev/null
+}
+bh_plan() {
+"$1" 9>&- &
+bh_p=$!
+( trap 'kill "$bh_z" 2>/dev/null; exit 0' TERM
+sleep "$2" & bh_z=$!
+wait "$bh_z"
+bh_mark timeout "$1"
+bh_killtree "$bh_p" ) </dev/null 9>&- &
+bh_w=$!
+wait "$bh_p" 2>/dev/null
+kill "$bh_w" 2>/dev/null
+wait "$bh_w" 2>/dev/null
+}
+`;
+
+/** A script that only reads; it takes no lock. */
+export function composeObservation(sections: readonly Section[]): Script {
+    const nonce = newNonce();
+    return { nonce, text: wrap(nonce, sections.map((section) => framed(section.id, section.script)).join("")) };
+}
+
+/**
+ * A script that runs plans one after the other under the host's lock, each failing and timing out alone, makes them
+ * durable, and reads back what they touched.
+ */
+export function composeRun(input: {
+    stateDirectory: string;
+    /** Seconds to wait for the lock. */
+    lockTimeout: number;
+    plans: readonly ScriptPlan[];
+    settle: readonly Section[];
+    readback: readonly Section[];
+}): Script {
+    const nonce = newNonce();
+    const lockFile = `${input.stateDirectory}/lock`;
+    // `exec` with a redirection that fails ends the shell before any `||`; so it is tried in a subshell first.
+    const lock = sh`[ -d ${input.stateDirectory} ] || mkdir -p -m 0700 ${input.stateDirectory} || { bh_mark setup; exit 1; }
+( : >> ${lockFile} ) || { bh_mark setup; exit 1; }
+exec 9>>${lockFile}
+flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
+`;
+    const plans = input.plans.map(({ steps }, p) => {
+        const body = steps.map((step, k) => {
+            const id = stepId(p, k);
+            return `bh_mark begin ${id}\n(\n${step.script.text}\n) </dev/null\nbh_s=$?\nbh_mark end ${id} $bh_s\n[ $bh_s = 0 ] || return $bh_s\n`;
+        });
+        return `bh_p${String(p)}() {\n${body.join("")}:\n}\n`;
+    });
+    const calls = input.plans.map(({ deadline }, p) => `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\n`);
+    const tail = [...input.settle, ...input.readback].map((section) => framed(section.id, section.script));
+    return { nonce, text: wrap(nonce, [lock.text, ...plans, ...calls, ...tail].join("")) };
+}
+
+export function stepId(plan: number, step: number): string {
+    return `step:${String(plan)}.${String(step)}`;
+}
+
+function framed(id: string, script: Sh): string {
+    return `bh_mark begin ${id}\n(\n${script.text}\n) </dev/null 9>&-\nbh_mark end ${id} $?\n`;
+}
+
+function wrap(nonce: string, body: string): string {
+    return `bh_n=${nonce}\n${raw(LIBRARY).text}bh_main() {\n${body}}\nbh_main\n`;
+}
+
+function newNonce(): string {
+    return `bh${randomBytes(16).toString("hex")}`;
+}
+
+export interface ParsedRun {
+    readonly frames: ReadonlyMap<string, Frame>;
+    /** Indices of plans that the host ended at their deadline. */
+    readonly timedOut: ReadonlySet<number>;
+    /** The state directory could not be made, or its lock not be taken in time. */
+    readonly refused?: { readonly why: "setup" | "locked"; readonly stderr: string };
+}
+
+/** Takes the output of a script apart. */
+export function parseRun(nonce: string, stdout: string, stderr: string): ParsedRun {
+    const out = split(nonce, stdout);
+    const err = new Map(split(nonce, stderr).map((piece) => [piece.event, piece.text]));
+    const frames = new Map<string, Frame>();
+    const timedOut = new Set<number>();
+    let refused: ParsedRun["refused"];
+    out.forEach((piece) => {
+        const [verb, id = "", status] = piece.event.split(" ");
+        if (verb === "begin") {
+            frames.set(id, { id, stdout: piece.text, stderr: err.get(piece.event) ?? "", started: piece.uptime });
+        } else if (verb === "end") {
+            const begun = frames.get(id);
+            if (begun !== undefined) frames.set(id, { ...begun, exitStatus: Number(status), ended: piece.uptime });
+        } else if (verb === "timeout") {
+            timedOut.add(Number(id.replace("bh_p", "")));
+        } else if (verb === "setup" || verb === "locked") {
+            refused = { why: verb, stderr: stderr.split(`\n${nonce} `)[0] ?? "" };
+        }
+    });
+    return { frames, timedOut, ...(refused === undefined ? {} : { refused }) };
+}
+
+function split(nonce: string, stream: string): { event: string; uptime: number; text: string }[] {
+    return stream
+        .split(`\n${nonce} `)
+        .slice(1)
+        .map((piece) => {
+            const newline = piece.indexOf("\n");
+            const head = newline === -1 ? piece : piece.slice(0, newline);
+            const space = head.indexOf(" ");
+            return {
+                event: head.slice(space + 1),
+                uptime: Number(head.slice(0, space)),
+                text: newline === -1 ? "" : piece.slice(newline + 1),
+            };
+        });
+}
