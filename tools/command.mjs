@@ -27,7 +27,7 @@ export class CommandFailed extends Error {
  * @typedef {object} CommandOptions
  * @property {string} [cwd]
  * @property {NodeJS.ProcessEnv} [env]
- * @property {string} [input] for standard input; without it, /dev/null
+ * @property {string} [input] for standard input
  * @property {(line: string) => void} [onLine] every line of standard output and error as it arrives
  * @property {boolean} [tolerate] a status other than 0 is a result, not an error
  */
@@ -43,7 +43,7 @@ export function run(command, args, options = {}) {
         const child = spawn(command, args, {
             cwd: options.cwd,
             env: options.env,
-            stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+            stdio: "pipe",
         });
         const endChild = () => {
             child.kill("SIGTERM");
@@ -61,8 +61,8 @@ export function run(command, args, options = {}) {
                 options.onLine?.(line);
             });
         }
-        child.stdin?.on("error", () => {}); // a program that does not read its input says so by its status
-        child.stdin?.end(options.input);
+        child.stdin.on("error", () => {}); // a program that does not read its input says so by its status
+        child.stdin.end(options.input ?? "");
         child.on("error", (error) => {
             forget();
             reject(error);
