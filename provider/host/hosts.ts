@@ -40,13 +40,13 @@ export class Hosts {
         const key = inline ? JSON.stringify(reference) : name;
         const known = this.open.get(key);
         if (known !== undefined) return known.host;
-        const input = inline ? withoutName(reference) : this.configured[name];
+        const input = inline ? reference : this.configured[name];
         if (input === undefined) {
             throw new BlockhostError("invalid", `there is no host "${name}" in the configuration${suggestion(name, this.names())}`, {
                 hint: `add it under blockhost:hosts in the stack's configuration, e.g. \`pulumi config set --path 'blockhost:hosts.${name}.address' 10.0.0.5\``,
             });
         }
-        const config = resolveHost(name, inline ? reference : input, inline);
+        const config = resolveHost(name, input, inline);
         const sink = new CountingSink();
         const host = new Host(config, this.makeTransport(config.transport), sink);
         this.open.set(key, { host, sink });
@@ -72,9 +72,4 @@ export class Hosts {
     async close(): Promise<void> {
         await Promise.all([...this.open.values()].map(({ host }) => host.close()));
     }
-}
-
-function withoutName(reference: Readonly<Record<string, unknown>>): Record<string, unknown> {
-    const { name: _, ...rest } = reference;
-    return rest;
 }

@@ -1,0 +1,32 @@
+import { BlockhostError } from "../errors";
+import { type Allowed, type Change, CHANGE_CLASSES, type ChangeClass } from "./types";
+
+/**
+ * Refuses changes of a class that `allow` does not name.
+ *
+ * @throws BlockhostError `in-use` (`data-loss`: `invalid`) with all that is refused, why, and the ways out.
+ */
+export function refuseUnlessAllowed(
+    doing: string,
+    changes: readonly Change[],
+    allow: readonly Allowed[],
+    host: string | undefined,
+): void {
+    const refused = changes.filter((change) => change.class !== "none" && !allow.includes(change.class));
+    const worst = worstClass(refused);
+    if (worst === "none") return;
+    const said = refused.map(({ property, class: c, reason }) => `\`${property}\`: ${reason} (${c})`).join("; ");
+    const ways = [...new Set(refused.map(({ wayOut }) => wayOut).filter((way) => way !== undefined))];
+    const classes = [...new Set(refused.map((change) => `"${change.class}"`))].join(", ");
+    ways.push(`if it is meant, set \`allow: [${classes}]\` on the resource`);
+    throw new BlockhostError(worst === "data-loss" ? "invalid" : "in-use", `refused: ${said}`, {
+        doing,
+        host,
+        hint: ways.join("; or "),
+    });
+}
+
+export function worstClass(changes: readonly Change[]): ChangeClass {
+    const worst = Math.max(0, ...changes.map((change) => CHANGE_CLASSES.indexOf(change.class)));
+    return CHANGE_CLASSES[worst] ?? "none";
+}

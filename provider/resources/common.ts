@@ -1,0 +1,219 @@
+import { randomBytes } from "node:crypto";
+import * as z from "zod";
+import type { ConfiguredPool, HostConfig } from "../host/config";
+import { hostProblems } from "../host/config";
+import { HOST_TOOLS } from "../host/observation";
+import type { HostFacts, ObjectFacts, PoolFacts } from "../host/facts";
+import type { Host, Operation } from "../host/host";
+import type { HostReference } from "../host/hosts";
+import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
+import { BlockhostError, hasCode, toBlockhostError } from "../errors";
+import { HOST_NAME, type Id, nameProblem, parseId } from "../names";
+import { parseSize } from "../size";
+import { type Failure, UNKNOWN, hasUnknown, suggestion } from "../validate";
+import { ALLOWABLE, type Context } from "./types";
+
+/** Inputs and rules that several kinds of resource share. */
+
+/** Who declares a resource; both faces fill it in, programs never do. */
+export const ownerSchema = z
+    .strictObject({
+        organization: z.string(),
+        project: z.string(),
+        stack: z.string(),
+        resource: z.string(),
+    })
+    .describe("Organisation, project, stack and resource name; filled in by the provider.");
+
+export const hostReferenceSchema = z
+    .union([
+        z.string().regex(HOST_NAME, "must be the name of a host in `blockhost:hosts`"),
+        z.looseObject({ name: z.string(), address: z.string() }),
+    ])
+    .describe("Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.");
+
+export const nameSchema = z
+    .string()
+    .superRefine((value, context) => {
+        const problem = nameProblem(value);
+        if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
+    .describe("Name on the host; default: the resource's name.");
+
+export const sizeSchema = z
+    .unknown()
+    .superRefine((value, context) => {
+        const { problem } = parseSize(value);
+        if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
+    .meta({ type: "string" })
+    .describe('Size: a whole number of bytes, or a number with KiB, MiB, GiB, TiB or PiB ("10GiB").');
+
+export const idSchema = (what: string) =>
+    z.string().superRefine((value, context) => {
+        if (parseId(value) === undefined) {
+            const message = `must be the id of ${what}, "<host>/<pool>/<name>", not ${JSON.stringify(value.slice(0, 80))}`;
+            context.addIssue({ code: "custom", message });
+        }
+    });
+
+export const allowSchema = z
+    .array(z.enum(ALLOWABLE))
+    .optional()
+    .describe("Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.");
+
+export const onDeleteSchema = z
+    .enum(["delete", "retain"])
+    .optional()
+    .describe("`retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.");
+
+export interface OwnerInput {
+    readonly organization: string;
+    readonly project: string;
+    readonly stack: string;
+    readonly resource: string;
+}
+
+export function ownerOf(context: Context, owner: OwnerInput): Owner {
+    return { installation: context.installation, ...owner };
+}
+
+/** New for each creation. */
+export function newGeneration(): string {
+    return randomBytes(8).toString("hex");
+}
+
+/** The name on the host: as given, as it was, or the resource's own. */
+export function fillName(olds: { name?: unknown } | undefined, news: Record<string, unknown>): Record<string, unknown> {
+    if (news["name"] !== undefined) return news;
+    const owner = news["owner"] as Partial<OwnerInput> | undefined;
+    const name = typeof olds?.name === "string" ? olds.name : owner?.resource;
+    return name === undefined ? news : { ...news, name };
+}
+
+/** Problems of a host reference: an unknown name, or an inline configuration that is not right. */
+export function hostReferenceProblems(context: Context, host: unknown): Failure[] {
+    if (typeof host === "string") {
+        if (host === UNKNOWN || context.hosts.names().includes(host)) return [];
+        const known = context.hosts.names();
+        const reason =
+            known.length === 0
+                ? `there is no host ${JSON.stringify(host)}: blockhost:hosts in the stack's configuration is empty`
+                : `there is no host ${JSON.stringify(host)} in blockhost:hosts${suggestion(host, known)}`;
+        return [{ property: "host", reason }];
+    }
+    return typeof host === "object" && host !== null ? hostProblems(host, "host", true) : [];
+}
+
+/** Problems of `pool` and `host` together, where both are known. */
+export function poolProblems(context: Context, host: unknown, pool: unknown): Failure[] {
+    if (hasUnknown(host) || typeof pool !== "string" || hasUnknown(pool)) return [];
+    let config: HostConfig;
+    try {
+        config = context.hosts.get(host as HostReference).config;
+    } catch (error) {
+        return [{ property: "host", reason: toBlockhostError(error).message }];
+    }
+    if (config.pools.has(pool)) return [];
+    const known = [...config.pools.keys()];
+    const none = known.length === 0 ? "; the host has no pools configured" : suggestion(pool, known);
+    return [{ property: "pool", reason: `host "${config.name}" has no pool ${JSON.stringify(pool)}${none}` }];
+}
+
+/**
+ * What the host says to an operation, as failures of the properties concerned. A host that cannot be reached is a
+ * warning: the preview goes on without it.
+ */
+export async function previewFailures(context: Context, host: Host, operation: Operation<unknown>): Promise<Failure[]> {
+    try {
+        await host.preview(operation, context);
+        return [];
+    } catch (error) {
+        if (hasCode(error, "unreachable", "timeout", "conflict", "busy", "cancelled")) {
+            context.warn(`${error.message}\n  so ${operation.doing} could not be checked against the host`);
+            return [];
+        }
+        const failure = toBlockhostError(error);
+        const byCode: Partial<Record<string, string>> = { "no-space": "size", "not-ours": "name", exists: "name" };
+        return [{ property: byCode[failure.code] ?? "host", reason: failure.message }];
+    }
+}
+
+/** A pool and its driver, proven to be usable. */
+export interface UsablePool extends ConfiguredPool {
+    readonly facts: PoolFacts;
+}
+
+/**
+ * @throws BlockhostError `invalid` (not configured), `not-found` (missing, foreign, unreadable), `unsupported` (a stock
+ * tool is missing).
+ */
+export function usablePool(config: HostConfig, facts: HostFacts, pool: string, poolId?: string): UsablePool {
+    const configured = config.pools.get(pool);
+    const found = facts.pools.get(pool);
+    if (configured === undefined || found === undefined) {
+        throw new BlockhostError("invalid", `pool "${pool}" is not in the host's configuration`, {
+            host: config.name,
+            hint: `configured are: ${[...config.pools.keys()].join(", ") || "none"}`,
+        });
+    }
+    requireTools(config, facts, { ...HOST_TOOLS, ...configured.driver.tools });
+    if (found.problem !== undefined) {
+        throw new BlockhostError("not-found", found.problem.summary, { host: config.name, hint: found.problem.hint });
+    }
+    if (poolId !== undefined && found.id !== poolId) {
+        throw new BlockhostError(
+            "not-found",
+            `what is configured as pool "${pool}" is another pool than the one the resource was made in (${found.id}, not ${poolId})`,
+            {
+                host: config.name,
+                hint: "a file system may not be mounted, or the pool's configuration points elsewhere; nothing was changed",
+            },
+        );
+    }
+    return { ...configured, facts: found };
+}
+
+export function requireTools(config: HostConfig, facts: HostFacts, tools: Readonly<Record<string, string>>): void {
+    const missing = Object.keys(tools).filter((tool) => !facts.tools.has(tool));
+    if (missing.length === 0) return;
+    const packages = [...new Set(missing.map((tool) => tools[tool] ?? tool))];
+    throw new BlockhostError("unsupported", `the host lacks ${missing.join(", ")}`, {
+        host: config.name,
+        hint: `install there: apt-get install ${packages.join(" ")}`,
+    });
+}
+
+/**
+ * The object a resource may work on, or nothing if the name is free.
+ *
+ * @throws BlockhostError `not-ours`: the name is taken by something that this resource did not make.
+ */
+export function ownObject(pool: UsablePool, name: string, kind: Mark["kind"], owners: readonly Owner[]): ObjectFacts | undefined {
+    const found = pool.facts.objects.get(name);
+    if (found === undefined) return undefined;
+    if (found.mark === undefined) {
+        throw new BlockhostError("not-ours", `"${name}" already exists in pool "${pool.ref.name}" and carries no owner mark`, {
+            hint: "it is not ours and stays untouched: give the resource another `name`, or take it over with `adopt`",
+        });
+    }
+    const { mark } = found;
+    if (!owners.some((owner) => sameOwner(owner, mark.owner))) {
+        throw new BlockhostError("not-ours", `"${name}" in pool "${pool.ref.name}" belongs to ${describeOwner(mark.owner)}`, {
+            hint: "it stays untouched: give this resource another `name`",
+        });
+    }
+    if (mark.kind !== kind) {
+        throw new BlockhostError("exists", `"${name}" in pool "${pool.ref.name}" is a ${mark.kind} of this same resource name`, {
+            hint: `give the ${kind} another \`name\``,
+        });
+    }
+    return found;
+}
+
+/** Ids that point to other resources must name the host that the resource itself is on. */
+export function parseReference(id: string): Id {
+    const parsed = parseId(id);
+    if (parsed === undefined) throw new BlockhostError("invalid", `not an id: ${JSON.stringify(id)}`);
+    return parsed;
+}

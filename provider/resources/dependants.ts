@@ -1,0 +1,63 @@
+import { BlockhostError } from "../errors";
+import { type HostFacts, type ObjectFacts, exportsOf } from "../host/facts";
+import { NOTHING, type Plan } from "../host/plan";
+import { configuredTarget } from "./targets";
+import type { UsablePool } from "./common";
+
+/** Who depends on an object, or uses it now. */
+
+/** Initiators that are logged in to exports of an object, and what else is known to have it open. */
+export function usersOf(facts: HostFacts, object: ObjectFacts): string[] {
+    return sessionsOn(facts, object, "any");
+}
+
+/**
+ * Initiators with a session on the object, as a user would name them.
+ *
+ * @param when `growth`: only those that would notice the device growing.
+ */
+export function sessionsOn(facts: HostFacts, object: ObjectFacts, when: "growth" | "any"): string[] {
+    return exportsOf(facts, object.path).flatMap(({ protocol, facts: one }) => {
+        const target = configuredTarget(facts, protocol);
+        if (when === "growth" && target?.target.growth === "online") return [];
+        return one.sessions.map((session) => `initiator ${session.initiator} (export ${protocol}/${one.name})`);
+    });
+}
+
+/**
+ * @throws BlockhostError `in-use` naming every snapshot and export that depends on the object.
+ */
+export function refuseDependants(facts: HostFacts, pool: UsablePool, object: ObjectFacts, what: string): void {
+    const snapshots = [...pool.facts.objects.values()]
+        .filter(({ mark }) => mark?.kind === "snapshot" && mark.extra["origin"] === object.name)
+        .map(({ name }) => `snapshot "${name}"`);
+    const exports = exportsOf(facts, object.path).map(({ protocol, facts: one }) => `export "${protocol}/${one.name}"`);
+    const foreign = [...facts.targets.values()].flatMap((target) => {
+        const by = target.foreign.get(object.path);
+        return by === undefined ? [] : [by];
+    });
+    const all = [...snapshots, ...exports, ...foreign];
+    if (all.length === 0) return;
+    throw new BlockhostError("in-use", `${what} still has dependants: ${all.join(", ")}`, {
+        hint: "delete these first (in one program: pass the resource itself as `volume` or `source`, so that Pulumi knows the order), or keep the data with `onDelete: \"retain\"`",
+    });
+}
+
+/** Steps around a change of an object's size or content, for every export that has it open. */
+export function reopenExports(facts: HostFacts, object: ObjectFacts, sizeBytes: number, exchanged: boolean): { close: Plan; open: Plan } {
+    const close: Plan["steps"][number][] = [];
+    const open: Plan["steps"][number][] = [];
+    const touched: Record<string, string[]> = {};
+    for (const { protocol, facts: one } of exportsOf(facts, object.path)) {
+        const configured = configuredTarget(facts, protocol);
+        const targetFacts = facts.targets.get(protocol);
+        if (configured === undefined || targetFacts === undefined) continue;
+        const context = { target: configured.ref, facts: targetFacts, host: facts };
+        const steps = configured.target.reopen(context, { name: one.name, sizeBytes, exchanged });
+        close.push(...steps.close);
+        open.push(...steps.open);
+        (touched[protocol] ??= []).push(one.name);
+    }
+    if (close.length === 0 && open.length === 0) return { close: NOTHING, open: NOTHING };
+    return { close: { steps: close, touched: {} }, open: { steps: open, touched: { targets: touched } } };
+}

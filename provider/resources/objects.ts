@@ -1,0 +1,62 @@
+import type { PlanContext, Wipe } from "../drivers/types";
+import { BlockhostError } from "../errors";
+import type { HostFacts, ObjectFacts } from "../host/facts";
+import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
+import type { Plan } from "../host/plan";
+import type { UsablePool } from "./common";
+
+/** What volumes and snapshots have in common: both are objects of a pool with an owner mark. */
+
+/**
+ * The object in a resource's state, for a read. `undefined`: gone (the caller has proven the pool to be the right one).
+ *
+ * @throws BlockhostError `not-ours` when data is there under the name, but its mark was taken off: whether it is still
+ * the same data only a person can tell.
+ */
+export function readObject(pool: UsablePool, name: string, generation: string, kind: Mark["kind"]): ObjectFacts | undefined {
+    const object = pool.facts.objects.get(name);
+    if (object === undefined) return undefined;
+    if (object.mark === undefined) throw unmarked(pool, name, kind);
+    if (object.mark.generation !== generation || object.mark.kind !== kind) return undefined;
+    return object.sizeBytes === undefined ? undefined : object;
+}
+
+/**
+ * The object in a resource's state, for whoever is going to change or destroy it: mark and generation must match.
+ * `undefined`: it is gone, and nothing else has its name.
+ *
+ * @throws BlockhostError `not-ours`
+ */
+export function ownedAs(
+    pool: UsablePool,
+    name: string,
+    owners: readonly Owner[],
+    generation: string,
+    kind: Mark["kind"],
+): ObjectFacts | undefined {
+    const object = pool.facts.objects.get(name);
+    if (object === undefined) return undefined;
+    const { mark } = object;
+    if (mark === undefined) throw unmarked(pool, name, kind);
+    if (mark.kind === kind && mark.generation === generation && owners.some((owner) => sameOwner(owner, mark.owner))) {
+        return object;
+    }
+    const who = mark.generation === generation ? "" : " and was made at another time";
+    throw new BlockhostError("not-ours", `"${name}" in pool "${pool.ref.name}" is a ${mark.kind} of ${describeOwner(mark.owner)}${who}`, {
+        hint: `it is not the ${kind} in the state and stays untouched; \`pulumi refresh\` brings the state up to date`,
+    });
+}
+
+/** Delete (with `wipe`), or only take the mark off. */
+export function planRemoval(facts: HostFacts, pool: UsablePool, object: ObjectFacts, wipe: Wipe | undefined): Plan {
+    const context: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+    const { name, mark } = object;
+    if (mark === undefined) throw new TypeError("only a marked object can be removed");
+    return wipe === undefined ? pool.driver.release(context, { name, mark }) : pool.driver.remove(context, { name, mark, wipe });
+}
+
+function unmarked(pool: UsablePool, name: string, kind: string): BlockhostError {
+    return new BlockhostError("not-ours", `"${name}" in pool "${pool.ref.name}" no longer carries our mark`, {
+        hint: `it stays untouched. If the ${kind} was released on purpose, take it out of the state with \`pulumi state delete\`; to have it back, declare it with \`adopt\``,
+    });
+}

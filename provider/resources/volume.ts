@@ -1,0 +1,512 @@
+import * as z from "zod";
+import type { PlanContext, Wipe } from "../drivers/types";
+import { BlockhostError } from "../errors";
+import { type HostFacts, type ObjectFacts, exportsOf } from "../host/facts";
+import type { Operation } from "../host/host";
+import type { HostReference } from "../host/hosts";
+import type { Mark, Owner } from "../host/mark";
+import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
+import { SAFETY_SUFFIX, formatId } from "../names";
+import { formatSize, parseSize } from "../size";
+import { hasUnknown, problemsOf } from "../validate";
+import { refuseUnlessAllowed } from "./changes";
+import {
+    type OwnerInput,
+    type UsablePool,
+    allowSchema,
+    fillName,
+    hostReferenceProblems,
+    hostReferenceSchema,
+    idSchema,
+    nameSchema,
+    newGeneration,
+    onDeleteSchema,
+    ownObject,
+    ownerOf,
+    ownerSchema,
+    parseReference,
+    poolProblems,
+    previewFailures,
+    sizeSchema,
+    usablePool,
+} from "./common";
+import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
+import { ownedAs, planRemoval, readObject } from "./objects";
+import type { Allowed, Change, Context, Lifecycle } from "./types";
+
+const wipeSchema = z.strictObject({
+    method: z.enum(["none", "zero"]).describe("`none`: just delete; `zero`: overwrite with zeros first."),
+    limit: sizeSchema.optional().describe("Wipe only so much from the start; default: all."),
+    ionice: z
+        .union([z.literal("idle"), z.int().min(0).max(7)])
+        .optional()
+        .describe("I/O priority of wiping: `idle` (default), or best-effort from 0 (high) to 7."),
+});
+
+export const volumeArgs = z
+    .strictObject({
+        host: hostReferenceSchema,
+        pool: z.string().min(1).describe("Name of a pool of the host."),
+        name: nameSchema.optional(),
+        size: sizeSchema.optional(),
+        source: z
+            .strictObject({
+                snapshot: idSchema("a snapshot").optional().describe("Start with the content of a snapshot."),
+                volume: idSchema("a volume").optional().describe("Start as a clone of a volume."),
+            })
+            .refine((source) => (source.snapshot === undefined) !== (source.volume === undefined), {
+                message: "give exactly one of `snapshot` and `volume`",
+            })
+            .optional()
+            .describe("What the volume starts with; counts at creation only."),
+        adopt: z
+            .string()
+            .min(1)
+            .optional()
+            .describe("Take over what exists in the pool under this name (file driver: a file name)."),
+        wipe: wipeSchema.optional().describe("What happens to the data when the volume is deleted. Default `none`."),
+        onDelete: onDeleteSchema,
+        revertTo: z
+            .strictObject({
+                snapshot: idSchema("a snapshot of this volume"),
+                token: z
+                    .string()
+                    .regex(/^[A-Za-z0-9_.-]{1,64}$/, "must be 1 to 64 letters, digits, `_`, `.` or `-`")
+                    .describe("A new token asks for a new revert."),
+            })
+            .optional()
+            .describe("Put the volume back to a snapshot, once for each token."),
+        allow: allowSchema,
+        owner: ownerSchema,
+    })
+    .describe("A volume: a block device in a pool.");
+
+export interface VolumeArgs {
+    readonly host: HostReference;
+    readonly pool: string;
+    readonly name: string;
+    readonly size?: string | number;
+    readonly source?: { readonly snapshot?: string; readonly volume?: string };
+    readonly adopt?: string;
+    readonly wipe?: { readonly method: "none" | "zero"; readonly limit?: string | number; readonly ionice?: "idle" | number };
+    readonly onDelete?: "delete" | "retain";
+    readonly revertTo?: { readonly snapshot: string; readonly token: string };
+    readonly allow?: readonly Allowed[];
+    readonly owner: OwnerInput;
+}
+
+/** What is recorded: all inputs, and what the host made of them. */
+export interface VolumeState extends VolumeArgs {
+    readonly sizeBytes: number;
+    /** What an export backs onto. */
+    readonly path: string;
+    readonly generation: string;
+    readonly poolId: string;
+    /** Token of the last revert; empty before the first. */
+    readonly revertedWith: string;
+    /** Name of the safety snapshot of the last revert; empty where there is none. */
+    readonly safetySnapshot: string;
+}
+
+export const volume: Lifecycle<VolumeArgs, VolumeState> = {
+    kind: "Volume",
+    args: volumeArgs,
+    secretOutputs: [],
+
+    async check(context, olds, given) {
+        const inputs = fillName(olds, given);
+        const failures = [
+            ...problemsOf(volumeArgs, inputs),
+            ...hostReferenceProblems(context, inputs["host"]),
+        ];
+        if (failures.length === 0) failures.push(...poolProblems(context, inputs["host"], inputs["pool"]));
+        const { size, source, adopt, revertTo } = inputs;
+        const from = source as VolumeArgs["source"];
+        if (size === undefined && source === undefined && adopt === undefined && olds === undefined) {
+            failures.push({ property: "size", reason: "is missing: give a size, a `source` or `adopt`" });
+        }
+        if (source !== undefined && adopt !== undefined) {
+            failures.push({ property: "adopt", reason: "cannot go with `source`: a volume starts with one of them" });
+        }
+        for (const [path, id] of [
+            ["source.snapshot", from?.snapshot],
+            ["source.volume", from?.volume],
+            ["revertTo.snapshot", (revertTo as VolumeArgs["revertTo"])?.snapshot],
+        ] as const) {
+            failures.push(...foreignPoolProblems(path, id, inputs));
+        }
+        if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
+        const args = inputs as unknown as VolumeArgs;
+        const host = context.hosts.get(args.host);
+        return { inputs, failures: await previewFailures(context, host, creation(context, args)) };
+    },
+
+    async diff(context, olds, news) {
+        const changes: Change[] = [];
+        const doing = `update volume "${olds.name}"`;
+        for (const property of ["host", "pool", "name"] as const) {
+            if (sameInput(property, olds, news)) continue;
+            changes.push(replacement(property, olds, "moves to another place (migrating is not possible yet)"));
+        }
+        for (const property of ["source", "adopt"] as const) {
+            if (news[property] === undefined || JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
+            if (hasUnknown(news[property])) continue;
+            changes.push(replacement(property, olds, "counts at creation only"));
+        }
+        changes.push(...sizeChange(olds, news), ...revertChange(olds, news));
+        for (const property of ["wipe", "onDelete", "allow", "owner"] as const) {
+            if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
+                changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+            }
+        }
+        const needsFacts = changes.some(({ property, kind }) => kind === "update" && (property === "size" || property === "revertTo"));
+        const classed = needsFacts ? await classify(context, olds, changes) : changes;
+        refuseUnlessAllowed(doing, classed, hasUnknown(news.allow) ? [] : (news.allow ?? []), hostName(olds.host));
+        return classed;
+    },
+
+    async create(context, args) {
+        const host = context.hosts.get(args.host);
+        const state = await host.perform(creation(context, args), context);
+        return { id: volumeId(args), state };
+    },
+
+    async read(context, state) {
+        const host = context.hosts.get(state.host);
+        const facts = await host.facts(context);
+        const pool = usablePool(host.config, facts, state.pool, state.poolId);
+        const object = readObject(pool, state.name, state.generation, "volume");
+        if (object === undefined) return undefined;
+        return { id: volumeId(state), state: { ...state, ...observed(pool, object) } };
+    },
+
+    async update(context, olds, news) {
+        const host = context.hosts.get(olds.host);
+        return host.perform(alteration(context, olds, news), context);
+    },
+
+    async delete(context, state) {
+        const host = context.hosts.get(state.host);
+        if (host.config.decommissioned) return;
+        const retain = state.onDelete === "retain";
+        await host.perform(
+            {
+                doing: `${retain ? "release" : "delete"} volume "${state.name}"`,
+                effect: retain ? "change" : "delete",
+                plan: (facts) => {
+                    const pool = usablePool(host.config, facts, state.pool, state.poolId);
+                    const object = ownedAs(pool, state.name, [ownerOf(context, state.owner)], state.generation, "volume");
+                    if (object?.mark === undefined) return NOTHING;
+                    if (!retain) refuseDependants(facts, pool, object, `volume "${state.name}"`);
+                    return planRemoval(facts, pool, object, retain ? undefined : wipeOf(state));
+                },
+                result: () => undefined,
+            },
+            context,
+        );
+    },
+};
+
+function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
+    const generation = newGeneration();
+    const owner = ownerOf(context, args.owner);
+    const { config } = context.hosts.get(args.host);
+    return {
+        doing: `create volume "${args.name}" in pool "${args.pool}"`,
+        effect: "change",
+        plan: (facts) => {
+            const pool = usablePool(config, facts, args.pool);
+            const existing = ownObject(pool, args.name, "volume", [owner]);
+            const mark: Mark = {
+                kind: "volume",
+                owner,
+                generation: existing?.mark?.generation ?? generation,
+                phase: "ready",
+                extra: {},
+            };
+            const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+            if (args.adopt !== undefined) return planAdoption(planContext, pool, args, mark, existing);
+            const from = sourceOf(pool, facts, args);
+            const wanted = wantedSize(pool, args) ?? from?.object.sizeBytes ?? 0;
+            if (from?.object.sizeBytes !== undefined && from.object.sizeBytes > wanted) {
+                throw new BlockhostError(
+                    "invalid",
+                    `size ${formatSize(wanted)} is smaller than the source "${from.object.name}" (${formatSize(from.object.sizeBytes)})`,
+                    { hint: `give a \`size\` of at least ${String(from.object.sizeBytes)} bytes, or none` },
+                );
+            }
+            return pool.driver.create(planContext, {
+                name: args.name,
+                mark,
+                sizeBytes: wanted,
+                ...(from === undefined ? {} : { from: { name: from.object.name, inUse: from.inUse } }),
+            });
+        },
+        result: (facts) => stateOf(config, facts, args),
+    };
+}
+
+function planAdoption(
+    context: PlanContext,
+    pool: UsablePool,
+    args: VolumeArgs,
+    mark: Mark,
+    existing: ObjectFacts | undefined,
+): Plan {
+    if (existing?.mark?.phase !== "ready") {
+        return pool.driver.adopt(context, { reference: args.adopt ?? "", name: args.name, mark });
+    }
+    const wanted = wantedSize(pool, args);
+    const actual = existing.sizeBytes ?? 0;
+    if (wanted === undefined || wanted === actual) return NOTHING;
+    if (wanted < actual) {
+        throw new BlockhostError("invalid", `what is adopted has ${formatSize(actual)}, more than \`size\` (${formatSize(wanted)})`, {
+            hint: `leave \`size\` out, or give at least ${String(actual)} bytes; a volume never shrinks`,
+        });
+    }
+    return pool.driver.extend(context, { name: args.name, mark: existing.mark, sizeBytes: wanted });
+}
+
+/** Everything an update can do to a volume, one plan after the other until nothing is left. */
+function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Operation<VolumeState> {
+    const { config } = context.hosts.get(olds.host);
+    const owners = [ownerOf(context, olds.owner), ownerOf(context, news.owner)];
+    const doing = `update volume "${olds.name}"`;
+    return {
+        doing,
+        effect: "change",
+        plan: (facts) => {
+            const pool = usablePool(config, facts, olds.pool, olds.poolId);
+            const object = ownedAs(pool, olds.name, owners, olds.generation, "volume");
+            if (object?.mark === undefined || object.sizeBytes === undefined) throw goneError(olds);
+            const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+            return firstOf(
+                () => renaming(planContext, pool, object, ownerOf(context, news.owner)),
+                () => reverting(planContext, pool, object, news, config.name),
+                () => growing(planContext, pool, object, news, config.name),
+            );
+        },
+        result: (facts) => stateOf(config, facts, news),
+    };
+}
+
+function firstOf(...parts: readonly (() => Plan)[]): Plan {
+    for (const part of parts) {
+        const plan = part();
+        if (!isEmpty(plan)) return plan;
+    }
+    return NOTHING;
+}
+
+function renaming(context: PlanContext, pool: UsablePool, object: ObjectFacts, owner: Owner): Plan {
+    const { mark } = object;
+    if (mark === undefined || JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
+    return pool.driver.remark(context, { name: object.name, from: mark, to: { ...mark, owner } });
+}
+
+function growing(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, host: string): Plan {
+    const wanted = wantedSize(pool, news);
+    const actual = object.sizeBytes ?? 0;
+    if (wanted === undefined || wanted === actual || object.mark === undefined) return NOTHING;
+    if (wanted < actual) throw shrinkError(actual, wanted);
+    const change: Change = { property: "size", kind: "update", ...growthImpact(context.host, object) };
+    refuseUnlessAllowed(`extend volume "${object.name}"`, [change], news.allow ?? [], host);
+    const exports = reopenExports(context.host, object, wanted, false);
+    const extend = pool.driver.extend(context, { name: object.name, mark: object.mark, sizeBytes: wanted });
+    return joinPlans(exports.close, extend, exports.open);
+}
+
+function reverting(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, host: string): Plan {
+    const { mark } = object;
+    if (news.revertTo === undefined || mark === undefined) return NOTHING;
+    const { snapshot: id, token } = news.revertTo;
+    const under = mark.phase === "reverting";
+    if (mark.extra["token"] === token && !under) return NOTHING;
+    const snapshot = pool.facts.objects.get(parseReference(id).name);
+    if (snapshot?.mark?.kind !== "snapshot" || snapshot.sizeBytes === undefined) {
+        throw new BlockhostError("not-found", `there is no snapshot "${id}" to revert to`, {
+            hint: "take `revertTo` off, or name a snapshot of this volume that exists",
+        });
+    }
+    if (snapshot.mark.extra["origin"] !== object.name) {
+        throw new BlockhostError("invalid", `"${id}" is a snapshot of volume "${snapshot.mark.extra["origin"] ?? "?"}", not of this one`, {
+            hint: "a volume can only be reverted to a snapshot of its own; to start from another's, create a volume with `source`",
+        });
+    }
+    const change: Change = { property: "revertTo", kind: "update", ...revertImpact(context.host, object) };
+    refuseUnlessAllowed(`revert volume "${object.name}"`, [change], news.allow ?? [], host);
+    const exports = reopenExports(context.host, object, object.sizeBytes ?? 0, true);
+    const to: Mark = { ...mark, phase: "ready", extra: { ...mark.extra, token } };
+    const revert = pool.driver.revert(context, { name: object.name, mark: to, snapshot: snapshot.name });
+    return joinPlans(exports.close, revert, exports.open);
+}
+
+function sizeChange(olds: VolumeState, news: VolumeArgs): Change[] {
+    if (news.size === undefined || hasUnknown(news.size)) return [];
+    const wanted = parseSize(news.size).bytes ?? 0;
+    // The host may have rounded up to its grain: what was asked for then is what counts.
+    const asked = olds.size === undefined ? undefined : parseSize(olds.size).bytes;
+    if (wanted === olds.sizeBytes || (wanted === asked && olds.sizeBytes > wanted && roundsTo(olds, wanted))) {
+        return JSON.stringify(olds.size) === JSON.stringify(news.size)
+            ? []
+            : [{ property: "size", kind: "update", class: "none", reason: "is written in another way" }];
+    }
+    if (wanted < olds.sizeBytes) throw shrinkError(olds.sizeBytes, wanted).with({ doing: `update volume "${olds.name}"`, host: hostName(olds.host) });
+    return [{ property: "size", kind: "update", class: "none", reason: `grows to ${formatSize(wanted)}` }];
+}
+
+/** A volume that is larger than asked for by less than any pool's grain was rounded, not grown by somebody. */
+function roundsTo(olds: VolumeState, wanted: number): boolean {
+    return olds.sizeBytes - wanted < LARGEST_GRAIN;
+}
+
+/** Bytes. The file driver's grain is a sector; LVM's extents are at most this in practice. */
+const LARGEST_GRAIN = 512;
+
+function revertChange(olds: VolumeState, news: VolumeArgs): Change[] {
+    const before = JSON.stringify(olds.revertTo);
+    if (before === JSON.stringify(news.revertTo)) return [];
+    if (news.revertTo === undefined || hasUnknown(news.revertTo) || news.revertTo.token === olds.revertedWith) {
+        return [{ property: "revertTo", kind: "update", class: "none", reason: "is recorded" }];
+    }
+    return [{ property: "revertTo", kind: "update", class: "none", reason: `goes back to ${news.revertTo.snapshot}` }];
+}
+
+/** The class of a change depends on who uses the volume just now, where the host can tell. */
+async function classify(context: Context, olds: VolumeState, changes: readonly Change[]): Promise<Change[]> {
+    const host = context.hosts.get(olds.host);
+    let object: ObjectFacts | undefined;
+    let facts: HostFacts;
+    try {
+        facts = await host.facts(context);
+        object = facts.pools.get(olds.pool)?.objects.get(olds.name);
+    } catch (error) {
+        context.warn(`${String(error instanceof Error ? error.message : error)}\n  so it could not be told who uses volume "${olds.name}"`);
+        return [...changes];
+    }
+    if (object === undefined) return [...changes];
+    const volume = object;
+    return changes.map((change) => {
+        if (change.kind === "replace" || change.reason === "is recorded") return change;
+        if (change.property === "size") return { ...change, ...growthImpact(facts, volume) };
+        if (change.property === "revertTo") return { ...change, ...revertImpact(facts, volume) };
+        return change;
+    });
+}
+
+type Impact = Pick<Change, "class" | "reason" | "wayOut">;
+
+function growthImpact(facts: HostFacts, object: ObjectFacts): Impact {
+    const cut = sessionsOn(facts, object, "growth");
+    if (cut.length === 0) return { class: "none", reason: "grows; no initiator notices" };
+    return {
+        class: "offline",
+        reason: `growing sets the export up anew while ${cut.join(", ")} uses it`,
+        wayOut: "detach the volume from its clients first",
+    };
+}
+
+function revertImpact(facts: HostFacts, object: ObjectFacts): Impact {
+    const users = usersOf(facts, object);
+    if (users.length === 0) return { class: "none", reason: "goes back to a snapshot; nobody uses it" };
+    return {
+        class: "offline",
+        reason: `its content is exchanged while ${users.join(", ")} uses it`,
+        wayOut: "detach the volume from its clients first",
+    };
+}
+
+function replacement(property: string, olds: VolumeState, why: string): Change {
+    return {
+        property,
+        kind: "replace",
+        class: "data-loss",
+        reason: `${why}, so volume "${olds.name}" would be deleted with its data and made anew`,
+        wayOut: `put \`${property}\` back, or declare a second volume and copy the data`,
+    };
+}
+
+function shrinkError(actual: number, wanted: number): BlockhostError {
+    return new BlockhostError("invalid", `size: a volume never shrinks: it has ${formatSize(actual)}, and ${formatSize(wanted)} is asked for`, {
+        hint: `set \`size\` to ${String(actual)} bytes or more; to get a smaller one, create a second volume and copy the data`,
+    });
+}
+
+function goneError(olds: VolumeState): BlockhostError {
+    return new BlockhostError("not-found", `volume "${olds.name}" is no longer in pool "${olds.pool}"`, {
+        hint: "somebody deleted it on the host; `pulumi refresh` takes it out of the state, and the next `pulumi up` makes a new, empty one",
+    });
+}
+
+/** The source's facts, checked. */
+function sourceOf(pool: UsablePool, facts: HostFacts, args: VolumeArgs): { object: ObjectFacts; inUse: boolean } | undefined {
+    const id = args.source?.snapshot ?? args.source?.volume;
+    if (id === undefined) return undefined;
+    const kind = args.source?.snapshot === undefined ? "volume" : "snapshot";
+    const object = pool.facts.objects.get(parseReference(id).name);
+    if (object?.mark === undefined || object.sizeBytes === undefined) {
+        throw new BlockhostError("not-found", `there is no ${kind} "${id}" to start from`, {
+            hint: "name one that exists on the same host and in the same pool",
+        });
+    }
+    if (object.mark.kind !== kind || object.mark.phase === "creating") {
+        const what = object.mark.kind === kind ? "not finished yet" : `a ${object.mark.kind}`;
+        throw new BlockhostError("invalid", `source "${id}" is ${what}, not a ${kind}`);
+    }
+    return { object, inUse: usersOf(facts, object).length > 0 };
+}
+
+function foreignPoolProblems(path: string, id: unknown, inputs: Record<string, unknown>): { property: string; reason: string }[] {
+    if (typeof id !== "string" || hasUnknown([id, inputs["host"], inputs["pool"]])) return [];
+    const [host, pool] = id.split("/");
+    const own = hostName(inputs["host"] as HostReference | undefined);
+    if (id.split("/").length !== 3 || own === undefined || (host === own && pool === inputs["pool"])) return [];
+    return [{ property: path, reason: `"${id}" is not in pool "${own}/${String(inputs["pool"])}"; copying between pools is not possible yet` }];
+}
+
+function wantedSize(pool: UsablePool, args: VolumeArgs): number | undefined {
+    if (args.size === undefined) return undefined;
+    const { bytes, problem } = parseSize(args.size);
+    if (bytes === undefined) throw new BlockhostError("invalid", `size: ${problem}`);
+    return pool.driver.roundSize(pool.ref.options, bytes);
+}
+
+function wipeOf(state: VolumeState): Wipe {
+    const { method = "none", limit, ionice = "idle" } = state.wipe ?? {};
+    return { method, limitBytes: limit === undefined ? 0 : (parseSize(limit).bytes ?? 0), ionice };
+}
+
+function stateOf(config: { name: string } & Parameters<typeof usablePool>[0], facts: HostFacts, args: VolumeArgs): VolumeState {
+    const pool = usablePool(config, facts, args.pool);
+    const object = pool.facts.objects.get(args.name);
+    if (object === undefined) throw new BlockhostError("conflict", `volume "${args.name}" was not there when it was read back`);
+    return { ...args, ...observed(pool, object) };
+}
+
+function observed(pool: UsablePool, object: ObjectFacts) {
+    const safety = `${object.name}${SAFETY_SUFFIX}`;
+    return {
+        sizeBytes: object.sizeBytes ?? 0,
+        path: object.path,
+        generation: object.mark?.generation ?? "",
+        poolId: pool.facts.id,
+        revertedWith: object.mark?.extra["token"] ?? "",
+        safetySnapshot: pool.facts.objects.has(safety) ? safety : "",
+    };
+}
+
+function sameInput(property: "host" | "pool" | "name", olds: VolumeArgs, news: VolumeArgs): boolean {
+    if (hasUnknown(news[property])) return true;
+    if (property === "host") return hostName(olds.host) === hostName(news.host);
+    return olds[property] === news[property];
+}
+
+export function hostName(host: HostReference | undefined): string | undefined {
+    return typeof host === "string" ? host : host?.name;
+}
+
+function volumeId(args: VolumeArgs): string {
+    return formatId({ host: hostName(args.host) ?? "", container: args.pool, name: args.name });
+}
+
+export { exportsOf };

@@ -1,0 +1,158 @@
+import { asWord, Sh, sh } from "../sh";
+import { decodeMark, encodeMark, type Mark } from "../host/mark";
+import { GUARD_FAILED, type Step } from "../host/plan";
+import type { Protocol } from "./types";
+
+/**
+ * Boot files: one per export, `<stateDirectory>/exports/<protocol>/<name>`, an idempotent `sh` script that makes the
+ * export anew after a restart. Mode 0600: its body may hold secrets. What may be read by an observation is in comment
+ * lines at its top, one thing a line and always in this order:
+ *
+ *     #!/bin/sh
+ *     # Export of pulumi-blockhost: changed by it, run at boot. Do not edit.
+ *     #bh mark blockhost:1&kind:export&owner:…
+ *     #bh applied 0
+ *     #bh size 1073741824
+ *     #bh target iqn.2010-10.org.blockhost:pg-lun:9f3a12cd
+ *     #bh accounts db1
+ *     #bh declared {"devicePath":"/srv/pool/pg-data.img", …}
+ *
+ * `applied 0`: it was written, but what it declares was not carried out to the end; one byte is overwritten when it was.
+ */
+export interface BootHeader {
+    readonly mark: Mark;
+    readonly applied: boolean;
+    readonly sizeBytes: number;
+    readonly targetName: string;
+    /** User names of accounts that several exports may share. */
+    readonly accounts: readonly string[];
+    /** What the helper keeps of the declaration; holds no secret. */
+    readonly declared: unknown;
+}
+
+/** Where an export's boot file is. */
+export interface BootPlace {
+    readonly stateDirectory: string;
+    readonly protocol: Protocol;
+    /** The export's name. */
+    readonly name: string;
+}
+
+const LINE = { mark: 3, size: 5 } as const;
+
+export function bootDirectory(stateDirectory: string, protocol: Protocol): string {
+    return `${stateDirectory}/exports/${protocol}`;
+}
+
+export function bootFile({ stateDirectory, protocol, name }: BootPlace): string {
+    return `${bootDirectory(stateDirectory, protocol)}/${name}`;
+}
+
+/** Writes a boot file whole or not at all, and makes it durable. */
+export function writeBootFile(
+    at: BootPlace,
+    header: Omit<BootHeader, "applied">,
+    body: Sh,
+): Step {
+    const content = sh`#!/bin/sh
+# Export of pulumi-blockhost: changed by it, run at boot. Do not edit.
+${markLine(header.mark)}
+${comment("applied", "0")}
+${comment("size", String(header.sizeBytes))}
+${comment("target", header.targetName)}
+${comment("accounts", header.accounts.join(" "))}
+${comment("declared", JSON.stringify(header.declared))}
+${body}`;
+    return {
+        label: `write the boot file of export ${at.name}`,
+        script: sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
+umask 077
+[ -d "$dir" ] || mkdir -p "$dir" || exit
+printf '%s\n' ${asWord(content)} > "$dir/.$name.new" && sync "$dir/.$name.new" &&
+mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`,
+    };
+}
+
+/** Puts another owner mark into a boot file, and touches nothing else. */
+export function remarkBootFile(
+    at: BootPlace,
+    from: Mark,
+    to: Mark,
+): Step {
+    const change = replaceLine(at, LINE.mark, markLine(to).text);
+    const expected = markLine(from).text;
+    return {
+        label: `take over the mark of export ${at.name}`,
+        script: sh`[ "$(sed -n ${LINE.mark}p ${bootFile(at)})" = ${expected} ] || exit ${GUARD_FAILED}
+${change}`,
+    };
+}
+
+/** Notes the size with which the device was last opened. */
+export function resizeBootFile(
+    at: BootPlace,
+    sizeBytes: number,
+): Step {
+    return {
+        label: `note the size of export ${at.name}`,
+        script: replaceLine(at, LINE.size, comment("size", String(sizeBytes)).text),
+    };
+}
+
+export function removeBootFile(at: BootPlace): Sh {
+    return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)}
+[ -d "$dir" ] || exit 0
+rm -f "$dir/"${at.name} "$dir/".${at.name}.new && sync "$dir"`;
+}
+
+/** Sed addresses lines by number, so no part of what is written is ever a pattern. */
+function replaceLine(at: BootPlace, line: number, by: string): Sh {
+    return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
+umask 077
+{ sed ${`${String(line)},$d`} "$dir/$name" && printf '%s\n' ${by} && sed ${`1,${String(line)}d`} "$dir/$name"; } > "$dir/.$name.new" &&
+sync "$dir/.$name.new" && mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`;
+}
+
+/** What is unfinished is told by `applied`, so the mark itself always says `ready`. */
+function markLine(mark: Mark): Sh {
+    return comment("mark", encodeMark({ ...mark, phase: "ready" }));
+}
+
+function comment(key: string, value: string): Sh {
+    const line = `#bh ${key} ${value}`;
+    if (/[\0\n]/.test(line)) throw new TypeError(`not a comment line: ${key}`);
+    return new Sh(line, line);
+}
+
+/** Reads the `#bh` lines of a boot file; `undefined`: it is none of ours. */
+export function parseBootHeader(lines: readonly string[]): BootHeader | undefined {
+    const fields = new Map<string, string>();
+    for (const line of lines) {
+        const [, key, value] = /^#bh ([a-z]+) (.*)$/.exec(line) ?? [];
+        if (key !== undefined && value !== undefined) fields.set(key, value);
+    }
+    const mark = decodeMark(fields.get("mark") ?? "");
+    const declared = json(fields.get("declared"));
+    const target = fields.get("target");
+    const size = Number(fields.get("size"));
+    if (mark === undefined || declared === undefined || target === undefined || !Number.isSafeInteger(size)) {
+        return undefined;
+    }
+    const applied = fields.get("applied") === "1";
+    return {
+        mark: applied ? mark : { ...mark, phase: "creating" },
+        applied,
+        sizeBytes: size,
+        targetName: target,
+        accounts: (fields.get("accounts") ?? "").split(" ").filter((user) => user !== ""),
+        declared,
+    };
+}
+
+function json(text: string | undefined): unknown {
+    try {
+        return text === undefined ? undefined : (JSON.parse(text) as unknown);
+    } catch {
+        return undefined;
+    }
+}
