@@ -49,11 +49,7 @@ export function bootFile({ stateDirectory, protocol, name }: BootPlace): string 
 }
 
 /** Writes a boot file whole or not at all, and makes it durable. */
-export function writeBootFile(
-    at: BootPlace,
-    header: Omit<BootHeader, "applied">,
-    body: Sh,
-): Step {
+export function writeBootFile(at: BootPlace, header: Omit<BootHeader, "applied">, body: Sh): Step {
     const content = sh`#!/bin/sh
 # Export of pulumi-blockhost: changed by it, run at boot. Do not edit.
 ${markLine(header.mark)}
@@ -68,17 +64,13 @@ ${body}`;
         script: sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
 [ -d "$dir" ] || mkdir -p "$dir" || exit
-printf '%s\n' ${asWord(content)} > "$dir/.$name.new" && sync "$dir/.$name.new" &&
+printf '%s\\n' ${asWord(content)} > "$dir/.$name.new" && sync "$dir/.$name.new" &&
 mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`,
     };
 }
 
 /** Puts another owner mark into a boot file, and touches nothing else. */
-export function remarkBootFile(
-    at: BootPlace,
-    from: Mark,
-    to: Mark,
-): Step {
+export function remarkBootFile(at: BootPlace, from: Mark, to: Mark): Step {
     const change = replaceLine(at, LINE.mark, markLine(to).text);
     const expected = markLine(from).text;
     return {
@@ -89,10 +81,7 @@ ${change}`,
 }
 
 /** Notes the size with which the device was last opened. */
-export function resizeBootFile(
-    at: BootPlace,
-    sizeBytes: number,
-): Step {
+export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
     return {
         label: `note the size of export ${at.name}`,
         script: replaceLine(at, LINE.size, comment("size", String(sizeBytes)).text),
@@ -109,7 +98,7 @@ rm -f "$dir/"${at.name} "$dir/".${at.name}.new && sync "$dir"`;
 function replaceLine(at: BootPlace, line: number, by: string): Sh {
     return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
-{ sed ${`${String(line)},$d`} "$dir/$name" && printf '%s\n' ${by} && sed ${`1,${String(line)}d`} "$dir/$name"; } > "$dir/.$name.new" &&
+{ sed ${`${String(line)},$d`} "$dir/$name" && printf '%s\\n' ${by} && sed ${`1,${String(line)}d`} "$dir/$name"; } > "$dir/.$name.new" &&
 sync "$dir/.$name.new" && mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`;
 }
 

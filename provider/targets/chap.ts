@@ -33,7 +33,8 @@ export function chapProblems(chap: Chap, path: string, maxSecretLength: number):
         const reason = `has ${String(length)} bytes; a CHAP secret has ${limits} (some initiators, Windows among them, take at most 16)`;
         problems.push({ path: `${path}.password`, reason });
     } else if (!/^[\x21-\x7e]*$/.test(secret)) {
-        const reason = "holds a space or a character outside ASCII, of which initiators have different notions; use letters, digits and punctuation";
+        const reason =
+            "holds a space or a character outside ASCII, of which initiators have different notions; use letters, digits and punctuation";
         problems.push({ path: `${path}.password`, reason });
     }
     return problems;
@@ -49,7 +50,11 @@ export function chapFingerprint({ username, password }: Chap): string {
     const key = createHash("sha256").update(`${username}\n${password.value}`).digest("base64");
     let known = fingerprints.get(key);
     if (known === undefined) {
-        known = scryptSync(password.value, `blockhost chap ${username}`, 12, { N: 1024, r: 8, p: 1 }).toString("hex");
+        known = scryptSync(password.value, `blockhost chap ${username}`, 12, {
+            N: 1024,
+            r: 8,
+            p: 1,
+        }).toString("hex");
         fingerprints.set(key, known);
     }
     return known;

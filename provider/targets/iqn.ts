@@ -6,7 +6,9 @@ import { NAME_MAX_LENGTH } from "../names";
 export const ISCSI_NAME_MAX_LENGTH = 223;
 
 const DOMAIN_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?";
-const IQN = new RegExp(`^iqn\\.\\d{4}-(?:0[1-9]|1[0-2])\\.${DOMAIN_LABEL}(?:\\.${DOMAIN_LABEL})*(?::[a-z0-9.:-]+)?$`);
+const IQN = new RegExp(
+    `^iqn\\.\\d{4}-(?:0[1-9]|1[0-2])\\.${DOMAIN_LABEL}(?:\\.${DOMAIN_LABEL})*(?::[a-z0-9.:-]+)?$`,
+);
 const EUI = /^eui\.[0-9a-f]{16}$/;
 const NAA = /^naa\.(?:[0-9a-f]{16}|[0-9a-f]{32})$/;
 
@@ -23,8 +25,10 @@ export function iscsiNameProblem(given: string): string | undefined {
         return `has ${String(name.length)} characters; an iSCSI name has at most ${String(ISCSI_NAME_MAX_LENGTH)}`;
     }
     if (IQN.test(name) || EUI.test(name) || NAA.test(name)) return undefined;
-    if (/^eui\./.test(name)) return `${shown} is not an iSCSI name: "eui." is followed by 16 hexadecimal digits`;
-    if (/^naa\./.test(name)) return `${shown} is not an iSCSI name: "naa." is followed by 16 or 32 hexadecimal digits`;
+    if (/^eui\./.test(name))
+        return `${shown} is not an iSCSI name: "eui." is followed by 16 hexadecimal digits`;
+    if (/^naa\./.test(name))
+        return `${shown} is not an iSCSI name: "naa." is followed by 16 or 32 hexadecimal digits`;
     return (
         `${shown} is not an iSCSI name: it must look like "iqn.2024-01.com.example:db1" ` +
         '(a year and month, the domain reversed, then ":" and letters, digits, ".", "-", ":"), ' +

@@ -31,7 +31,9 @@ export function normalizePortal(text: string): string {
 /** True when something that listens on `listener` is reached at `portal`. */
 export function covers(listener: Portal, portal: Portal): boolean {
     if (listener.port !== portal.port || listener.family !== portal.family) return false;
-    return listener.address === portal.address || listener.address === (listener.family === 6 ? "::" : "0.0.0.0");
+    return (
+        listener.address === portal.address || listener.address === (listener.family === 6 ? "::" : "0.0.0.0")
+    );
 }
 
 /** The spelling of RFC 5952. */

@@ -129,7 +129,8 @@ my %do = (
         fail(1, "remove account $user: tgtd: ", why($error, $text)) if $error && $error != 15;
     },
     applied => sub {
-        open(my $file, "+<", $_[0]) && sysread($file, my $text, 8192) or fail(1, "$_[0]: $!");
+        my ($file, $text);
+        open($file, "+<", $_[0]) && sysread($file, $text, 8192) or fail(1, "$_[0]: $!");
         my $at = index($text, "\\n#bh applied 0\\n");
         $at < 0 or (sysseek($file, $at + 13, 0) && syswrite($file, "1")) or fail(1, "$_[0]: $!");
     },
@@ -239,7 +240,9 @@ function encodeWord(text: string): string {
     return [...Buffer.from(text, "utf8")]
         .map((byte) => {
             const char = String.fromCharCode(byte);
-            return /[A-Za-z0-9_.,:;=@/+[\]-]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+            return /[A-Za-z0-9_.,:;=@/+[\]-]/.test(char)
+                ? char
+                : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
         })
         .join("");
 }

@@ -36,7 +36,8 @@ sub request {
     my $body = defined $params ? "$params\\0" : "";
     my $head = pack("LLa64LlQQLLLLLL", $mode, $op, "iscsi", 120 + length $body, $r->{tid} // -1,
         $r->{sid} // 0, $r->{lun} // 0, $r->{cid} // 0, 0, 0, $r->{dir} // 0, 0, $r->{force} // 0);
-    socket(my $s, PF_UNIX, SOCK_STREAM, 0) && connect($s, pack_sockaddr_un("/var/run/tgtd/socket.$control"))
+    my $s;
+    socket($s, PF_UNIX, SOCK_STREAM, 0) && connect($s, pack_sockaddr_un("/var/run/tgtd/socket.$control"))
         or return (-1, "$!");
     $pid //= unpack("i", getsockopt($s, SOL_SOCKET, SO_PEERCRED) // pack("i", 0));
     my $out = $head . $body;

@@ -35,7 +35,9 @@ export interface LiveTarget {
     readonly acl: readonly string[];
 }
 
-type Draft = { -readonly [K in keyof LiveTarget]: LiveTarget[K] extends readonly (infer T)[] ? T[] : LiveTarget[K] };
+type Draft = {
+    -readonly [K in keyof LiveTarget]: LiveTarget[K] extends readonly (infer T)[] ? T[] : LiveTarget[K];
+};
 type UnitDraft = { -readonly [K in keyof LiveUnit]: LiveUnit[K] };
 
 /** Megabytes as tgtd shows a size: disk makers' ones, rounded in a way of its own (`print_disksize`). */
@@ -56,9 +58,19 @@ export function parseTargets(lines: readonly string[]): LiveTarget[] {
     for (const line of lines) {
         const [, tid, name] = /^Target (\d+): (\S+)$/.exec(line) ?? [];
         if (tid !== undefined && name !== undefined) {
-            if (names.has(name) || Number(tid) <= (targets.at(-1)?.tid ?? 0)) throw new RangeError(`target ${name} twice`);
+            if (names.has(name) || Number(tid) <= (targets.at(-1)?.tid ?? 0))
+                throw new RangeError(`target ${name} twice`);
             names.add(name);
-            targets.push({ tid: Number(tid), name, driver: "", state: "", sessions: [], units: [], incoming: [], acl: [] });
+            targets.push({
+                tid: Number(tid),
+                name,
+                driver: "",
+                state: "",
+                sessions: [],
+                units: [],
+                incoming: [],
+                acl: [],
+            });
             section = "";
             continue;
         }
@@ -92,7 +104,7 @@ export function parseTargets(lines: readonly string[]): LiveTarget[] {
 }
 
 function readSession(target: Draft, line: string): void {
-    const initiator = /^ {12}Initiator: (.*) alias: /.exec(line)?.[1];
+    const initiator = /^ {12}Initiator: (\S+) alias: /.exec(line)?.[1];
     if (initiator !== undefined) target.sessions.push({ initiator });
     const address = /^ {16}IP Address: (\S+)$/.exec(line)?.[1];
     const last = target.sessions.at(-1);
@@ -102,7 +114,16 @@ function readSession(target: Draft, line: string): void {
 }
 
 function newUnit(lun: number): UnitDraft {
-    const none = { type: "", scsiId: "", serial: "", megabytes: 0, blockSize: 0, storeType: "", path: "", flags: "" };
+    const none = {
+        type: "",
+        scsiId: "",
+        serial: "",
+        megabytes: 0,
+        blockSize: 0,
+        storeType: "",
+        path: "",
+        flags: "",
+    };
     return { lun, ...none, online: false, removable: false, readOnly: false, thin: false };
 }
 

@@ -1,0 +1,233 @@
+import { BlockhostError } from "../../errors";
+import { describeOwner, encodeMark, sameOwner } from "../../host/mark";
+import { addressAdmitted } from "../address";
+import { covers, parsePortal } from "../portal";
+import type { ExportWanted, Session } from "../types";
+import { planAccounts } from "./accounts";
+import { refuseOrders } from "./boot";
+import { check } from "./check";
+import { differences, extraUnits, LUN, sizeDifference, unheardPortals, unitIsOther, unitOf } from "./compare";
+import type { Order } from "./management";
+import {
+    type Declared,
+    declare,
+    exportOf,
+    extraOf,
+    nameOfTarget,
+    requireAnswer,
+    type TgtContext,
+    type TgtExport,
+} from "./model";
+import { ANSWER } from "./protocol";
+
+/** What has to be done to make an export as wanted. */
+export interface Change {
+    readonly targetName: string;
+    readonly declared: Declared;
+    /** Size of the device as tgtd is going to see it. */
+    readonly sizeBytes: number;
+    /** Taking away what must not be there, before the boot file's own orders make what must. */
+    readonly before: readonly Order[];
+    /** Sessions that this ends, and why. */
+    readonly cuts?: { readonly sessions: readonly Session[]; readonly reason: string };
+    readonly reserved: readonly string[];
+}
+
+/**
+ * The change from what is to what is wanted; `undefined`: it is so already.
+ *
+ * @throws BlockhostError `invalid`, `not-found` (tgtd or the device), `not-ours`, `exists`, `busy` (a portal is taken).
+ */
+export function planChange(context: TgtContext, want: ExportWanted): Change | undefined {
+    const { facts, target } = context;
+    refuseInvalid(context, want);
+    requireAnswer(facts);
+    const before = exportOf(facts, want.name);
+    refuseOthers(context, before, want);
+    const targetName = nameOfTarget(context, want);
+    const wanted = declare(target, want);
+    const accounts = planAccounts(context, want.name, targetName, wanted);
+    const declared: Declared = { ...wanted, retired: accounts.retired, uncertain: accounts.uncertain };
+    const samePath = before?.declared.devicePath === want.devicePath;
+    const sizeBytes = (samePath ? before.deviceSizeBytes : undefined) ?? want.sizeBytes;
+    if (before !== undefined && isAsWanted(context, before, declared, want)) return undefined;
+    refuseTakenPortals(context, declared);
+    if (samePath && before.device === "gone") {
+        throw new BlockhostError(
+            "not-found",
+            `there is nothing at ${want.devicePath} that could be exported`,
+            {
+                hint: "the volume's data is gone or its pool is not mounted: put it back, or delete the export",
+            },
+        );
+    }
+    const live = before?.live;
+    if (before === undefined || live === undefined) {
+        // Nothing of it is in tgtd, accounts excepted.
+        const orders = [...accounts.orders, ...accounts.drops];
+        return { targetName, declared, sizeBytes, before: orders, reserved: accounts.reserved };
+    }
+    const unit = unitOf(live);
+    const other = unit === undefined ? undefined : whyOther(declared, before, unit, samePath);
+    const becomesReadOnly = unit !== undefined && declared.readOnly && !unit.readOnly;
+    const everybody = other ?? (becomesReadOnly ? "the export becomes read-only" : undefined);
+    const cut =
+        everybody === undefined ? live.sessions.filter((one) => !admitted(declared, one)) : live.sessions;
+    const unwanted =
+        accounts.closeAccess || everybody !== undefined
+            ? live.acl
+            : live.acl.filter((entry) => !declared.acl.includes(entry));
+    const initiators = [...new Set(cut.map(({ initiator }) => initiator))];
+    const known = [...new Set(live.sessions.map(({ initiator }) => initiator))];
+    const orders: Order[] = [
+        { verb: "use", name: targetName },
+        ...(everybody === undefined ? [] : [{ verb: "only", initiators: known } as const]),
+        ...unwanted.flatMap(refuseOrders),
+        ...(initiators.length === 0 ? [] : [{ verb: "cut", initiators } as const]),
+        ...accounts.orders,
+        ...extraUnits(live).map(({ lun }) => removeUnit(lun)),
+        ...(unit !== undefined && other !== undefined ? [removeUnit(LUN)] : []),
+        ...(unit !== undefined &&
+        other === undefined &&
+        sizeDifference(unit, before.sizeBytes, sizeBytes) !== undefined
+            ? [openAgain(declared.devicePath)]
+            : []),
+        ...accounts.drops,
+    ];
+    const reason = everybody ?? `no longer admitted: ${initiators.join(", ")}`;
+    return {
+        targetName,
+        declared,
+        sizeBytes,
+        before: orders,
+        ...(cut.length === 0 ? {} : { cuts: { sessions: cut, reason } }),
+        reserved: accounts.reserved,
+    };
+}
+
+function isAsWanted(context: TgtContext, before: TgtExport, declared: Declared, want: ExportWanted): boolean {
+    return (
+        before.applied &&
+        before.declared.digest === declared.digest &&
+        encodeMark({ ...before.mark, phase: "ready" }) === encodeMark({ ...want.mark, phase: "ready" }) &&
+        before.sizeBytes === (before.deviceSizeBytes ?? want.sizeBytes) &&
+        differences(declared, before.live, before, extraOf(context.facts)).length === 0
+    );
+}
+
+/** Why the unit has to be made anew; all sessions end with it, since another disk must not appear under a live one. */
+function whyOther(
+    declared: Declared,
+    before: TgtExport,
+    unit: NonNullable<ReturnType<typeof unitOf>>,
+    samePath: boolean,
+): string | undefined {
+    return (
+        unitIsOther(declared, unit) ??
+        (samePath && before.device === "stale" ? "devicePath: what is at the path was exchanged" : undefined)
+    );
+}
+
+function admitted(declared: Declared, { initiator, address }: Session): boolean {
+    return (
+        declared.acl.includes(initiator) ||
+        (address !== undefined && addressAdmitted(address, declared.addresses))
+    );
+}
+
+export function removeUnit(lun: number): Order {
+    return {
+        verb: "request",
+        label: `take LUN ${String(lun)} away`,
+        mode: "device",
+        op: "delete",
+        lun,
+        tolerate: [ANSWER.noLun],
+    };
+}
+
+/** One request closes the device, opens it again and so learns its size; sessions stay. */
+export function openAgain(devicePath: string): Order {
+    return {
+        verb: "request",
+        label: `open ${devicePath} again`,
+        mode: "device",
+        op: "update",
+        lun: LUN,
+        params: [
+            ["online", 0],
+            ["path", devicePath],
+            ["online", 1],
+        ],
+    };
+}
+
+function refuseInvalid({ target }: TgtContext, want: ExportWanted): void {
+    const problems = check(target, want);
+    if (problems.length === 0) return;
+    throw new BlockhostError("invalid", problems.map(({ path, reason }) => `${path}: ${reason}`).join("; "));
+}
+
+function refuseOthers(
+    { facts, target }: TgtContext,
+    before: TgtExport | undefined,
+    want: ExportWanted,
+): void {
+    const unreadable = extraOf(facts).unreadable.get(want.name);
+    if (unreadable !== undefined) {
+        throw new BlockhostError(
+            "not-ours",
+            `export "${want.name}" has a boot file that cannot be read: ${unreadable}`,
+            {
+                hint: "it stays untouched: give this export another `name`",
+            },
+        );
+    }
+    if (before === undefined) {
+        const name = nameOfTarget({ facts, target } as TgtContext, want);
+        if (!extraOf(facts).names.has(name)) return;
+        throw new BlockhostError(
+            "not-ours",
+            `tgtd already has a target ${name}, and no boot file of ours says why`,
+            {
+                hint: "it stays untouched: remove it by hand, or give this export another `name`",
+            },
+        );
+    }
+    if (!sameOwner(before.mark.owner, want.mark.owner) || before.mark.generation !== want.mark.generation) {
+        const when = sameOwner(before.mark.owner, want.mark.owner) ? " and was made at another time" : "";
+        throw new BlockhostError(
+            "not-ours",
+            `export "${want.name}" belongs to ${describeOwner(before.mark.owner)}${when}`,
+            {
+                hint: "it stays untouched: give this export another `name`",
+            },
+        );
+    }
+    if (before.declared.controlPort !== target.options.controlPort) {
+        const port = String(before.declared.controlPort);
+        throw new BlockhostError(
+            "invalid",
+            `export "${want.name}" was made in the tgtd with control port ${port}`,
+            {
+                hint: `set \`controlPort: ${port}\` in the host's configuration, or delete the export first`,
+            },
+        );
+    }
+}
+
+function refuseTakenPortals({ facts }: TgtContext, declared: Declared): void {
+    const extra = extraOf(facts);
+    for (const text of unheardPortals(declared.portals, extra.portals)) {
+        const portal = parsePortal(text);
+        for (const [other, process] of extra.taken) {
+            const listener = parsePortal(other);
+            if (portal === undefined || listener === undefined) continue;
+            // A socket for all addresses and one for a single address exclude each other.
+            if (!covers(listener, portal) && !covers(portal, listener)) continue;
+            throw new BlockhostError("busy", `portal ${text} is taken by ${process}`, {
+                hint: "stop that, or configure another port under `portals`",
+            });
+        }
+    }
+}

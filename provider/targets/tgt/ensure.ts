@@ -1,0 +1,55 @@
+import { type Sh, sh } from "../../sh";
+import { NOTHING, type Plan } from "../../host/plan";
+import { bootFile, writeBootFile } from "../boot";
+import type { ExportWanted, Session } from "../types";
+import { bootBody } from "./boot";
+import { planChange } from "./change";
+import { orderList, type Order } from "./management";
+import { placeOf, type TgtContext, type TgtRef } from "./model";
+
+/**
+ * Create, finish, heal or change an export. F4, F5: create_export, ensure_export.
+ *
+ * The boot file comes first: it says what is declared, and that it was not carried out yet. Then one perl process takes
+ * away what must not be there and makes what must, ending with the note that all of it was done. Whatever is cut short
+ * is told by that note, by the differences that an observation finds, or both; the same plan then finishes it.
+ */
+export function ensure(context: TgtContext, want: ExportWanted): Plan {
+    const change = planChange(context, want);
+    if (change === undefined) return NOTHING;
+    const { target } = context;
+    const { declared, targetName, sizeBytes } = change;
+    const place = placeOf(target, want.name);
+    const accounts = [declared.incoming, declared.outgoing].flatMap((one) =>
+        one === undefined ? [] : [one.user],
+    );
+    const header = { mark: want.mark, sizeBytes, targetName, accounts, declared };
+    return {
+        steps: [
+            writeBootFile(place, header, bootBody(target, want, targetName, declared)),
+            {
+                label: `set up target ${targetName} in tgtd`,
+                script: runBootFile(target, want.name, change.before),
+            },
+        ],
+        touched: { targets: { [target.protocol]: [want.name] } },
+        reserved: change.reserved,
+    };
+}
+
+/** Carries out a boot file, after orders of its own. */
+export function runBootFile(target: TgtRef, name: string, before: readonly Order[] = []): Sh {
+    const file = bootFile(placeOf(target, name));
+    if (before.length === 0) return sh`sh ${file}`;
+    return sh`sh ${file} /dev/fd/3 3<<'BLOCKHOST_TGT'
+${orderList(target.options.controlPort, before)}
+BLOCKHOST_TGT`;
+}
+
+/** Sessions that {@link ensure} would cut, and why. */
+export function cuts(
+    context: TgtContext,
+    want: ExportWanted,
+): { sessions: readonly Session[]; reason: string } | undefined {
+    return planChange(context, want)?.cuts;
+}

@@ -1,0 +1,29 @@
+import type { Target } from "../types";
+import { capabilities } from "./capabilities";
+import { check } from "./check";
+import { connection } from "./connection";
+import { cuts, ensure } from "./ensure";
+import { observe } from "./observe";
+import { type TgtOptions, tgtOptions } from "./options";
+import { parse } from "./parse";
+import { remark, remove } from "./remove";
+import { reopen } from "./reopen";
+
+/** iSCSI exports by tgtd, the userspace target daemon (Debian: tgt). Read in the order of the imports' names above. */
+export const tgtTarget: Target<TgtOptions> = {
+    name: "tgt",
+    protocol: "iscsi",
+    options: tgtOptions,
+    capabilities,
+    tools: { tgtd: "tgt", perl: "perl-base", sed: "sed", sync: "coreutils" },
+    check,
+    observe,
+    parse,
+    ensure,
+    cuts,
+    remove,
+    remark,
+    reopen,
+    growth: "offline",
+    connection,
+};

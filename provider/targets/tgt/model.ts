@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { BlockhostError } from "../../errors";
+import { aclAddress } from "../address";
+import type { BootPlace } from "../boot";
+import { chapFingerprint } from "../chap";
+import { normalizeIscsiName, targetName } from "../iqn";
+import { normalizePortal } from "../portal";
+import { unitIdentity } from "../serial";
+import type { ExportFacts, ExportWanted, TargetContext, TargetFacts, TargetRef } from "../types";
+import type { TgtOptions } from "./options";
+import type { LiveTarget } from "./show";
+
+/** What tgt keeps of a declaration in the boot file's header, and what an observation makes of it. No secrets. */
+
+export type TgtContext = TargetContext<TgtOptions>;
+export type TgtRef = TargetRef<TgtOptions>;
+
+/** A user name and the fingerprint of its secret. */
+export interface Account {
+    readonly user: string;
+    readonly fingerprint: string;
+}
+
+export interface Declared {
+    readonly controlPort: number;
+    readonly digest: string;
+    readonly devicePath: string;
+    readonly readOnly: boolean;
+    readonly discard: boolean;
+    /** Names of initiators, normalised. */
+    readonly initiators: readonly string[];
+    readonly addresses: readonly string[];
+    /** Entries of tgtd's access list that these come to, sorted. */
+    readonly acl: readonly string[];
+    readonly portals: readonly string[];
+    readonly serial: string;
+    readonly naa: string;
+    readonly incoming?: Account;
+    readonly outgoing?: Account;
+    /** Users of the declaration before this one, to be removed from tgtd; counts until this one was carried out. */
+    readonly retired: readonly string[];
+    /** Users whose secret in tgtd may still be the one before; counts until this one was carried out. */
+    readonly uncertain: readonly string[];
+}
+
+/** An export as tgt's parser leaves it in the facts. */
+export interface TgtExport extends ExportFacts {
+    readonly declared: Declared;
+    readonly applied: boolean;
+    /** Size of the device when tgtd last opened it. */
+    readonly sizeBytes: number;
+    /** Whether tgtd has open what is at the path now. */
+    readonly device: "open" | "stale" | "gone" | "unknown";
+    readonly deviceSizeBytes?: number;
+    readonly live?: LiveTarget;
+}
+
+/** Facts about tgtd as a whole. */
+export interface TgtExtra {
+    /** All accounts. */
+    readonly accounts: readonly string[];
+    /** Accounts bound to targets: user → target names. */
+    readonly bindings: ReadonlyMap<string, readonly string[]>;
+    /** Portals that tgtd listens on. */
+    readonly portals: readonly string[];
+    /** Somebody else listens there: portal → process. */
+    readonly taken: ReadonlyMap<string, string>;
+    /** Names of all live targets. */
+    readonly names: ReadonlySet<string>;
+    /** Boot files that this version cannot read: export name → why. */
+    readonly unreadable: ReadonlyMap<string, string>;
+}
+
+export function exportOf(facts: TargetFacts, name: string): TgtExport | undefined {
+    return facts.exports.get(name) as TgtExport | undefined;
+}
+
+export function exportsOf(facts: TargetFacts): readonly TgtExport[] {
+    return [...facts.exports.values()] as TgtExport[];
+}
+
+export function extraOf(facts: TargetFacts): TgtExtra {
+    return facts.extra as TgtExtra;
+}
+
+export function placeOf(target: TgtRef, name: string): BootPlace {
+    return { stateDirectory: target.stateDirectory, protocol: target.protocol, name };
+}
+
+/** Portals of an export: those it names, or all of the target. */
+export function portalsOf(target: TgtRef, want: ExportWanted): string[] {
+    return (want.portals.length > 0 ? want.portals : target.portals).map(normalizePortal);
+}
+
+/** What an export declares, without what depends on its history. */
+export function declare(target: TgtRef, want: ExportWanted): Omit<Declared, "retired" | "uncertain"> {
+    const chap = want.initiators.find((initiator) => initiator.chap !== undefined)?.chap;
+    const mutual = want.initiators.find((initiator) => initiator.mutualChap !== undefined)?.mutualChap;
+    const account = (one: typeof chap): Account | undefined =>
+        one === undefined ? undefined : { user: one.username, fingerprint: chapFingerprint(one) };
+    const incoming = account(chap);
+    const outgoing = account(mutual);
+    const { serial, naa } = unitIdentity(want.mark.generation);
+    const fields = {
+        devicePath: want.devicePath,
+        readOnly: want.readOnly,
+        discard: want.discard,
+        initiators: [...new Set(want.initiators.map(({ name }) => normalizeIscsiName(name)))].sort(),
+        addresses: [...new Set(want.addresses)].sort(),
+        // An initiator that does not keep to lower case is compared letter by letter: admit it as it was written, too.
+        acl: [
+            ...new Set([
+                ...want.initiators.flatMap(({ name }) => [normalizeIscsiName(name), name]),
+                ...want.addresses.flatMap(aclAddress),
+            ]),
+        ].sort(),
+        portals: portalsOf(target, want),
+        serial,
+        naa,
+        ...(incoming === undefined ? {} : { incoming }),
+        ...(outgoing === undefined ? {} : { outgoing }),
+    };
+    const digest = createHash("sha256")
+        .update(JSON.stringify([want.mark.generation, fields]))
+        .digest("hex");
+    return { controlPort: target.options.controlPort, digest, ...fields };
+}
+
+/** The target's name: as it was made, else as the prefix has it now. */
+export function nameOfTarget(context: TgtContext, want: ExportWanted): string {
+    const known = exportOf(context.facts, want.name);
+    return known?.targetName ?? targetName(context.target.options.prefix, want.name, want.mark.generation);
+}
+
+/**
+ * @throws BlockhostError when tgtd does not answer, or perl is missing: nothing can be changed then.
+ */
+export function requireAnswer(facts: TargetFacts): void {
+    if (facts.problem === undefined) return;
+    throw new BlockhostError("not-found", facts.problem.summary, { hint: facts.problem.hint });
+}

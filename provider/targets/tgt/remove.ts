@@ -1,0 +1,88 @@
+import { BlockhostError } from "../../errors";
+import { describeOwner, type Mark, sameOwner } from "../../host/mark";
+import { NOTHING, type Plan } from "../../host/plan";
+import { removeBootFile, remarkBootFile } from "../boot";
+import { dropOrders, formerUsers } from "./accounts";
+import { refuseOrders } from "./boot";
+import { management, type Order } from "./management";
+import { exportOf, placeOf, requireAnswer, type TgtContext, type TgtExport } from "./model";
+import { ANSWER } from "./protocol";
+
+/**
+ * Remove an export: out of tgtd first, its boot file next, last the accounts that nothing else needs. F4: remove_export.
+ * Whether its sessions may be cut has been decided by the caller from the facts; others than those end the plan.
+ */
+export function remove(context: TgtContext, want: { name: string; mark: Mark }): Plan {
+    const { target, facts } = context;
+    const before = exportOf(facts, want.name);
+    if (before === undefined) return NOTHING;
+    refuseOthers(before, want);
+    requireAnswer(facts);
+    const place = placeOf(target, want.name);
+    const { controlPort } = before.declared;
+    return {
+        steps: [
+            {
+                label: `take target ${before.targetName} out of tgtd`,
+                script: management(controlPort, takeDown(before)),
+            },
+            { label: `remove the boot file of export ${want.name}`, script: removeBootFile(place) },
+            ...(formerUsers(before).length === 0
+                ? []
+                : [
+                      {
+                          label: `remove accounts that only export ${want.name} used`,
+                          script: management(
+                              controlPort,
+                              dropOrders(context, want.name, formerUsers(before)),
+                          ),
+                      },
+                  ]),
+        ],
+        touched: { targets: { [target.protocol]: [want.name] } },
+    };
+}
+
+function takeDown({ targetName, live }: TgtExport): Order[] {
+    const sessions = [...new Set(live?.sessions.map(({ initiator }) => initiator))];
+    return [
+        { verb: "use", name: targetName },
+        { verb: "only", initiators: sessions },
+        // First nobody can come back, then those who are there are sent away.
+        ...(live?.acl ?? []).flatMap(refuseOrders),
+        { verb: "cut", initiators: [] },
+        {
+            verb: "request",
+            label: `remove target ${targetName}`,
+            mode: "target",
+            op: "delete",
+            force: true,
+            tolerate: [ANSWER.noTarget],
+        },
+    ];
+}
+
+/** Take our mark over to a renamed resource, nothing else. */
+export function remark(context: TgtContext, want: { name: string; from: Mark; to: Mark }): Plan {
+    const before = exportOf(context.facts, want.name);
+    if (before === undefined) return NOTHING;
+    const same = sameOwner(before.mark.owner, want.to.owner) && before.mark.generation === want.to.generation;
+    if (same) return NOTHING;
+    refuseOthers(before, { name: want.name, mark: want.from });
+    return {
+        steps: [remarkBootFile(placeOf(context.target, want.name), before.mark, want.to)],
+        touched: { targets: { [context.target.protocol]: [want.name] } },
+    };
+}
+
+function refuseOthers(before: TgtExport, want: { name: string; mark: Mark }): void {
+    if (sameOwner(before.mark.owner, want.mark.owner) && before.mark.generation === want.mark.generation)
+        return;
+    throw new BlockhostError(
+        "not-ours",
+        `export "${want.name}" belongs to ${describeOwner(before.mark.owner)}`,
+        {
+            hint: "it stays untouched; `pulumi refresh` brings the state up to date",
+        },
+    );
+}
