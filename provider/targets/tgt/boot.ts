@@ -6,6 +6,7 @@ import { LUN } from "./compare";
 import { management, type Order } from "./management";
 import { type Declared, placeOf, type TgtRef } from "./model";
 import { ANSWER } from "./protocol";
+import { setState } from "./units";
 
 /** Shown to initiators as the unit's vendor (8 bytes at most). */
 const VENDOR = "BLKHOST";
@@ -50,13 +51,7 @@ export function bootBody(target: TgtRef, want: ExportWanted, targetName: string,
         },
         ...(chap === undefined ? [] : accountOrders(chap, false)),
         ...(mutual === undefined ? [] : accountOrders(mutual, true)),
-        {
-            verb: "request",
-            label: "let logins in",
-            mode: "target",
-            op: "update",
-            params: [["state", "ready"]],
-        },
+        setState("ready"),
         ...declared.acl.map(admitOrder),
         { verb: "applied", file: bootFile(placeOf(target, want.name)) },
     ];

@@ -18,7 +18,7 @@ import {
     type TgtContext,
     type TgtExport,
 } from "./model";
-import { ANSWER } from "./protocol";
+import { closeTarget, namesOf, openAgain, removeUnit } from "./units";
 
 /** What has to be done to make an export as wanted. */
 export interface Change {
@@ -68,30 +68,26 @@ export function planChange(context: TgtContext, want: ExportWanted): Change | un
         return { targetName, declared, sizeBytes, before: orders, reserved: accounts.reserved };
     }
     const unit = unitOf(live);
-    const other = unit === undefined ? undefined : whyOther(declared, before, unit, samePath);
+    const remake = unit === undefined ? undefined : whyRemake(declared, before, unit, samePath);
+    const grown = unit === undefined ? undefined : sizeDifference(unit, before.sizeBytes, sizeBytes);
     const becomesReadOnly = unit !== undefined && declared.readOnly && !unit.readOnly;
-    const everybody = other ?? (becomesReadOnly ? "the export becomes read-only" : undefined);
+    const everybody =
+        remake ?? grown ?? (becomesReadOnly ? "readOnly: the export becomes read-only" : undefined);
     const cut =
         everybody === undefined ? live.sessions.filter((one) => !admitted(declared, one)) : live.sessions;
-    const unwanted =
-        accounts.closeAccess || everybody !== undefined
-            ? live.acl
-            : live.acl.filter((entry) => !declared.acl.includes(entry));
-    const initiators = [...new Set(cut.map(({ initiator }) => initiator))];
-    const known = [...new Set(live.sessions.map(({ initiator }) => initiator))];
+    const initiators = namesOf(cut);
+    const refused = live.acl.filter(
+        (entry) => !declared.acl.includes(entry) || (accounts.closeAccess && everybody === undefined),
+    );
     const orders: Order[] = [
         { verb: "use", name: targetName },
-        ...(everybody === undefined ? [] : [{ verb: "only", initiators: known } as const]),
-        ...unwanted.flatMap(refuseOrders),
-        ...(initiators.length === 0 ? [] : [{ verb: "cut", initiators } as const]),
+        ...(everybody === undefined ? [] : closeTarget(namesOf(live.sessions))),
+        ...refused.flatMap(refuseOrders),
+        ...(everybody === undefined && initiators.length > 0 ? [{ verb: "cut", initiators } as const] : []),
         ...accounts.orders,
         ...extraUnits(live).map(({ lun }) => removeUnit(lun)),
-        ...(unit !== undefined && other !== undefined ? [removeUnit(LUN)] : []),
-        ...(unit !== undefined &&
-        other === undefined &&
-        sizeDifference(unit, before.sizeBytes, sizeBytes) !== undefined
-            ? [openAgain(declared.devicePath)]
-            : []),
+        ...(remake === undefined ? [] : [removeUnit(LUN)]),
+        ...(remake === undefined && grown !== undefined ? [openAgain(declared.devicePath)] : []),
         ...accounts.drops,
     ];
     const reason = everybody ?? `no longer admitted: ${initiators.join(", ")}`;
@@ -116,7 +112,7 @@ function isAsWanted(context: TgtContext, before: TgtExport, declared: Declared, 
 }
 
 /** Why the unit has to be made anew; all sessions end with it, since another disk must not appear under a live one. */
-function whyOther(
+function whyRemake(
     declared: Declared,
     before: TgtExport,
     unit: NonNullable<ReturnType<typeof unitOf>>,
@@ -133,33 +129,6 @@ function admitted(declared: Declared, { initiator, address }: Session): boolean 
         declared.acl.includes(initiator) ||
         (address !== undefined && addressAdmitted(address, declared.addresses))
     );
-}
-
-export function removeUnit(lun: number): Order {
-    return {
-        verb: "request",
-        label: `take LUN ${String(lun)} away`,
-        mode: "device",
-        op: "delete",
-        lun,
-        tolerate: [ANSWER.noLun],
-    };
-}
-
-/** One request closes the device, opens it again and so learns its size; sessions stay. */
-export function openAgain(devicePath: string): Order {
-    return {
-        verb: "request",
-        label: `open ${devicePath} again`,
-        mode: "device",
-        op: "update",
-        lun: LUN,
-        params: [
-            ["online", 0],
-            ["path", devicePath],
-            ["online", 1],
-        ],
-    };
 }
 
 function refuseInvalid({ target }: TgtContext, want: ExportWanted): void {

@@ -3,10 +3,10 @@ import { describeOwner, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
 import { removeBootFile, remarkBootFile } from "../boot";
 import { dropOrders, formerUsers } from "./accounts";
-import { refuseOrders } from "./boot";
 import { management, type Order } from "./management";
 import { exportOf, placeOf, requireAnswer, type TgtContext, type TgtExport } from "./model";
 import { ANSWER } from "./protocol";
+import { closeTarget, namesOf } from "./units";
 
 /**
  * Remove an export: out of tgtd first, its boot file next, last the accounts that nothing else needs. F4: remove_export.
@@ -44,13 +44,9 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
 }
 
 function takeDown({ targetName, live }: TgtExport): Order[] {
-    const sessions = [...new Set(live?.sessions.map(({ initiator }) => initiator))];
     return [
         { verb: "use", name: targetName },
-        { verb: "only", initiators: sessions },
-        // First nobody can come back, then those who are there are sent away.
-        ...(live?.acl ?? []).flatMap(refuseOrders),
-        { verb: "cut", initiators: [] },
+        ...closeTarget(namesOf(live?.sessions ?? [])),
         {
             verb: "request",
             label: `remove target ${targetName}`,

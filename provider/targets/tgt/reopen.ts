@@ -1,18 +1,18 @@
 import type { Step } from "../../host/plan";
 import { resizeBootFile } from "../boot";
-import { refuseOrders } from "./boot";
-import { openAgain, removeUnit } from "./change";
-import { LUN, unitOf } from "./compare";
+import { unitOf, LUN } from "./compare";
 import { runBootFile } from "./ensure";
 import { management, type Order } from "./management";
 import { exportOf, placeOf, type TgtContext } from "./model";
+import { closeTarget, namesOf, openAgain, removeUnit, setState } from "./units";
 
 /**
  * Makes an export see that its device has grown, or was exchanged (revert).
  *
- * Growth: tgtd opens the device again; sessions stay, and see the new size when the initiator scans again. Exchange: the
- * target admits nobody, ends its sessions and lets go of the device before, and the boot file sets all up again after.
- * What is cut short in between shows as differences of the export, and `ensure` heals it.
+ * Growth: sessions end for a moment while tgtd opens the device again; initiators come back by themselves and see the
+ * new size when they scan. Exchange: before it, logins are turned away, sessions end and tgtd lets go of the device;
+ * after it, the boot file sets all up again. What is cut short in between shows as differences of the export, and
+ * `ensure` heals it.
  */
 export function reopen(
     context: TgtContext,
@@ -21,27 +21,30 @@ export function reopen(
     const { target, facts } = context;
     const before = exportOf(facts, want.name);
     if (before === undefined) return { close: [], open: [] };
-    const place = placeOf(target, want.name);
-    const { controlPort, devicePath } = before.declared;
-    const note = before.sizeBytes === want.sizeBytes ? [] : [resizeBootFile(place, want.sizeBytes)];
-    const { live } = before;
+    const { targetName, live, declared, sizeBytes } = before;
+    const { controlPort, devicePath } = declared;
+    const resized = sizeBytes !== want.sizeBytes;
+    const note = resized ? [resizeBootFile(placeOf(target, want.name), want.sizeBytes)] : [];
     if (live === undefined || unitOf(live) === undefined) return { close: [], open: note };
-    if (!want.exchanged) {
-        if (note.length === 0) return { close: [], open: [] };
-        const orders: Order[] = [{ verb: "use", name: before.targetName }, openAgain(devicePath)];
-        const label = `tell tgtd that export ${want.name} has grown`;
-        return { close: [], open: [{ label, script: management(controlPort, orders) }, ...note] };
+    if (!resized && !want.exchanged) return { close: [], open: [] };
+    const use: Order = { verb: "use", name: targetName };
+    const known = namesOf(live.sessions);
+    if (want.exchanged) {
+        const close = [use, ...closeTarget(known), removeUnit(LUN)];
+        return {
+            close: [{ label: `close export ${want.name}`, script: management(controlPort, close) }],
+            open: [...note, { label: `open export ${want.name}`, script: runBootFile(target, want.name) }],
+        };
     }
-    const sessions = [...new Set(live.sessions.map(({ initiator }) => initiator))];
-    const orders: Order[] = [
-        { verb: "use", name: before.targetName },
-        { verb: "only", initiators: sessions },
-        ...live.acl.flatMap(refuseOrders),
-        { verb: "cut", initiators: [] },
-        removeUnit(LUN),
-    ];
+    // Whether somebody else is logged in is asked before the device grows; then there is no way back.
+    const guard = management(controlPort, [use, { verb: "only", initiators: known }]);
+    const cut: Order = { verb: "cut", initiators: [] };
+    const open = [use, setState("offline"), cut, openAgain(devicePath), setState("ready")];
     return {
-        close: [{ label: `close export ${want.name}`, script: management(controlPort, orders) }],
-        open: [...note, { label: `open export ${want.name}`, script: runBootFile(target, want.name) }],
+        close: [{ label: `see who uses export ${want.name}`, script: guard, guard: true }],
+        open: [
+            { label: `tell tgtd that export ${want.name} has grown`, script: management(controlPort, open) },
+            ...note,
+        ],
     };
 }
