@@ -3,7 +3,15 @@
  * File systems of their own for tests: XFS for reflinks, small ones to run full. Loop-mounted from a sparse image in a
  * temporary directory (tmpfs needs no image); needs root.
  */
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    realpathSync,
+    rmSync,
+    truncateSync,
+    writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../command.mjs";

@@ -75,7 +75,9 @@ export async function startSshd(options = {}) {
         daemon.once("exit", (status, name) => (failed = `it ended with ${name ?? `status ${status}`}`));
         const ready = async () => {
             if (failed !== undefined) {
-                throw new Error(`sshd did not start: ${failed}\n${readFileSync(logFile, "utf8").slice(-1000)}`);
+                throw new Error(
+                    `sshd did not start: ${failed}\n${readFileSync(logFile, "utf8").slice(-1000)}`,
+                );
             }
             return answers({ host: "127.0.0.1", port });
         };
