@@ -91,6 +91,20 @@ export function fillName(olds: { name?: unknown } | undefined, news: Record<stri
     return name === undefined ? news : { ...news, name };
 }
 
+/** The host is named by the id that the resource refers to; only an inline host has to be given beside it. */
+export function fillHost(reference: string, inputs: Record<string, unknown>): Record<string, unknown> {
+    if (inputs["host"] !== undefined) return inputs;
+    const id = inputs[reference];
+    if (id === UNKNOWN) return inputs;
+    const parsed = typeof id === "string" ? parseId(id) : undefined;
+    return parsed === undefined ? inputs : { ...inputs, host: parsed.host };
+}
+
+/** The name that ids and errors use for a host. */
+export function hostName(host: HostReference | undefined): string | undefined {
+    return typeof host === "string" ? host : host?.name;
+}
+
 /** Problems of a host reference: an unknown name, or an inline configuration that is not right. */
 export function hostReferenceProblems(context: Context, host: unknown): Failure[] {
     if (typeof host === "string") {

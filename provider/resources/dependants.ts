@@ -1,14 +1,15 @@
 import { BlockhostError } from "../errors";
 import { type HostFacts, type ObjectFacts, exportsOf } from "../host/facts";
 import { NOTHING, type Plan } from "../host/plan";
-import { configuredTarget } from "./targets";
+import type { HostConfig } from "../host/config";
+import type { Protocol } from "../targets/types";
 import type { UsablePool } from "./common";
 
 /** Who depends on an object, or uses it now. */
 
 /** Initiators that are logged in to exports of an object, and what else is known to have it open. */
-export function usersOf(facts: HostFacts, object: ObjectFacts): string[] {
-    return sessionsOn(facts, object, "any");
+export function usersOf(config: HostConfig, facts: HostFacts, object: ObjectFacts): string[] {
+    return sessionsOn(config, facts, object, "any");
 }
 
 /**
@@ -16,9 +17,9 @@ export function usersOf(facts: HostFacts, object: ObjectFacts): string[] {
  *
  * @param when `growth`: only those that would notice the device growing.
  */
-export function sessionsOn(facts: HostFacts, object: ObjectFacts, when: "growth" | "any"): string[] {
+export function sessionsOn(config: HostConfig, facts: HostFacts, object: ObjectFacts, when: "growth" | "any"): string[] {
     return exportsOf(facts, object.path).flatMap(({ protocol, facts: one }) => {
-        const target = configuredTarget(facts, protocol);
+        const target = config.targets.get(protocol as Protocol);
         if (when === "growth" && target?.target.growth === "online") return [];
         return one.sessions.map((session) => `initiator ${session.initiator} (export ${protocol}/${one.name})`);
     });
@@ -44,12 +45,12 @@ export function refuseDependants(facts: HostFacts, pool: UsablePool, object: Obj
 }
 
 /** Steps around a change of an object's size or content, for every export that has it open. */
-export function reopenExports(facts: HostFacts, object: ObjectFacts, sizeBytes: number, exchanged: boolean): { close: Plan; open: Plan } {
+export function reopenExports(config: HostConfig, facts: HostFacts, object: ObjectFacts, sizeBytes: number, exchanged: boolean): { close: Plan; open: Plan } {
     const close: Plan["steps"][number][] = [];
     const open: Plan["steps"][number][] = [];
     const touched: Record<string, string[]> = {};
     for (const { protocol, facts: one } of exportsOf(facts, object.path)) {
-        const configured = configuredTarget(facts, protocol);
+        const configured = config.targets.get(protocol as Protocol);
         const targetFacts = facts.targets.get(protocol);
         if (configured === undefined || targetFacts === undefined) continue;
         const context = { target: configured.ref, facts: targetFacts, host: facts };

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import type { PlanContext, Wipe } from "../drivers/types";
 import { BlockhostError } from "../errors";
-import { type HostFacts, type ObjectFacts, exportsOf } from "../host/facts";
+import type { HostConfig } from "../host/config";
+import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
 import type { Mark, Owner } from "../host/mark";
@@ -15,6 +16,7 @@ import {
     type UsablePool,
     allowSchema,
     fillName,
+    hostName,
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
@@ -226,7 +228,7 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
             };
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
             if (args.adopt !== undefined) return planAdoption(planContext, pool, args, mark, existing);
-            const from = sourceOf(pool, facts, args);
+            const from = sourceOf(config, pool, facts, args);
             const wanted = wantedSize(pool, args) ?? from?.object.sizeBytes ?? 0;
             if (from?.object.sizeBytes !== undefined && from.object.sizeBytes > wanted) {
                 throw new BlockhostError(
@@ -282,8 +284,8 @@ function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Oper
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
             return firstOf(
                 () => renaming(planContext, pool, object, ownerOf(context, news.owner)),
-                () => reverting(planContext, pool, object, news, config.name),
-                () => growing(planContext, pool, object, news, config.name),
+                () => reverting(planContext, pool, object, news, config),
+                () => growing(planContext, pool, object, news, config),
             );
         },
         result: (facts) => stateOf(config, facts, news),
@@ -304,19 +306,19 @@ function renaming(context: PlanContext, pool: UsablePool, object: ObjectFacts, o
     return pool.driver.remark(context, { name: object.name, from: mark, to: { ...mark, owner } });
 }
 
-function growing(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, host: string): Plan {
+function growing(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, config: HostConfig): Plan {
     const wanted = wantedSize(pool, news);
     const actual = object.sizeBytes ?? 0;
     if (wanted === undefined || wanted === actual || object.mark === undefined) return NOTHING;
     if (wanted < actual) throw shrinkError(actual, wanted);
-    const change: Change = { property: "size", kind: "update", ...growthImpact(context.host, object) };
-    refuseUnlessAllowed(`extend volume "${object.name}"`, [change], news.allow ?? [], host);
-    const exports = reopenExports(context.host, object, wanted, false);
+    const change: Change = { property: "size", kind: "update", ...growthImpact(config, context.host, object) };
+    refuseUnlessAllowed(`extend volume "${object.name}"`, [change], news.allow ?? [], config.name);
+    const exports = reopenExports(config, context.host, object, wanted, false);
     const extend = pool.driver.extend(context, { name: object.name, mark: object.mark, sizeBytes: wanted });
     return joinPlans(exports.close, extend, exports.open);
 }
 
-function reverting(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, host: string): Plan {
+function reverting(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, config: HostConfig): Plan {
     const { mark } = object;
     if (news.revertTo === undefined || mark === undefined) return NOTHING;
     const { snapshot: id, token } = news.revertTo;
@@ -333,9 +335,9 @@ function reverting(context: PlanContext, pool: UsablePool, object: ObjectFacts, 
             hint: "a volume can only be reverted to a snapshot of its own; to start from another's, create a volume with `source`",
         });
     }
-    const change: Change = { property: "revertTo", kind: "update", ...revertImpact(context.host, object) };
-    refuseUnlessAllowed(`revert volume "${object.name}"`, [change], news.allow ?? [], host);
-    const exports = reopenExports(context.host, object, object.sizeBytes ?? 0, true);
+    const change: Change = { property: "revertTo", kind: "update", ...revertImpact(config, context.host, object) };
+    refuseUnlessAllowed(`revert volume "${object.name}"`, [change], news.allow ?? [], config.name);
+    const exports = reopenExports(config, context.host, object, object.sizeBytes ?? 0, true);
     const to: Mark = { ...mark, phase: "ready", extra: { ...mark.extra, token } };
     const revert = pool.driver.revert(context, { name: object.name, mark: to, snapshot: snapshot.name });
     return joinPlans(exports.close, revert, exports.open);
@@ -388,16 +390,16 @@ async function classify(context: Context, olds: VolumeState, changes: readonly C
     const volume = object;
     return changes.map((change) => {
         if (change.kind === "replace" || change.reason === "is recorded") return change;
-        if (change.property === "size") return { ...change, ...growthImpact(facts, volume) };
-        if (change.property === "revertTo") return { ...change, ...revertImpact(facts, volume) };
+        if (change.property === "size") return { ...change, ...growthImpact(host.config, facts, volume) };
+        if (change.property === "revertTo") return { ...change, ...revertImpact(host.config, facts, volume) };
         return change;
     });
 }
 
 type Impact = Pick<Change, "class" | "reason" | "wayOut">;
 
-function growthImpact(facts: HostFacts, object: ObjectFacts): Impact {
-    const cut = sessionsOn(facts, object, "growth");
+function growthImpact(config: HostConfig, facts: HostFacts, object: ObjectFacts): Impact {
+    const cut = sessionsOn(config, facts, object, "growth");
     if (cut.length === 0) return { class: "none", reason: "grows; no initiator notices" };
     return {
         class: "offline",
@@ -406,8 +408,8 @@ function growthImpact(facts: HostFacts, object: ObjectFacts): Impact {
     };
 }
 
-function revertImpact(facts: HostFacts, object: ObjectFacts): Impact {
-    const users = usersOf(facts, object);
+function revertImpact(config: HostConfig, facts: HostFacts, object: ObjectFacts): Impact {
+    const users = usersOf(config, facts, object);
     if (users.length === 0) return { class: "none", reason: "goes back to a snapshot; nobody uses it" };
     return {
         class: "offline",
@@ -439,7 +441,7 @@ function goneError(olds: VolumeState): BlockhostError {
 }
 
 /** The source's facts, checked. */
-function sourceOf(pool: UsablePool, facts: HostFacts, args: VolumeArgs): { object: ObjectFacts; inUse: boolean } | undefined {
+function sourceOf(config: HostConfig, pool: UsablePool, facts: HostFacts, args: VolumeArgs): { object: ObjectFacts; inUse: boolean } | undefined {
     const id = args.source?.snapshot ?? args.source?.volume;
     if (id === undefined) return undefined;
     const kind = args.source?.snapshot === undefined ? "volume" : "snapshot";
@@ -453,7 +455,7 @@ function sourceOf(pool: UsablePool, facts: HostFacts, args: VolumeArgs): { objec
         const what = object.mark.kind === kind ? "not finished yet" : `a ${object.mark.kind}`;
         throw new BlockhostError("invalid", `source "${id}" is ${what}, not a ${kind}`);
     }
-    return { object, inUse: usersOf(facts, object).length > 0 };
+    return { object, inUse: usersOf(config, facts, object).length > 0 };
 }
 
 function foreignPoolProblems(path: string, id: unknown, inputs: Record<string, unknown>): { property: string; reason: string }[] {
@@ -476,7 +478,7 @@ function wipeOf(state: VolumeState): Wipe {
     return { method, limitBytes: limit === undefined ? 0 : (parseSize(limit).bytes ?? 0), ionice };
 }
 
-function stateOf(config: { name: string } & Parameters<typeof usablePool>[0], facts: HostFacts, args: VolumeArgs): VolumeState {
+function stateOf(config: HostConfig, facts: HostFacts, args: VolumeArgs): VolumeState {
     const pool = usablePool(config, facts, args.pool);
     const object = pool.facts.objects.get(args.name);
     if (object === undefined) throw new BlockhostError("conflict", `volume "${args.name}" was not there when it was read back`);
@@ -501,12 +503,6 @@ function sameInput(property: "host" | "pool" | "name", olds: VolumeArgs, news: V
     return olds[property] === news[property];
 }
 
-export function hostName(host: HostReference | undefined): string | undefined {
-    return typeof host === "string" ? host : host?.name;
-}
-
 function volumeId(args: VolumeArgs): string {
     return formatId({ host: hostName(args.host) ?? "", container: args.pool, name: args.name });
 }
-
-export { exportsOf };

@@ -1,0 +1,234 @@
+import * as z from "zod";
+import type { PlanContext } from "../drivers/types";
+import { BlockhostError } from "../errors";
+import type { HostConfig } from "../host/config";
+import type { HostFacts, ObjectFacts } from "../host/facts";
+import type { Operation } from "../host/host";
+import type { HostReference } from "../host/hosts";
+import type { Mark } from "../host/mark";
+import { NOTHING } from "../host/plan";
+import { formatId } from "../names";
+import { hasUnknown, problemsOf } from "../validate";
+import { refuseUnlessAllowed } from "./changes";
+import {
+    type OwnerInput,
+    type UsablePool,
+    allowSchema,
+    fillHost,
+    fillName,
+    hostName,
+    hostReferenceProblems,
+    hostReferenceSchema,
+    idSchema,
+    nameSchema,
+    newGeneration,
+    onDeleteSchema,
+    ownObject,
+    ownerOf,
+    ownerSchema,
+    parseReference,
+    poolProblems,
+    previewFailures,
+    usablePool,
+} from "./common";
+import { refuseDependants, usersOf } from "./dependants";
+import { ownedAs, planRemoval, readObject } from "./objects";
+import type { Allowed, Change, Context, Lifecycle } from "./types";
+
+export const snapshotArgs = z
+    .strictObject({
+        volume: idSchema("a volume").describe("The volume: a `Volume`, or its id."),
+        host: hostReferenceSchema.optional().describe("Only where the volume's host is given inline."),
+        name: nameSchema.optional(),
+        adopt: z.string().min(1).optional().describe("Take over what exists in the pool under this name."),
+        onDelete: onDeleteSchema,
+        allow: allowSchema,
+        owner: ownerSchema,
+    })
+    .describe("A point-in-time copy of a volume, in the same pool.");
+
+export interface SnapshotArgs {
+    readonly volume: string;
+    readonly host: HostReference;
+    readonly name: string;
+    readonly adopt?: string;
+    readonly onDelete?: "delete" | "retain";
+    readonly allow?: readonly Allowed[];
+    readonly owner: OwnerInput;
+}
+
+export interface SnapshotState extends SnapshotArgs {
+    readonly pool: string;
+    readonly sizeBytes: number;
+    readonly path: string;
+    readonly generation: string;
+    readonly poolId: string;
+}
+
+export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
+    kind: "Snapshot",
+    args: snapshotArgs,
+    secretOutputs: [],
+
+    async check(context, olds, given) {
+        const inputs = fillHost("volume", fillName(olds, given));
+        const failures = [...problemsOf(snapshotArgs, inputs), ...hostReferenceProblems(context, inputs["host"])];
+        if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
+        const args = inputs as unknown as SnapshotArgs;
+        failures.push(...poolProblems(context, args.host, parseReference(args.volume).container));
+        if (failures.length > 0 || olds !== undefined) return { inputs, failures };
+        const host = context.hosts.get(args.host);
+        return { inputs, failures: await previewFailures(context, host, creation(context, args)) };
+    },
+
+    diff(_context, olds, news) {
+        const changes: Change[] = [];
+        for (const property of ["volume", "name"] as const) {
+            if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
+            changes.push({
+                property,
+                kind: "replace",
+                class: "data-loss",
+                reason: `snapshot "${olds.name}" would be deleted and a new one taken of what the volume holds now`,
+                wayOut: `put \`${property}\` back, or declare a second snapshot`,
+            });
+        }
+        if (news.adopt !== undefined && news.adopt !== olds.adopt) {
+            changes.push({ property: "adopt", kind: "update", class: "none", reason: "counts at creation only" });
+        }
+        for (const property of ["onDelete", "allow", "owner"] as const) {
+            if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
+                changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+            }
+        }
+        const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
+        refuseUnlessAllowed(`update snapshot "${olds.name}"`, changes, allow, hostName(olds.host));
+        return Promise.resolve(changes);
+    },
+
+    async create(context, args) {
+        const host = context.hosts.get(args.host);
+        const state = await host.perform(creation(context, args), context);
+        return { id: snapshotId(state), state };
+    },
+
+    async read(context, state) {
+        const host = context.hosts.get(state.host);
+        const facts = await host.facts(context);
+        const pool = usablePool(host.config, facts, state.pool, state.poolId);
+        const object = readObject(pool, state.name, state.generation, "snapshot");
+        if (object === undefined) return undefined;
+        return { id: snapshotId(state), state: { ...state, ...observed(pool, object) } };
+    },
+
+    async update(context, olds, news) {
+        const host = context.hosts.get(olds.host);
+        const owners = [ownerOf(context, olds.owner), ownerOf(context, news.owner)];
+        return host.perform(
+            {
+                doing: `update snapshot "${olds.name}"`,
+                effect: "change",
+                plan: (facts) => {
+                    const pool = usablePool(host.config, facts, olds.pool, olds.poolId);
+                    const object = ownedAs(pool, olds.name, owners, olds.generation, "snapshot");
+                    const owner = ownerOf(context, news.owner);
+                    const { mark } = object ?? {};
+                    if (mark === undefined) {
+                        throw new BlockhostError("not-found", `snapshot "${olds.name}" is no longer in pool "${olds.pool}"`, {
+                            hint: "somebody deleted it on the host; `pulumi refresh` takes it out of the state",
+                        });
+                    }
+                    if (JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
+                    const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+                    return pool.driver.remark(planContext, { name: olds.name, from: mark, to: { ...mark, owner } });
+                },
+                result: (facts) => stateOf(host.config, facts, news),
+            },
+            context,
+        );
+    },
+
+    async delete(context, state) {
+        const host = context.hosts.get(state.host);
+        if (host.config.decommissioned) return;
+        const retain = state.onDelete === "retain";
+        await host.perform(
+            {
+                doing: `${retain ? "release" : "delete"} snapshot "${state.name}"`,
+                effect: retain ? "change" : "delete",
+                plan: (facts) => {
+                    const pool = usablePool(host.config, facts, state.pool, state.poolId);
+                    const object = ownedAs(pool, state.name, [ownerOf(context, state.owner)], state.generation, "snapshot");
+                    if (object === undefined) return NOTHING;
+                    if (!retain) refuseDependants(facts, pool, object, `snapshot "${state.name}"`);
+                    return planRemoval(facts, pool, object, retain ? undefined : { method: "none", limitBytes: 0, ionice: "idle" });
+                },
+                result: () => undefined,
+            },
+            context,
+        );
+    },
+};
+
+function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState> {
+    const { config } = context.hosts.get(args.host);
+    const owner = ownerOf(context, args.owner);
+    const generation = newGeneration();
+    const of = parseReference(args.volume);
+    return {
+        doing: `create snapshot "${args.name}" of volume "${of.name}"`,
+        effect: "change",
+        plan: (facts) => {
+            const pool = usablePool(config, facts, of.container);
+            const existing = ownObject(pool, args.name, "snapshot", [owner]);
+            const origin = pool.facts.objects.get(of.name);
+            const ready = existing?.mark?.phase === "ready" && existing.sizeBytes !== undefined;
+            if (!ready && (origin?.mark?.kind !== "volume" || origin.sizeBytes === undefined)) {
+                throw new BlockhostError("not-found", `there is no volume "${args.volume}" to take a snapshot of`, {
+                    hint: "name a volume that blockhost made or adopted on the same host",
+                });
+            }
+            const mark: Mark = {
+                kind: "snapshot",
+                owner,
+                generation: existing?.mark?.generation ?? generation,
+                phase: "ready",
+                extra: { origin: of.name, origingen: origin?.mark?.generation ?? "" },
+            };
+            const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+            if (args.adopt !== undefined) {
+                return ready ? NOTHING : pool.driver.adopt(planContext, { reference: args.adopt, name: args.name, mark });
+            }
+            if (ready) {
+                if (existing.mark?.extra["origin"] === of.name) return NOTHING;
+                throw new BlockhostError("exists", `snapshot "${args.name}" already exists, of volume "${existing.mark?.extra["origin"] ?? "?"}"`, {
+                    hint: "give the snapshot another `name`",
+                });
+            }
+            const inUse = origin !== undefined && usersOf(config, facts, origin).length > 0;
+            return pool.driver.snapshot(planContext, { name: args.name, mark, volume: of.name, inUse });
+        },
+        result: (facts) => stateOf(config, facts, args),
+    };
+}
+
+function stateOf(config: HostConfig, facts: HostFacts, args: SnapshotArgs): SnapshotState {
+    const { container } = parseReference(args.volume);
+    const pool = usablePool(config, facts, container);
+    const object = pool.facts.objects.get(args.name);
+    if (object === undefined) throw new BlockhostError("conflict", `snapshot "${args.name}" was not there when it was read back`);
+    return { ...args, pool: container, ...observed(pool, object) };
+}
+
+function observed(pool: UsablePool, object: ObjectFacts) {
+    return {
+        sizeBytes: object.sizeBytes ?? 0,
+        path: object.path,
+        generation: object.mark?.generation ?? "",
+        poolId: pool.facts.id,
+    };
+}
+
+function snapshotId(state: SnapshotState): string {
+    return formatId({ host: hostName(state.host) ?? "", container: state.pool, name: state.name });
+}
