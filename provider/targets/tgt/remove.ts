@@ -9,7 +9,7 @@ import { ANSWER } from "./protocol";
 import { closeTarget, namesOf } from "./units";
 
 /**
- * Remove an export: out of tgtd first, its boot file next, last the accounts that nothing else needs. F4: remove_export.
+ * Remove an export: out of tgtd first, with the accounts that nothing else needs, its boot file last. F4: remove_export.
  * Whether its sessions may be cut has been decided by the caller from the facts; others than those end the plan.
  */
 export function remove(context: TgtContext, want: { name: string; mark: Mark }): Plan {
@@ -24,20 +24,12 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
         steps: [
             {
                 label: `take target ${before.targetName} out of tgtd`,
-                script: management(controlPort, takeDown(before)),
+                script: management(controlPort, [
+                    ...takeDown(before),
+                    ...dropOrders(context, want.name, formerUsers(before)),
+                ]),
             },
             { label: `remove the boot file of export ${want.name}`, script: removeBootFile(place) },
-            ...(formerUsers(before).length === 0
-                ? []
-                : [
-                      {
-                          label: `remove accounts that only export ${want.name} used`,
-                          script: management(
-                              controlPort,
-                              dropOrders(context, want.name, formerUsers(before)),
-                          ),
-                      },
-                  ]),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
     };

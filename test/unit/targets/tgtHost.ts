@@ -103,6 +103,16 @@ export class TgtHost {
         return { status: result.status ?? 128, stdout: result.stdout, stderr: result.stderr };
     }
 
+    /** Runs a step while this process does other things. */
+    async runAsync(step: Step): Promise<void> {
+        const child = spawn("sh", [], { stdio: ["pipe", "ignore", "pipe"] });
+        let stderr = "";
+        child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
+        child.stdin.end(`main() {\n(\n${step.script.text}\n) </dev/null\n}\nmain\n`);
+        const status = await new Promise<number | null>((resolve) => child.once("exit", resolve));
+        if (status !== 0) throw new StepFailed(step.label, status ?? 128, stderr);
+    }
+
     observe(only?: readonly string[]): TargetFacts {
         const { stdout, stderr } = this.sh(tgtTarget.observe(this.ref, only));
         if (stderr !== "") throw new Error(stderr);
