@@ -1,0 +1,442 @@
+import * as z from "zod";
+import { BlockhostError } from "../errors";
+import type { ConfiguredTarget, HostConfig } from "../host/config";
+import type { HostFacts, ObjectFacts } from "../host/facts";
+import type { Operation } from "../host/host";
+import type { HostReference } from "../host/hosts";
+import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
+import { NOTHING, isEmpty } from "../host/plan";
+import { HOST_TOOLS } from "../host/observation";
+import { formatId } from "../names";
+import { Secret } from "../sh";
+import type {
+    ConnectionProperties,
+    ExportFacts,
+    ExportWanted,
+    Initiator,
+    Protocol,
+    TargetContext,
+    TargetFacts,
+} from "../targets/types";
+import { type Failure, hasUnknown, problemsOf } from "../validate";
+import { refuseUnlessAllowed } from "./changes";
+import {
+    type OwnerInput,
+    allowSchema,
+    fillHost,
+    fillName,
+    hostName,
+    hostReferenceProblems,
+    hostReferenceSchema,
+    idSchema,
+    nameSchema,
+    newGeneration,
+    ownerOf,
+    ownerSchema,
+    parseReference,
+    previewFailures,
+    requireTools,
+    usablePool,
+} from "./common";
+import type { Allowed, Change, Context, Lifecycle } from "./types";
+
+const chapSchema = z.strictObject({
+    username: z
+        .string()
+        .regex(/^[A-Za-z0-9_.:@-]{1,63}$/, "must be 1 to 63 letters, digits, `_`, `.`, `:`, `@` or `-`"),
+    password: z.string().describe("Secret; 12 bytes at least."),
+});
+
+const initiatorSchema = z
+    .strictObject({
+        iqn: z.string().optional().describe("iSCSI qualified name of the initiator."),
+        nqn: z.string().optional().describe("NVMe qualified name of the host, for `nvme-tcp`."),
+        chap: chapSchema.optional().describe("What the initiator has to prove to be let in."),
+        mutualChap: chapSchema.optional().describe("What the target proves to the initiator (mutual CHAP)."),
+    })
+    .describe("An initiator that may log in.");
+
+export const exportArgs = z
+    .strictObject({
+        source: idSchema("a volume or snapshot").describe("What is exported: a `Volume` or `Snapshot`, or its id."),
+        protocol: z.enum(["iscsi", "nvme-tcp"]).describe("How initiators reach it."),
+        host: hostReferenceSchema.optional().describe("Only where the host is given inline."),
+        name: nameSchema.optional(),
+        initiators: z.array(initiatorSchema).describe("Who may log in; nobody else can."),
+        addresses: z.array(z.string()).optional().describe("Addresses or networks from which they may; default: any."),
+        portals: z.array(z.string()).optional().describe("Which of the host's portals; default: all."),
+        readOnly: z.boolean().optional().describe("Initiators cannot write. Always so for snapshots."),
+        discard: z.boolean().optional().describe("Offer discard (UNMAP). Default true, false where read-only."),
+        allow: allowSchema,
+        owner: ownerSchema,
+    })
+    .describe("A volume or snapshot made reachable for initiators.");
+
+interface ChapInput {
+    readonly username: string;
+    readonly password: string;
+}
+
+export interface ExportArgs {
+    readonly source: string;
+    readonly protocol: Protocol;
+    readonly host: HostReference;
+    readonly name: string;
+    readonly initiators: readonly {
+        readonly iqn?: string;
+        readonly nqn?: string;
+        readonly chap?: ChapInput;
+        readonly mutualChap?: ChapInput;
+    }[];
+    readonly addresses?: readonly string[];
+    readonly portals?: readonly string[];
+    readonly readOnly?: boolean;
+    readonly discard?: boolean;
+    readonly allow?: readonly Allowed[];
+    readonly owner: OwnerInput;
+}
+
+export interface ExportState extends ExportArgs {
+    /** IQN or NQN of the target. */
+    readonly targetName: string;
+    readonly serial: string;
+    readonly devicePath: string;
+    readonly generation: string;
+    /** In what the live export differs from what is declared, found by a refresh; healed by the next update. */
+    readonly drift: readonly string[];
+    readonly connection: ConnectionProperties;
+}
+
+export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
+    kind: "Export",
+    args: exportArgs,
+    secretOutputs: ["connection", "initiators"],
+
+    async check(context, olds, given) {
+        const inputs = fillHost("source", fillName(olds, given));
+        const failures = [...problemsOf(exportArgs, inputs), ...hostReferenceProblems(context, inputs["host"])];
+        if (failures.length > 0) return { inputs, failures };
+        failures.push(...targetProblems(context, inputs));
+        if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
+        const args = inputs as unknown as ExportArgs;
+        const host = context.hosts.get(args.host);
+        return { inputs, failures: await previewFailures(context, host, ensuring(context, args)) };
+    },
+
+    async diff(context, olds, news) {
+        const changes: Change[] = [];
+        const host = context.hosts.get(olds.host);
+        const doing = `update export "${olds.name}"`;
+        const live = await liveFacts(context, olds);
+        for (const property of ["source", "protocol", "name"] as const) {
+            if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
+            const sessions = live?.sessions.length ?? 0;
+            changes.push({
+                property,
+                kind: "replace",
+                class: sessions > 0 ? "session-drop" : "none",
+                reason: `the export is removed and made anew${sessions > 0 ? `, with ${String(sessions)} session(s) logged in` : ""}`,
+                wayOut: "log the initiators out first",
+            });
+        }
+        for (const property of ["initiators", "addresses", "portals", "readOnly", "discard"] as const) {
+            if (JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
+            changes.push({ property, kind: "update", class: "none", reason: "is changed in place" });
+        }
+        for (const property of ["allow", "owner"] as const) {
+            if (JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
+            changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+        }
+        const replaced = changes.some(({ kind }) => kind === "replace");
+        if (!replaced && !hasUnknown(news)) changes.push(...(await impact(context, olds, news, changes)));
+        const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
+        refuseUnlessAllowed(doing, changes, allow, host.config.name);
+        return changes;
+    },
+
+    async create(context, args) {
+        const host = context.hosts.get(args.host);
+        const state = await host.perform(ensuring(context, args), context);
+        return { id: exportId(args), state };
+    },
+
+    async read(context, state) {
+        const host = context.hosts.get(state.host);
+        const facts = await host.facts(context);
+        const { target, found } = usableTarget(host.config, facts, state.protocol, { evenIfDown: true });
+        const one = found.exports.get(state.name);
+        if (one === undefined) {
+            if (found.problem !== undefined && found.extra === undefined) throw problemError(host.config, found);
+            return undefined;
+        }
+        if (one.mark.generation !== state.generation) return undefined;
+        const drift = found.problem === undefined ? one.differences : [found.problem.summary];
+        const wanted = wantedFor(state, one.mark, one.devicePath, 0, false);
+        const connection = target.target.connection(target.ref, wanted, one);
+        return {
+            id: exportId(state),
+            state: { ...state, targetName: one.targetName, serial: one.serial, devicePath: one.devicePath, drift, connection },
+        };
+    },
+
+    async update(context, olds, news) {
+        const host = context.hosts.get(olds.host);
+        return host.perform(ensuring(context, news, olds), context);
+    },
+
+    async delete(context, state) {
+        const host = context.hosts.get(state.host);
+        if (host.config.decommissioned) return;
+        await host.perform(
+            {
+                doing: `delete export "${state.name}"`,
+                effect: "delete",
+                plan: (facts) => {
+                    const { target, found } = usableTarget(host.config, facts, state.protocol, {});
+                    const one = ownExport(found, state.name, [ownerOf(context, state.owner)], state.generation);
+                    if (one === undefined) return NOTHING;
+                    if (one.sessions.length > 0) {
+                        const who = one.sessions.map((session) => session.initiator).join(", ");
+                        const change: Change = {
+                            property: "initiators",
+                            kind: "update",
+                            class: "session-drop",
+                            reason: `${who} is logged in`,
+                            wayOut: "log it out first",
+                        };
+                        try {
+                            refuseUnlessAllowed(`delete export "${state.name}"`, [change], state.allow ?? [], host.config.name);
+                        } catch (error) {
+                            if (!(error instanceof BlockhostError)) throw error;
+                            const hint = `${error.details.hint ?? ""}, run \`pulumi up\`, and then delete: a delete is told only what the state holds`;
+                            throw new BlockhostError(error.code, error.summary, { ...error.details, hint });
+                        }
+                    }
+                    const targetContext = { target: target.ref, facts: found, host: facts };
+                    return target.target.remove(targetContext, { name: state.name, mark: one.mark });
+                },
+                result: () => undefined,
+            },
+            context,
+        );
+    },
+};
+
+/** Create, finish, change, heal: all the same to an export. */
+function ensuring(context: Context, args: ExportArgs, olds?: ExportState): Operation<ExportState> {
+    const { config } = context.hosts.get(args.host);
+    const owner = ownerOf(context, args.owner);
+    const generation = newGeneration();
+    return {
+        doing: olds === undefined ? `create export "${args.name}"` : `update export "${args.name}"`,
+        effect: "change",
+        plan: (facts) => {
+            const { target, found } = usableTarget(config, facts, args.protocol, {});
+            const owners = olds === undefined ? [owner] : [owner, ownerOf(context, olds.owner)];
+            const one = ownExport(found, args.name, owners, olds?.generation);
+            const targetContext = { target: target.ref, facts: found, host: facts };
+            if (one !== undefined && !sameOwner(one.mark.owner, owner)) {
+                return target.target.remark(targetContext, { name: args.name, from: one.mark, to: { ...one.mark, owner } });
+            }
+            const wanted = wantedFrom(config, facts, args, one, owner, olds?.generation ?? generation);
+            refuseCuts(config, target, targetContext, wanted, args);
+            return target.target.ensure(targetContext, wanted);
+        },
+        result: (facts) => {
+            const { target, found } = usableTarget(config, facts, args.protocol, {});
+            const one = found.exports.get(args.name);
+            if (one === undefined) throw new BlockhostError("conflict", `export "${args.name}" was not there when it was read back`);
+            const wanted = wantedFrom(config, facts, args, one, owner, generation);
+            return {
+                ...args,
+                targetName: one.targetName,
+                serial: one.serial,
+                devicePath: one.devicePath,
+                generation: one.mark.generation,
+                drift: one.differences,
+                connection: target.target.connection(target.ref, wanted, one),
+            };
+        },
+    };
+}
+
+/** What else an update would do: sessions it cuts, and drift it heals. Facts decide, where they can be had. */
+async function impact(context: Context, olds: ExportState, news: ExportArgs, known: readonly Change[]): Promise<Change[]> {
+    const host = context.hosts.get(olds.host);
+    let facts: HostFacts;
+    try {
+        facts = await host.facts(context);
+    } catch (error) {
+        context.warn(`${error instanceof Error ? error.message : String(error)}\n  so it could not be told whether export "${olds.name}" is as declared`);
+        return [];
+    }
+    try {
+        const { target, found } = usableTarget(host.config, facts, olds.protocol, {});
+        const one = found.exports.get(olds.name);
+        const owner = ownerOf(context, news.owner);
+        const wanted = wantedFrom(host.config, facts, news, one, owner, olds.generation);
+        const targetContext = { target: target.ref, facts: found, host: facts };
+        const cut = target.target.cuts(targetContext, wanted);
+        if (cut !== undefined) {
+            const who = cut.sessions.map((session) => session.initiator).join(", ");
+            const property = known[0]?.property ?? "initiators";
+            return [{ property, kind: "update", class: "session-drop", reason: `${cut.reason}: ${who}`, wayOut: "log it out first" }];
+        }
+        if (known.length > 0 || isEmpty(target.target.ensure(targetContext, wanted))) return [];
+        const what = one === undefined ? "missing" : one.differences.join(", ") || "not as declared";
+        return [{ property: "drift", kind: "update", class: "none", reason: `the export on the host is ${what}` }];
+    } catch (error) {
+        if (!(error instanceof BlockhostError) || known.length > 0) throw error;
+        // Nothing was asked for: what is wrong with the host is a warning, not a reason to stop the program.
+        context.warn(error.message);
+        return [{ property: "drift", kind: "update", class: "none", reason: error.summary }];
+    }
+}
+
+async function liveFacts(context: Context, olds: ExportState): Promise<ExportFacts | undefined> {
+    try {
+        const facts = await context.hosts.get(olds.host).facts(context);
+        return facts.targets.get(olds.protocol)?.exports.get(olds.name);
+    } catch {
+        return undefined;
+    }
+}
+
+function refuseCuts(config: HostConfig, { target }: ConfiguredTarget, context: TargetContext, wanted: ExportWanted, args: ExportArgs) {
+    const cut = target.cuts(context, wanted);
+    if (cut === undefined) return;
+    const who = cut.sessions.map((session) => session.initiator).join(", ");
+    const change: Change = {
+        property: "initiators",
+        kind: "update",
+        class: "session-drop",
+        reason: `${cut.reason}: ${who}`,
+        wayOut: "log it out first",
+    };
+    refuseUnlessAllowed(`update export "${args.name}"`, [change], args.allow ?? [], config.name);
+}
+
+/** Problems that need no facts: protocol not served, and all that the helper cannot carry out. */
+function targetProblems(context: Context, inputs: Record<string, unknown>): Failure[] {
+    if (hasUnknown(inputs["host"]) || inputs["host"] === undefined || hasUnknown(inputs["protocol"])) return [];
+    const { config } = context.hosts.get(inputs["host"] as HostReference);
+    const protocol = inputs["protocol"] as Protocol;
+    const configured = config.targets.get(protocol);
+    if (configured === undefined) {
+        const known = [...config.targets.keys()];
+        const has = known.length === 0 ? "no targets configured" : `only ${known.join(", ")}`;
+        return [{ property: "protocol", reason: `host "${config.name}" does not serve ${protocol}: it has ${has} (blockhost:hosts.${config.name}.targets)` }];
+    }
+    if (hasUnknown({ ...inputs, source: "" })) return [];
+    const args = inputs as unknown as ExportArgs;
+    const failures: Failure[] = [];
+    const named = protocol === "iscsi" ? "iqn" : "nqn";
+    args.initiators.forEach((initiator, i) => {
+        if (initiator[named] === undefined) failures.push({ property: `initiators[${String(i)}].${named}`, reason: `is missing: ${protocol} needs it` });
+    });
+    if (failures.length > 0) return failures;
+    const mark: Mark = { kind: "export", owner: ownerOf(context, args.owner), generation: "0000000000000000", phase: "ready", extra: {} };
+    const problems = configured.target.check(configured.ref, wantedFor(args, mark, "/", 0, false));
+    return problems.map(({ path, reason }) => ({ property: path.replace(/\.name$/, `.${named}`), reason }));
+}
+
+function wantedFrom(
+    config: HostConfig,
+    facts: HostFacts,
+    args: ExportArgs,
+    one: ExportFacts | undefined,
+    owner: Owner,
+    generation: string,
+): ExportWanted {
+    const { container, name } = parseReference(args.source);
+    const pool = usablePool(config, facts, container);
+    const object = pool.facts.objects.get(name);
+    if (object?.mark === undefined || object.sizeBytes === undefined || object.mark.phase === "creating") {
+        throw new BlockhostError("not-found", `there is no volume or snapshot "${args.source}" to export`, {
+            hint: "name one that blockhost made or adopted on the same host; after it was deleted on the host, `pulumi refresh` first",
+        });
+    }
+    const mark: Mark = one?.mark ?? { kind: "export", owner, generation, phase: "ready", extra: {} };
+    return wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object));
+}
+
+function wantedFor(args: ExportArgs, mark: Mark, devicePath: string, sizeBytes: number, snapshot: boolean): ExportWanted {
+    const readOnly = snapshot || (args.readOnly ?? false);
+    return {
+        name: args.name,
+        mark,
+        devicePath,
+        sizeBytes,
+        readOnly,
+        initiators: args.initiators.map(
+            (initiator): Initiator => ({
+                name: initiator.iqn ?? initiator.nqn ?? "",
+                ...(initiator.chap === undefined ? {} : { chap: secretChap(initiator.chap) }),
+                ...(initiator.mutualChap === undefined ? {} : { mutualChap: secretChap(initiator.mutualChap) }),
+            }),
+        ),
+        addresses: args.addresses ?? [],
+        portals: args.portals ?? [],
+        discard: args.discard ?? !readOnly,
+    };
+}
+
+function secretChap(chap: ChapInput) {
+    return { username: chap.username, password: new Secret(chap.password) };
+}
+
+function isSnapshot(object: ObjectFacts): boolean {
+    return object.mark?.kind === "snapshot" || object.mark?.kind === "safety";
+}
+
+function usableTarget(
+    config: HostConfig,
+    facts: HostFacts,
+    protocol: Protocol,
+    { evenIfDown = false }: { evenIfDown?: boolean },
+): { target: ConfiguredTarget; found: TargetFacts } {
+    const target = config.targets.get(protocol);
+    const found = facts.targets.get(protocol);
+    if (target === undefined || found === undefined) {
+        throw new BlockhostError("invalid", `the host's configuration has no target for ${protocol}`, {
+            host: config.name,
+            hint: `put it back under blockhost:hosts.${config.name}.targets`,
+        });
+    }
+    if (evenIfDown) return { target, found };
+    requireTools(config, facts, { ...HOST_TOOLS, ...target.target.tools });
+    if (found.problem !== undefined) throw problemError(config, found);
+    return { target, found };
+}
+
+function problemError(config: HostConfig, found: TargetFacts): BlockhostError {
+    return new BlockhostError("not-found", found.problem?.summary ?? "the target cannot be used", {
+        host: config.name,
+        hint: found.problem?.hint,
+    });
+}
+
+/**
+ * The export of a name, if it is ours.
+ *
+ * @throws BlockhostError `not-ours`
+ */
+function ownExport(found: TargetFacts, name: string, owners: readonly Owner[], generation?: string): ExportFacts | undefined {
+    const one = found.exports.get(name);
+    if (one === undefined) return undefined;
+    if (!owners.some((owner) => sameOwner(owner, one.mark.owner))) {
+        throw new BlockhostError("not-ours", `export "${name}" belongs to ${describeOwner(one.mark.owner)}`, {
+            hint: "it stays untouched: give this resource another `name`",
+        });
+    }
+    if (generation !== undefined && one.mark.generation !== generation) {
+        throw new BlockhostError("not-ours", `export "${name}" was made at another time than the one in the state`, {
+            hint: "it stays untouched; `pulumi refresh` brings the state up to date",
+        });
+    }
+    return one;
+}
+
+function exportId(args: ExportArgs): string {
+    return formatId({ host: hostName(args.host) ?? "", container: args.protocol, name: args.name });
+}
