@@ -1,0 +1,36 @@
+import { defineConfig } from "vitest/config";
+
+/** One project a kind of test: each brings the machine to the state that it needs, and no further. */
+export default defineConfig({
+    test: {
+        // Tests start daemons and mount file systems: a process each, so that one that hangs can be ended.
+        pool: "forks",
+        teardownTimeout: 20_000,
+        projects: [
+            {
+                extends: true,
+                test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000 },
+            },
+            {
+                extends: true,
+                test: {
+                    name: "contract",
+                    include: ["test/contract/**/*.test.ts"],
+                    globalSetup: ["test/setup/daemons.ts"],
+                    testTimeout: 30_000,
+                    hookTimeout: 60_000,
+                },
+            },
+            {
+                extends: true,
+                test: {
+                    name: "e2e",
+                    include: ["test/{e2e,faults}/**/*.test.ts"],
+                    globalSetup: ["test/setup/engine.ts"],
+                    testTimeout: 120_000,
+                    hookTimeout: 120_000,
+                },
+            },
+        ],
+    },
+});
