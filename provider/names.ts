@@ -18,7 +18,8 @@ export function nameProblem(name: string): string | undefined {
     if (!NAME.test(name)) {
         return `${shown} can hold only the letters A to Z and a to z, digits, "_", "." and "-", and must start with a letter, a digit or "_"`;
     }
-    if (name.endsWith(SAFETY_SUFFIX)) return `${shown} ends in "${SAFETY_SUFFIX}", which is kept for safety snapshots`;
+    if (name.endsWith(SAFETY_SUFFIX))
+        return `${shown} ends in "${SAFETY_SUFFIX}", which is kept for safety snapshots`;
     return undefined;
 }
 
@@ -36,7 +37,8 @@ export function formatId(id: Id): string {
 
 export function parseId(text: string): Id | undefined {
     const [host, container, name, ...rest] = text.split("/");
-    if (host === undefined || container === undefined || name === undefined || rest.length > 0) return undefined;
+    if (host === undefined || container === undefined || name === undefined || rest.length > 0)
+        return undefined;
     if (HOST_NAME.test(host) && HOST_NAME.test(container) && nameProblem(name) === undefined) {
         return { host, container, name };
     }

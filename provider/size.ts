@@ -20,11 +20,13 @@ export type SizeResult = { bytes: number; problem?: undefined } | { bytes?: unde
  */
 export function parseSize(value: unknown): SizeResult {
     if (typeof value === "number") return fromNumber(value);
-    if (typeof value !== "string") return { problem: `must be a size such as "10GiB", not ${describe(value)}` };
+    if (typeof value !== "string")
+        return { problem: `must be a size such as "10GiB", not ${describe(value)}` };
     const match = /^([0-9]+)(?:\.([0-9]+))?(B|KiB|MiB|GiB|TiB|PiB)?$/.exec(value);
     if (match === null) return { problem: explain(value) };
     const [, whole = "0", fraction = "", unit = "B"] = match;
-    if (whole.length > 18 || fraction.length > 18) return { problem: `"${shorten(value)}" has too many digits` };
+    if (whole.length > 18 || fraction.length > 18)
+        return { problem: `"${shorten(value)}" has too many digits` };
     const scale = 10n ** BigInt(fraction.length);
     const scaled = BigInt(whole + fraction) * (UNITS[unit] ?? 1n);
     if (scaled % scale !== 0n) return { problem: `"${value}" is not a whole number of bytes` };
@@ -42,7 +44,9 @@ function fromBigInt(bytes: bigint, written: string): SizeResult {
     if (bytes === 0n) return { problem: "must be greater than 0" };
     if (bytes % BigInt(SECTOR) !== 0n) {
         const next = ((bytes + BigInt(SECTOR - 1)) / BigInt(SECTOR)) * BigInt(SECTOR);
-        return { problem: `"${written}" is not a multiple of ${String(SECTOR)} bytes; the next one is ${String(next)}` };
+        return {
+            problem: `"${written}" is not a multiple of ${String(SECTOR)} bytes; the next one is ${String(next)}`,
+        };
     }
     if (bytes > BigInt(Number.MAX_SAFE_INTEGER)) return { problem: `"${written}" is larger than 8 PiB` };
     return { bytes: Number(bytes) };
@@ -51,7 +55,8 @@ function fromBigInt(bytes: bigint, written: string): SizeResult {
 function explain(value: string): string {
     const shown = `"${shorten(value)}"`;
     if (/^-/.test(value)) return `must be greater than 0, not ${shown}`;
-    if (/^\s|\s$/.test(value) || /\d\s+[A-Za-z]/.test(value)) return `${shown} has blanks: write it as "10GiB"`;
+    if (/^\s|\s$/.test(value) || /\d\s+[A-Za-z]/.test(value))
+        return `${shown} has blanks: write it as "10GiB"`;
     const decimal = /^[0-9.]+([kKMGTP])[bB]?$/.exec(value)?.[1];
     if (decimal !== undefined) {
         return `${shown}: say which unit is meant: "${value.replace(/[kKMGTP][bB]?$/, `${decimal.toUpperCase() === "K" ? "K" : decimal}iB`)}" counts in 1024s, and there is no other`;

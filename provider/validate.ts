@@ -97,7 +97,8 @@ function startsWith(path: Path, prefix: Path): boolean {
 
 function valueAt(value: unknown, path: Path): unknown {
     return path.reduce<unknown>(
-        (at, key) => (typeof at === "object" && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined),
+        (at, key) =>
+            typeof at === "object" && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined,
         value,
     );
 }

@@ -58,7 +58,8 @@ export function capacityFigures(
     const claimedVirtual = sum(claimed, (claim) => claim.provisionedBytes);
     const claimedAtOnce = sum(claimed, (claim) => claim.allocatedBytes);
     const usableFreeBytes = freeBytes - reservedBytes - claimedAtOnce;
-    const promised = Math.floor((totalBytes - reservedBytes) * ratio) - capacity.provisionedBytes - claimedVirtual;
+    const promised =
+        Math.floor((totalBytes - reservedBytes) * ratio) - capacity.provisionedBytes - claimedVirtual;
     return {
         ...capacity,
         thin,
@@ -106,7 +107,9 @@ function noSpace(pool: PoolRef, figures: CapacityFigures, need: Need): Blockhost
         figures.reservedBytes === 0
             ? ""
             : `, ${showBytes(figures.reservedBytes)} reserved (${String(pool.limits.reservedPercentage)} %)`;
-    const ratio = figures.thin ? `, over-subscription ratio ${String(round(figures.overSubscriptionRatio))}` : "";
+    const ratio = figures.thin
+        ? `, over-subscription ratio ${String(round(figures.overSubscriptionRatio))}`
+        : "";
     const what = `${showBytes(wanted)} ${atOnce ? "of data at once" : "more"}`;
     return new BlockhostError(
         "no-space",

@@ -5,7 +5,15 @@ import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
 import { absorbReadback, type CallOptions, type Operation } from "./host";
 import { observationSections, poolSection } from "./observation";
-import { type Claim, DEFAULT_PLAN_TIMEOUT, GUARD_FAILED, IN_USE, type Plan, type Step, joinPlans } from "./plan";
+import {
+    type Claim,
+    DEFAULT_PLAN_TIMEOUT,
+    GUARD_FAILED,
+    IN_USE,
+    type Plan,
+    type Step,
+    joinPlans,
+} from "./plan";
 import { type Frame, type ParsedRun, type Section, composeRun, parseRun, stepId } from "./script";
 import type { Sink } from "./sink";
 
@@ -98,9 +106,15 @@ export class Batch {
                 continue;
             }
             try {
-                if (item.options.signal?.aborted === true) throw new BlockhostError("cancelled", "cancelled before it began");
-                if (facts === undefined) throw new BlockhostError("conflict", "the host has to be observed again");
-                const plan = item.operation.plan({ ...facts, claims: [...facts.claims, ...claims], reserved });
+                if (item.options.signal?.aborted === true)
+                    throw new BlockhostError("cancelled", "cancelled before it began");
+                if (facts === undefined)
+                    throw new BlockhostError("conflict", "the host has to be observed again");
+                const plan = item.operation.plan({
+                    ...facts,
+                    claims: [...facts.claims, ...claims],
+                    reserved,
+                });
                 if (plan.steps.length === 0) {
                     item.resolve({ plan });
                     continue;
@@ -137,7 +151,11 @@ export class Batch {
         const doing = due.length === 1 ? due[0]?.operation.doing : `${String(due.length)} operations`;
         const cancel = whenAllAborted(due.map(({ options }) => options.signal));
         try {
-            const run = await transport.run(script.text, { timeout: seconds * 1000, doing, signal: cancel.signal });
+            const run = await transport.run(script.text, {
+                timeout: seconds * 1000,
+                doing,
+                signal: cancel.signal,
+            });
             const parsed = parseRun(script.nonce, run.stdout, run.stderr);
             sink.ran(config.name, due.length, run.duration);
             this.around.absorb((facts) => absorbReadback(config, facts, touched, parsed.frames));
@@ -161,7 +179,8 @@ export class Batch {
         const { operation, plan } = item;
         for (const [k, step] of plan.steps.entries()) {
             const frame = parsed.frames.get(stepId(index, k));
-            if (frame !== undefined) sink.step(config.name, operation.doing, step.label, step.script.display, frame);
+            if (frame !== undefined)
+                sink.step(config.name, operation.doing, step.label, step.script.display, frame);
             if (frame?.exitStatus === 0) continue;
             const error = parsed.timedOut.has(index) ? timedOut(step, plan) : stepError(step, frame);
             item.reject(this.located(error, operation));
@@ -170,7 +189,10 @@ export class Batch {
         for (const pool of Object.keys(plan.touched.pools ?? {})) {
             const frame = parsed.frames.get(settleSection(pool));
             if (frame === undefined || frame.exitStatus === 0) continue;
-            const step: Step = { label: `make pool "${pool}" durable`, script: { text: "", display: "sync" } };
+            const step: Step = {
+                label: `make pool "${pool}" durable`,
+                script: { text: "", display: "sync" },
+            };
             item.reject(this.located(stepError(step, frame), operation));
             return;
         }
@@ -180,7 +202,11 @@ export class Batch {
     /** `readOnly` and `protect` hold here, where scripts are composed: no plan with steps gets past. */
     private enforce(operation: Operation<unknown>): void {
         const { readOnly, protect } = this.around.config;
-        const option = readOnly ? "readOnly" : protect && operation.effect === "delete" ? "protect" : undefined;
+        const option = readOnly
+            ? "readOnly"
+            : protect && operation.effect === "delete"
+              ? "protect"
+              : undefined;
         if (option === undefined) return;
         throw new BlockhostError("unsupported", `the host is configured as ${option}`, {
             hint: `nothing that ${readOnly ? "changes anything" : "deletes"} is sent to it; take \`${option}\` off the host's configuration to go on`,
@@ -199,7 +225,9 @@ function withoutWait(plan: Plan): Plan {
 
 function touchedKeys({ touched }: Plan): string[] {
     const keys = (kind: string, lists: Readonly<Record<string, readonly string[]>> | undefined) =>
-        Object.entries(lists ?? {}).flatMap(([container, names]) => names.map((name) => `${kind}/${container}/${name}`));
+        Object.entries(lists ?? {}).flatMap(([container, names]) =>
+            names.map((name) => `${kind}/${container}/${name}`),
+        );
     return [...keys("pool", touched.pools), ...keys("target", touched.targets)];
 }
 
@@ -221,31 +249,43 @@ function settleSection(pool: string): string {
 }
 
 function timedOut(step: Step, plan: Plan): BlockhostError {
-    return new BlockhostError("timeout", `it took longer than ${String(deadline(plan))} s and was ended on the host`, {
-        step: step.label,
-        command: step.script.display,
-        hint: "look at the host's load and disks, then run the same again: what was begun will be finished",
-    });
+    return new BlockhostError(
+        "timeout",
+        `it took longer than ${String(deadline(plan))} s and was ended on the host`,
+        {
+            step: step.label,
+            command: step.script.display,
+            hint: "look at the host's load and disks, then run the same again: what was begun will be finished",
+        },
+    );
 }
 
 /** What a step's exit status and words mean. */
 function stepError(step: Step, frame: Frame | undefined): BlockhostError {
-    const details = { step: step.label, command: step.script.display, exitStatus: frame?.exitStatus, stderr: frame?.stderr };
+    const details = {
+        step: step.label,
+        command: step.script.display,
+        exitStatus: frame?.exitStatus,
+        stderr: frame?.stderr,
+    };
     if (frame?.exitStatus === undefined) {
         return new BlockhostError("conflict", "the run ended before this step did", details);
     }
     const said = frame.stderr;
-    if (frame.exitStatus === GUARD_FAILED) return new BlockhostError("conflict", "the host has changed meanwhile", details);
+    if (frame.exitStatus === GUARD_FAILED)
+        return new BlockhostError("conflict", "the host has changed meanwhile", details);
     if (frame.exitStatus === IN_USE) {
         const hint = "stop what uses it (detach it from its clients), then run the same again";
         return new BlockhostError("in-use", "it is in use on the host", { ...details, hint });
     }
     if (/No space left on device|Disk quota exceeded/.test(said)) {
-        const hint = "free space on the host or grow the pool, then run the same again: what was begun will be finished";
+        const hint =
+            "free space on the host or grow the pool, then run the same again: what was begun will be finished";
         return new BlockhostError("no-space", "the pool's file system is full", { ...details, hint });
     }
     if (/Permission denied|Operation not permitted|Read-only file system/.test(said)) {
-        const hint = "the SSH user lacks the rights: use root, `sudo: true`, or a pool and state directory of that user's own";
+        const hint =
+            "the SSH user lacks the rights: use root, `sudo: true`, or a pool and state directory of that user's own";
         return new BlockhostError("command-failed", "a step failed", { ...details, hint });
     }
     const hint = "mend what the host complains of, then run the same again: what was begun will be finished";
@@ -254,18 +294,29 @@ function stepError(step: Step, frame: Frame | undefined): BlockhostError {
 
 function refusal(config: HostConfig, refused: NonNullable<ParsedRun["refused"]>): BlockhostError {
     if (refused.why === "locked") {
-        return new BlockhostError("busy", `the host's lock was not free within ${String(config.lockTimeout)} s`, {
-            hint: `another run is at work there; wait for it, or set \`lockTimeout\` higher (lock: ${config.stateDirectory}/lock)`,
-        });
+        return new BlockhostError(
+            "busy",
+            `the host's lock was not free within ${String(config.lockTimeout)} s`,
+            {
+                hint: `another run is at work there; wait for it, or set \`lockTimeout\` higher (lock: ${config.stateDirectory}/lock)`,
+            },
+        );
     }
-    return new BlockhostError("command-failed", `the state directory ${config.stateDirectory} cannot be used`, {
-        stderr: refused.stderr,
-        hint: "use root, `sudo: true`, or set `stateDirectory` to a directory that the SSH user can write",
-    });
+    return new BlockhostError(
+        "command-failed",
+        `the state directory ${config.stateDirectory} cannot be used`,
+        {
+            stderr: refused.stderr,
+            hint: "use root, `sudo: true`, or set `stateDirectory` to a directory that the SSH user can write",
+        },
+    );
 }
 
 /** A run is cancelled when nobody waits for it any more. */
-function whenAllAborted(signals: readonly (AbortSignal | undefined)[]): { signal: AbortSignal; dispose: () => void } {
+function whenAllAborted(signals: readonly (AbortSignal | undefined)[]): {
+    signal: AbortSignal;
+    dispose: () => void;
+} {
     const controller = new AbortController();
     const given = signals.filter((signal) => signal !== undefined);
     const check = () => {

@@ -18,7 +18,10 @@ const portal = z
         /^(\[[0-9A-Fa-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3}):[0-9]{1,5}$/,
         'must be an address and a port: "10.0.0.5:3260" or "[fd00::5]:3260"',
     )
-    .refine((value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535, "the port must be at most 65535");
+    .refine(
+        (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535,
+        "the port must be at most 65535",
+    );
 
 const poolSchema = z
     .looseObject({
@@ -26,7 +29,9 @@ const poolSchema = z
         maxOverSubscriptionRatio: z
             .union([z.number().min(1), z.literal("auto")])
             .optional()
-            .describe("How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20."),
+            .describe(
+                "How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.",
+            ),
         reservedPercentage: z
             .number()
             .min(0)
@@ -50,24 +55,35 @@ const connectionShape = {
     sudo: z
         .boolean()
         .optional()
-        .describe("Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host."),
+        .describe(
+            "Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.",
+        ),
     hostKey: z
         .union([fingerprint(), z.array(fingerprint()).min(1)])
         .optional()
         .describe("The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly."),
     knownHostsFile: text("A known_hosts file in place of `~/.ssh/known_hosts`.").optional(),
-    privateKeyFile: text("Path of a private key; without it: the agent, ssh_config, the usual files.").optional(),
+    privateKeyFile: text(
+        "Path of a private key; without it: the agent, ssh_config, the usual files.",
+    ).optional(),
     privateKeyEnv: text("Environment variable that holds the private key itself.").optional(),
     passphraseEnv: text("Environment variable that holds the key's passphrase.").optional(),
     passwordEnv: text("Environment variable that holds the password.").optional(),
-    connectTimeout: z.int().min(100).optional().describe("Milliseconds until a connection attempt fails; default 10000."),
+    connectTimeout: z
+        .int()
+        .min(100)
+        .optional()
+        .describe("Milliseconds until a connection attempt fails; default 10000."),
     maxSessions: z.int().min(1).max(9).optional().describe("Most shells kept open at once; default 4."),
 };
 
 function fingerprint() {
     return z
         .string()
-        .regex(/^SHA256:[A-Za-z0-9+/]{43}=?$/, 'must be a fingerprint as `ssh-keygen -lf` prints it: "SHA256:…"');
+        .regex(
+            /^SHA256:[A-Za-z0-9+/]{43}=?$/,
+            'must be a fingerprint as `ssh-keygen -lf` prints it: "SHA256:…"',
+        );
 }
 
 const hostShape = {
@@ -80,7 +96,9 @@ const hostShape = {
         .string()
         .regex(/^\/[^\0\n]*[^/\0\n]$/, "must be an absolute path without a slash at its end")
         .optional()
-        .describe("Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost."),
+        .describe(
+            "Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.",
+        ),
     lockTimeout: z.int().min(1).optional().describe("Seconds to wait for the host's lock; default 60."),
     readOnly: z.boolean().optional().describe("Nothing that changes anything is sent to the host."),
     protect: z.boolean().optional().describe("Nothing that deletes is sent to the host."),
@@ -99,7 +117,10 @@ const hostShape = {
 export const hostSchema = z.strictObject(hostShape);
 /** A host given inline: the same, with the name that ids and errors use. */
 export const inlineHostSchema = z.strictObject({
-    name: z.string().regex(HOST_NAME, "must be letters, digits, `_`, `.` and `-`").describe("Name for ids and errors."),
+    name: z
+        .string()
+        .regex(HOST_NAME, "must be letters, digits, `_`, `.` and `-`")
+        .describe("Name for ids and errors."),
     ...hostShape,
 });
 
@@ -141,11 +162,25 @@ export function hostProblems(input: unknown, under: string, inline: boolean): Fa
     const { pools, targets } = input as Partial<HostInput>;
     for (const [name, pool] of entries(pools)) {
         const at = formatPath(["pools", name], under);
-        if (!HOST_NAME.test(name)) failures.push({ property: at, reason: "a pool's name holds only letters, digits, `_`, `.`, `-`" });
-        failures.push(...extensionProblems(pool, "driver", ["maxOverSubscriptionRatio", "reservedPercentage"], at));
+        if (!HOST_NAME.test(name))
+            failures.push({
+                property: at,
+                reason: "a pool's name holds only letters, digits, `_`, `.`, `-`",
+            });
+        failures.push(
+            ...extensionProblems(pool, "driver", ["maxOverSubscriptionRatio", "reservedPercentage"], at),
+        );
     }
     for (const [protocol, target] of entries(targets)) {
-        failures.push(...extensionProblems(target, "helper", ["portals"], formatPath(["targets", protocol], under), protocol));
+        failures.push(
+            ...extensionProblems(
+                target,
+                "helper",
+                ["portals"],
+                formatPath(["targets", protocol], under),
+                protocol,
+            ),
+        );
     }
     return failures;
 }
@@ -195,9 +230,10 @@ export function resolveHost(name: string, input: unknown, inline: boolean): Host
     const given = input as HostInput;
     const stateDirectory = given.stateDirectory ?? DEFAULT_STATE_DIRECTORY;
     const pools = new Map<string, ConfiguredPool>();
-    for (const [pool, { driver: driverName, maxOverSubscriptionRatio, reservedPercentage, ...options }] of Object.entries(
-        given.pools ?? {},
-    )) {
+    for (const [
+        pool,
+        { driver: driverName, maxOverSubscriptionRatio, reservedPercentage, ...options },
+    ] of Object.entries(given.pools ?? {})) {
         const driver = findDriver(driverName);
         if (driver === undefined) continue;
         pools.set(pool, {
@@ -214,7 +250,10 @@ export function resolveHost(name: string, input: unknown, inline: boolean): Host
         });
     }
     const targets = new Map<Protocol, ConfiguredTarget>();
-    for (const [protocol, configured] of Object.entries(given.targets ?? {}) as [Protocol, z.infer<typeof targetSchema>][]) {
+    for (const [protocol, configured] of Object.entries(given.targets ?? {}) as [
+        Protocol,
+        z.infer<typeof targetSchema>,
+    ][]) {
         const { helper, portals, ...options } = configured;
         const target = findTarget(helper, protocol);
         if (target === undefined) continue;
@@ -223,7 +262,10 @@ export function resolveHost(name: string, input: unknown, inline: boolean): Host
             ref: { protocol, helper, portals, options: target.options.parse(options), stateDirectory },
         });
     }
-    const jump = given.jump?.map((hop, i): TransportConfig => ({ name: `${name} (jump ${String(i + 1)})`, ...hop }));
+    const jump = given.jump?.map((hop, i): TransportConfig => ({
+        name: `${name} (jump ${String(i + 1)})`,
+        ...hop,
+    }));
     return {
         name,
         transport: { name, ...pickConnection(given), ...(jump === undefined ? {} : { jump }) },

@@ -98,7 +98,11 @@ export class Host {
         const doing = "observe";
         try {
             const script = composeObservation(observationSections(this.config));
-            const run = await this.transport.run(script.text, { signal: options.signal, timeout: OBSERVE_TIMEOUT, doing });
+            const run = await this.transport.run(script.text, {
+                signal: options.signal,
+                timeout: OBSERVE_TIMEOUT,
+                doing,
+            });
             const parsed = parseRun(script.nonce, run.stdout, run.stderr);
             this.sink.observed(this.config.name, run.duration);
             const facts = parseObservation(this.config, parsed.frames);
@@ -141,8 +145,13 @@ export class Host {
                 }
                 if (options.signal?.aborted === true) throw failure;
                 const again = ERROR_TABLE[failure.code].retry && failure.code !== "timeout";
-                if (!again || attempt >= MAX_TRIES || (failure.code === "unreachable" && attempt > 1)) throw failure;
-                await sleep(50 * 2 ** attempt, undefined, options.signal === undefined ? {} : { signal: options.signal });
+                if (!again || attempt >= MAX_TRIES || (failure.code === "unreachable" && attempt > 1))
+                    throw failure;
+                await sleep(
+                    50 * 2 ** attempt,
+                    undefined,
+                    options.signal === undefined ? {} : { signal: options.signal },
+                );
             }
         }
     }
@@ -163,15 +172,20 @@ export class Host {
             }
             if (isEmpty(plan)) return this.located(operation, () => operation.result(this.known()));
         }
-        throw new BlockhostError("command-failed", "the host is still not as declared after all steps succeeded", {
-            host: this.config.name,
-            doing: operation.doing,
-            hint: "something else on the host is changing the same object; stop it, then run the same again",
-        });
+        throw new BlockhostError(
+            "command-failed",
+            "the host is still not as declared after all steps succeeded",
+            {
+                host: this.config.name,
+                doing: operation.doing,
+                hint: "something else on the host is changing the same object; stop it, then run the same again",
+            },
+        );
     }
 
     private known(): HostFacts {
-        if (this.current === undefined) throw new BlockhostError("conflict", "the host's facts were dropped meanwhile");
+        if (this.current === undefined)
+            throw new BlockhostError("conflict", "the host's facts were dropped meanwhile");
         return this.current;
     }
 
@@ -185,14 +199,22 @@ export class Host {
         let movedAt = Date.now();
         for (let pause = 100; ; pause = Math.min(2_000, pause * 1.5)) {
             if (options.signal?.aborted === true) {
-                await this.transport.run(stopUnit(this.config.stateDirectory, unit).text, { doing: `stop ${unit}` });
-                throw new BlockhostError("cancelled", "cancelled while long work was under way; it was ended on the host", {
-                    host: this.config.name,
-                    doing,
-                    hint: "the next run starts it again",
+                await this.transport.run(stopUnit(this.config.stateDirectory, unit).text, {
+                    doing: `stop ${unit}`,
                 });
+                throw new BlockhostError(
+                    "cancelled",
+                    "cancelled while long work was under way; it was ended on the host",
+                    {
+                        host: this.config.name,
+                        doing,
+                        hint: "the next run starts it again",
+                    },
+                );
             }
-            const run = await this.transport.run(observeUnits(this.config.stateDirectory, unit).text, { doing });
+            const run = await this.transport.run(observeUnits(this.config.stateDirectory, unit).text, {
+                doing,
+            });
             const units = parseUnits(run.stdout);
             const now = units.get(unit);
             this.current = this.current === undefined ? undefined : withUnit(this.current, unit, now);
@@ -201,11 +223,15 @@ export class Host {
                 movedAt = Date.now();
                 options.progress?.(`${doing}: ${percent(now)}`);
             } else if (Date.now() - movedAt > STALL_TIMEOUT) {
-                throw new BlockhostError("timeout", `no progress of ${unit} for ${String(STALL_TIMEOUT / 1000)} s`, {
-                    host: this.config.name,
-                    doing,
-                    hint: "it is left running on the host; look at the disk, then run the same again to go on waiting",
-                });
+                throw new BlockhostError(
+                    "timeout",
+                    `no progress of ${unit} for ${String(STALL_TIMEOUT / 1000)} s`,
+                    {
+                        host: this.config.name,
+                        doing,
+                        hint: "it is left running on the host; look at the disk, then run the same again to go on waiting",
+                    },
+                );
             }
             last = now;
             await sleep(pause, undefined, { ref: true });
@@ -215,9 +241,15 @@ export class Host {
     /** Reads again what a plan touched. */
     private async reread(touched: Touched, options: CallOptions): Promise<void> {
         const script = composeObservation(observationSections(this.config, touched));
-        const run = await this.transport.run(script.text, { signal: options.signal, timeout: OBSERVE_TIMEOUT });
+        const run = await this.transport.run(script.text, {
+            signal: options.signal,
+            timeout: OBSERVE_TIMEOUT,
+        });
         const { frames } = parseRun(script.nonce, run.stdout, run.stderr);
-        this.current = this.current === undefined ? undefined : absorbReadback(this.config, this.current, touched, frames);
+        this.current =
+            this.current === undefined
+                ? undefined
+                : absorbReadback(this.config, this.current, touched, frames);
     }
 
     private refuseDecommissioned(): void {
@@ -249,7 +281,8 @@ export function absorbReadback(
     frames: BatchOutcome["frames"],
 ): HostFacts {
     let { pools, targets } = facts;
-    for (const [name, only] of Object.entries(touched.pools ?? {})) pools = mergePool(config, pools, name, only, frames);
+    for (const [name, only] of Object.entries(touched.pools ?? {}))
+        pools = mergePool(config, pools, name, only, frames);
     for (const [protocol, only] of Object.entries(touched.targets ?? {})) {
         targets = mergeTarget(config, targets, protocol as Protocol, only, frames);
     }
@@ -258,7 +291,9 @@ export function absorbReadback(
 }
 
 function hideFailedUnits(facts: HostFacts, waited: ReadonlySet<string>): HostFacts {
-    const units = [...facts.units].filter(([name, { state }]) => waited.has(name) || state === "running" || state === "done");
+    const units = [...facts.units].filter(
+        ([name, { state }]) => waited.has(name) || state === "running" || state === "done",
+    );
     return units.length === facts.units.size ? facts : { ...facts, units: new Map(units) };
 }
 

@@ -42,9 +42,13 @@ export class Hosts {
         if (known !== undefined) return known.host;
         const input = inline ? reference : this.configured[name];
         if (input === undefined) {
-            throw new BlockhostError("invalid", `there is no host "${name}" in the configuration${suggestion(name, this.names())}`, {
-                hint: `add it under blockhost:hosts in the stack's configuration, e.g. \`pulumi config set --path 'blockhost:hosts.${name}.address' 10.0.0.5\``,
-            });
+            throw new BlockhostError(
+                "invalid",
+                `there is no host "${name}" in the configuration${suggestion(name, this.names())}`,
+                {
+                    hint: `add it under blockhost:hosts in the stack's configuration, e.g. \`pulumi config set --path 'blockhost:hosts.${name}.address' 10.0.0.5\``,
+                },
+            );
         }
         const config = resolveHost(name, input, inline);
         const sink = new CountingSink();
@@ -54,7 +58,13 @@ export class Hosts {
     }
 
     /** What this process has cost so far, by host. */
-    statistics(): { host: string; connections: number; remoteRuns: number; operations: number; shells: number }[] {
+    statistics(): {
+        host: string;
+        connections: number;
+        remoteRuns: number;
+        operations: number;
+        shells: number;
+    }[] {
         return [...this.open.values()].map(({ host, sink }) => ({
             host: host.config.name,
             connections: host.counters.connections,

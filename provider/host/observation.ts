@@ -24,8 +24,11 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
         sections.push({ id: targetSection(protocol), script: target.observe(ref, only) });
     }
     if (touched === undefined) {
-        sections.push({ id: "tools", script: sh`for tool in ${wantedTools(config)}; do command -v "$tool" >/dev/null 2>&1 && echo "$tool"; done
-:` });
+        sections.push({
+            id: "tools",
+            script: sh`for tool in ${wantedTools(config)}; do command -v "$tool" >/dev/null 2>&1 && echo "$tool"; done
+:`,
+        });
     }
     sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
     return sections;
@@ -93,7 +96,8 @@ export function targetSection(protocol: string): string {
 function parsePool(config: HostConfig, name: string, frames: Frames): PoolFacts {
     const frame = frames.get(poolSection(name));
     const configured = config.pools.get(name);
-    if (configured !== undefined && frame?.exitStatus === 0) return configured.driver.parse(configured.ref, frame.stdout);
+    if (configured !== undefined && frame?.exitStatus === 0)
+        return configured.driver.parse(configured.ref, frame.stdout);
     return {
         name,
         id: "",
@@ -134,8 +138,10 @@ function said(frame: Frame | undefined): string {
 /** The shell's own tools and those of every driver and helper configured. */
 function wantedTools(config: HostConfig): string[] {
     const tools = new Set(Object.keys(HOST_TOOLS));
-    for (const { driver } of config.pools.values()) for (const tool of Object.keys(driver.tools)) tools.add(tool);
-    for (const { target } of config.targets.values()) for (const tool of Object.keys(target.tools)) tools.add(tool);
+    for (const { driver } of config.pools.values())
+        for (const tool of Object.keys(driver.tools)) tools.add(tool);
+    for (const { target } of config.targets.values())
+        for (const tool of Object.keys(target.tools)) tools.add(tool);
     return [...tools];
 }
 

@@ -66,7 +66,10 @@ wait "$bh_w" 2>/dev/null
 /** A script that only reads; it takes no lock. */
 export function composeObservation(sections: readonly Section[]): Script {
     const nonce = newNonce();
-    return { nonce, text: wrap(nonce, sections.map((section) => framed(section.id, section.script)).join("")) };
+    return {
+        nonce,
+        text: wrap(nonce, sections.map((section) => framed(section.id, section.script)).join("")),
+    };
 }
 
 /**
@@ -96,7 +99,9 @@ flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
         });
         return `bh_p${String(p)}() {\n${body.join("")}:\n}\n`;
     });
-    const calls = input.plans.map(({ deadline }, p) => `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\n`);
+    const calls = input.plans.map(
+        ({ deadline }, p) => `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\n`,
+    );
     const tail = [...input.settle, ...input.readback].map((section) => framed(section.id, section.script));
     return { nonce, text: wrap(nonce, [lock.text, ...plans, ...calls, ...tail].join("")) };
 }
@@ -135,10 +140,16 @@ export function parseRun(nonce: string, stdout: string, stderr: string): ParsedR
     out.forEach((piece) => {
         const [verb, id = "", status] = piece.event.split(" ");
         if (verb === "begin") {
-            frames.set(id, { id, stdout: piece.text, stderr: err.get(piece.event) ?? "", started: piece.uptime });
+            frames.set(id, {
+                id,
+                stdout: piece.text,
+                stderr: err.get(piece.event) ?? "",
+                started: piece.uptime,
+            });
         } else if (verb === "end") {
             const begun = frames.get(id);
-            if (begun !== undefined) frames.set(id, { ...begun, exitStatus: Number(status), ended: piece.uptime });
+            if (begun !== undefined)
+                frames.set(id, { ...begun, exitStatus: Number(status), ended: piece.uptime });
         } else if (verb === "timeout") {
             timedOut.add(Number(id.replace("bh_p", "")));
         } else if (verb === "setup" || verb === "locked") {

@@ -36,7 +36,8 @@ export class CountingSink implements Sink {
     step(host: string, doing: string, label: string, command: string, frame: Frame): void {
         const file = process.env["BLOCKHOST_TRACE"];
         if (file === undefined || file === "") return;
-        const seconds = frame.ended === undefined ? undefined : Math.round((frame.ended - frame.started) * 100) / 100;
+        const seconds =
+            frame.ended === undefined ? undefined : Math.round((frame.ended - frame.started) * 100) / 100;
         const stderr = frame.stderr.slice(-2_000);
         const line = { host, doing, step: label, command, exitStatus: frame.exitStatus, seconds, stderr };
         appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: 0o600 });

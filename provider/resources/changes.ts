@@ -15,7 +15,9 @@ export function refuseUnlessAllowed(
     const refused = changes.filter((change) => change.class !== "none" && !allow.includes(change.class));
     const worst = worstClass(refused);
     if (worst === "none") return;
-    const said = refused.map(({ property, class: c, reason }) => `\`${property}\`: ${reason} (${c})`).join("; ");
+    const said = refused
+        .map(({ property, class: c, reason }) => `\`${property}\`: ${reason} (${c})`)
+        .join("; ");
     const ways = [...new Set(refused.map(({ wayOut }) => wayOut).filter((way) => way !== undefined))];
     const classes = [...new Set(refused.map((change) => `"${change.class}"`))].join(", ");
     ways.push(`if it is meant, set \`allow: [${classes}]\` on the resource`);

@@ -84,7 +84,10 @@ export function newGeneration(): string {
 }
 
 /** The name on the host: as given, as it was, or the resource's own. */
-export function fillName(olds: { name?: unknown } | undefined, news: Record<string, unknown>): Record<string, unknown> {
+export function fillName(
+    olds: { name?: unknown } | undefined,
+    news: Record<string, unknown>,
+): Record<string, unknown> {
     if (news["name"] !== undefined) return news;
     const owner = news["owner"] as Partial<OwnerInput> | undefined;
     const name = typeof olds?.name === "string" ? olds.name : owner?.resource;
@@ -138,7 +141,11 @@ export function poolProblems(context: Context, host: unknown, pool: unknown): Fa
  * What the host says to an operation, as failures of the properties concerned. A host that cannot be reached is a
  * warning: the preview goes on without it.
  */
-export async function previewFailures(context: Context, host: Host, operation: Operation<unknown>): Promise<Failure[]> {
+export async function previewFailures(
+    context: Context,
+    host: Host,
+    operation: Operation<unknown>,
+): Promise<Failure[]> {
     try {
         await host.preview(operation, context);
         return [];
@@ -148,7 +155,11 @@ export async function previewFailures(context: Context, host: Host, operation: O
             return [];
         }
         const failure = toBlockhostError(error);
-        const byCode: Partial<Record<string, string>> = { "no-space": "size", "not-ours": "name", exists: "name" };
+        const byCode: Partial<Record<string, string>> = {
+            "no-space": "size",
+            "not-ours": "name",
+            exists: "name",
+        };
         return [{ property: byCode[failure.code] ?? "host", reason: failure.message }];
     }
 }
@@ -173,7 +184,10 @@ export function usablePool(config: HostConfig, facts: HostFacts, pool: string, p
     }
     requireTools(config, facts, { ...HOST_TOOLS, ...configured.driver.tools });
     if (found.problem !== undefined) {
-        throw new BlockhostError("not-found", found.problem.summary, { host: config.name, hint: found.problem.hint });
+        throw new BlockhostError("not-found", found.problem.summary, {
+            host: config.name,
+            hint: found.problem.hint,
+        });
     }
     if (poolId !== undefined && found.id !== poolId) {
         throw new BlockhostError(
@@ -188,7 +202,11 @@ export function usablePool(config: HostConfig, facts: HostFacts, pool: string, p
     return { ...configured, facts: found };
 }
 
-export function requireTools(config: HostConfig, facts: HostFacts, tools: Readonly<Record<string, string>>): void {
+export function requireTools(
+    config: HostConfig,
+    facts: HostFacts,
+    tools: Readonly<Record<string, string>>,
+): void {
     const missing = Object.keys(tools).filter((tool) => !facts.tools.has(tool));
     if (missing.length === 0) return;
     const packages = [...new Set(missing.map((tool) => tools[tool] ?? tool))];
@@ -203,24 +221,41 @@ export function requireTools(config: HostConfig, facts: HostFacts, tools: Readon
  *
  * @throws BlockhostError `not-ours`: the name is taken by something that this resource did not make.
  */
-export function ownObject(pool: UsablePool, name: string, kind: Mark["kind"], owners: readonly Owner[]): ObjectFacts | undefined {
+export function ownObject(
+    pool: UsablePool,
+    name: string,
+    kind: Mark["kind"],
+    owners: readonly Owner[],
+): ObjectFacts | undefined {
     const found = pool.facts.objects.get(name);
     if (found === undefined) return undefined;
     if (found.mark === undefined) {
-        throw new BlockhostError("not-ours", `"${name}" already exists in pool "${pool.ref.name}" and carries no owner mark`, {
-            hint: "it is not ours and stays untouched: give the resource another `name`, or take it over with `adopt`",
-        });
+        throw new BlockhostError(
+            "not-ours",
+            `"${name}" already exists in pool "${pool.ref.name}" and carries no owner mark`,
+            {
+                hint: "it is not ours and stays untouched: give the resource another `name`, or take it over with `adopt`",
+            },
+        );
     }
     const { mark } = found;
     if (!owners.some((owner) => sameOwner(owner, mark.owner))) {
-        throw new BlockhostError("not-ours", `"${name}" in pool "${pool.ref.name}" belongs to ${describeOwner(mark.owner)}`, {
-            hint: "it stays untouched: give this resource another `name`",
-        });
+        throw new BlockhostError(
+            "not-ours",
+            `"${name}" in pool "${pool.ref.name}" belongs to ${describeOwner(mark.owner)}`,
+            {
+                hint: "it stays untouched: give this resource another `name`",
+            },
+        );
     }
     if (mark.kind !== kind) {
-        throw new BlockhostError("exists", `"${name}" in pool "${pool.ref.name}" is a ${mark.kind} of this same resource name`, {
-            hint: `give the ${kind} another \`name\``,
-        });
+        throw new BlockhostError(
+            "exists",
+            `"${name}" in pool "${pool.ref.name}" is a ${mark.kind} of this same resource name`,
+            {
+                hint: `give the ${kind} another \`name\``,
+            },
+        );
     }
     return found;
 }

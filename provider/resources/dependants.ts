@@ -17,22 +17,36 @@ export function usersOf(config: HostConfig, facts: HostFacts, object: ObjectFact
  *
  * @param when `growth`: only those that would notice the device growing.
  */
-export function sessionsOn(config: HostConfig, facts: HostFacts, object: ObjectFacts, when: "growth" | "any"): string[] {
+export function sessionsOn(
+    config: HostConfig,
+    facts: HostFacts,
+    object: ObjectFacts,
+    when: "growth" | "any",
+): string[] {
     return exportsOf(facts, object.path).flatMap(({ protocol, facts: one }) => {
         const target = config.targets.get(protocol as Protocol);
         if (when === "growth" && target?.target.growth === "online") return [];
-        return one.sessions.map((session) => `initiator ${session.initiator} (export ${protocol}/${one.name})`);
+        return one.sessions.map(
+            (session) => `initiator ${session.initiator} (export ${protocol}/${one.name})`,
+        );
     });
 }
 
 /**
  * @throws BlockhostError `in-use` naming every snapshot and export that depends on the object.
  */
-export function refuseDependants(facts: HostFacts, pool: UsablePool, object: ObjectFacts, what: string): void {
+export function refuseDependants(
+    facts: HostFacts,
+    pool: UsablePool,
+    object: ObjectFacts,
+    what: string,
+): void {
     const snapshots = [...pool.facts.objects.values()]
         .filter(({ mark }) => mark?.kind === "snapshot" && mark.extra["origin"] === object.name)
         .map(({ name }) => `snapshot "${name}"`);
-    const exports = exportsOf(facts, object.path).map(({ protocol, facts: one }) => `export "${protocol}/${one.name}"`);
+    const exports = exportsOf(facts, object.path).map(
+        ({ protocol, facts: one }) => `export "${protocol}/${one.name}"`,
+    );
     const foreign = [...facts.targets.values()].flatMap((target) => {
         const by = target.foreign.get(object.path);
         return by === undefined ? [] : [by];
@@ -40,12 +54,18 @@ export function refuseDependants(facts: HostFacts, pool: UsablePool, object: Obj
     const all = [...snapshots, ...exports, ...foreign];
     if (all.length === 0) return;
     throw new BlockhostError("in-use", `${what} still has dependants: ${all.join(", ")}`, {
-        hint: "delete these first (in one program: pass the resource itself as `volume` or `source`, so that Pulumi knows the order), or keep the data with `onDelete: \"retain\"`",
+        hint: 'delete these first (in one program: pass the resource itself as `volume` or `source`, so that Pulumi knows the order), or keep the data with `onDelete: "retain"`',
     });
 }
 
 /** Steps around a change of an object's size or content, for every export that has it open. */
-export function reopenExports(config: HostConfig, facts: HostFacts, object: ObjectFacts, sizeBytes: number, exchanged: boolean): { close: Plan; open: Plan } {
+export function reopenExports(
+    config: HostConfig,
+    facts: HostFacts,
+    object: ObjectFacts,
+    sizeBytes: number,
+    exchanged: boolean,
+): { close: Plan; open: Plan } {
     const close: Plan["steps"][number][] = [];
     const open: Plan["steps"][number][] = [];
     const touched: Record<string, string[]> = {};

@@ -58,15 +58,23 @@ const initiatorSchema = z
 
 export const exportArgs = z
     .strictObject({
-        source: idSchema("a volume or snapshot").describe("What is exported: a `Volume` or `Snapshot`, or its id."),
+        source: idSchema("a volume or snapshot").describe(
+            "What is exported: a `Volume` or `Snapshot`, or its id.",
+        ),
         protocol: z.enum(["iscsi", "nvme-tcp"]).describe("How initiators reach it."),
         host: hostReferenceSchema.optional().describe("Only where the host is given inline."),
         name: nameSchema.optional(),
         initiators: z.array(initiatorSchema).describe("Who may log in; nobody else can."),
-        addresses: z.array(z.string()).optional().describe("Addresses or networks from which they may; default: any."),
+        addresses: z
+            .array(z.string())
+            .optional()
+            .describe("Addresses or networks from which they may; default: any."),
         portals: z.array(z.string()).optional().describe("Which of the host's portals; default: all."),
         readOnly: z.boolean().optional().describe("Initiators cannot write. Always so for snapshots."),
-        discard: z.boolean().optional().describe("Offer discard (UNMAP). Default true, false where read-only."),
+        discard: z
+            .boolean()
+            .optional()
+            .describe("Offer discard (UNMAP). Default true, false where read-only."),
         allow: allowSchema,
         owner: ownerSchema,
     })
@@ -114,7 +122,10 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 
     async check(context, olds, given) {
         const inputs = fillHost("source", fillName(olds, given));
-        const failures = [...problemsOf(exportArgs, inputs), ...hostReferenceProblems(context, inputs["host"])];
+        const failures = [
+            ...problemsOf(exportArgs, inputs),
+            ...hostReferenceProblems(context, inputs["host"]),
+        ];
         if (failures.length > 0) return { inputs, failures };
         failures.push(...targetProblems(context, inputs));
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
@@ -166,7 +177,8 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         const { target, found } = usableTarget(host.config, facts, state.protocol, { evenIfDown: true });
         const one = found.exports.get(state.name);
         if (one === undefined) {
-            if (found.problem !== undefined && found.extra === undefined) throw problemError(host.config, found);
+            if (found.problem !== undefined && found.extra === undefined)
+                throw problemError(host.config, found);
             return undefined;
         }
         if (one.mark.generation !== state.generation) return undefined;
@@ -175,7 +187,14 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         const connection = target.target.connection(target.ref, wanted, one);
         return {
             id: exportId(state),
-            state: { ...state, targetName: one.targetName, serial: one.serial, devicePath: one.devicePath, drift, connection },
+            state: {
+                ...state,
+                targetName: one.targetName,
+                serial: one.serial,
+                devicePath: one.devicePath,
+                drift,
+                connection,
+            },
         };
     },
 
@@ -193,7 +212,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 effect: "delete",
                 plan: (facts) => {
                     const { target, found } = usableTarget(host.config, facts, state.protocol, {});
-                    const one = ownExport(found, state.name, [ownerOf(context, state.owner)], state.generation);
+                    const one = ownExport(
+                        found,
+                        state.name,
+                        [ownerOf(context, state.owner)],
+                        state.generation,
+                    );
                     if (one === undefined) return NOTHING;
                     if (one.sessions.length > 0) {
                         const who = one.sessions.map((session) => session.initiator).join(", ");
@@ -205,7 +229,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                             wayOut: "log it out first",
                         };
                         try {
-                            refuseUnlessAllowed(`delete export "${state.name}"`, [change], state.allow ?? [], host.config.name);
+                            refuseUnlessAllowed(
+                                `delete export "${state.name}"`,
+                                [change],
+                                state.allow ?? [],
+                                host.config.name,
+                            );
                         } catch (error) {
                             if (!(error instanceof BlockhostError)) throw error;
                             const hint = `${error.details.hint ?? ""}, run \`pulumi up\`, and then delete: a delete is told only what the state holds`;
@@ -236,7 +265,11 @@ function ensuring(context: Context, args: ExportArgs, olds?: ExportState): Opera
             const one = ownExport(found, args.name, owners, olds?.generation);
             const targetContext = { target: target.ref, facts: found, host: facts };
             if (one !== undefined && !sameOwner(one.mark.owner, owner)) {
-                return target.target.remark(targetContext, { name: args.name, from: one.mark, to: { ...one.mark, owner } });
+                return target.target.remark(targetContext, {
+                    name: args.name,
+                    from: one.mark,
+                    to: { ...one.mark, owner },
+                });
             }
             const wanted = wantedFrom(config, facts, args, one, owner, olds?.generation ?? generation);
             refuseCuts(config, target, targetContext, wanted, args);
@@ -245,7 +278,11 @@ function ensuring(context: Context, args: ExportArgs, olds?: ExportState): Opera
         result: (facts) => {
             const { target, found } = usableTarget(config, facts, args.protocol, {});
             const one = found.exports.get(args.name);
-            if (one === undefined) throw new BlockhostError("conflict", `export "${args.name}" was not there when it was read back`);
+            if (one === undefined)
+                throw new BlockhostError(
+                    "conflict",
+                    `export "${args.name}" was not there when it was read back`,
+                );
             const wanted = wantedFrom(config, facts, args, one, owner, generation);
             return {
                 ...args,
@@ -261,13 +298,20 @@ function ensuring(context: Context, args: ExportArgs, olds?: ExportState): Opera
 }
 
 /** What else an update would do: sessions it cuts, and drift it heals. Facts decide, where they can be had. */
-async function impact(context: Context, olds: ExportState, news: ExportArgs, known: readonly Change[]): Promise<Change[]> {
+async function impact(
+    context: Context,
+    olds: ExportState,
+    news: ExportArgs,
+    known: readonly Change[],
+): Promise<Change[]> {
     const host = context.hosts.get(olds.host);
     let facts: HostFacts;
     try {
         facts = await host.facts(context);
     } catch (error) {
-        context.warn(`${error instanceof Error ? error.message : String(error)}\n  so it could not be told whether export "${olds.name}" is as declared`);
+        context.warn(
+            `${error instanceof Error ? error.message : String(error)}\n  so it could not be told whether export "${olds.name}" is as declared`,
+        );
         return [];
     }
     try {
@@ -280,11 +324,21 @@ async function impact(context: Context, olds: ExportState, news: ExportArgs, kno
         if (cut !== undefined) {
             const who = cut.sessions.map((session) => session.initiator).join(", ");
             const property = known[0]?.property ?? "initiators";
-            return [{ property, kind: "update", class: "session-drop", reason: `${cut.reason}: ${who}`, wayOut: "log it out first" }];
+            return [
+                {
+                    property,
+                    kind: "update",
+                    class: "session-drop",
+                    reason: `${cut.reason}: ${who}`,
+                    wayOut: "log it out first",
+                },
+            ];
         }
         if (known.length > 0 || isEmpty(target.target.ensure(targetContext, wanted))) return [];
         const what = one === undefined ? "missing" : one.differences.join(", ") || "not as declared";
-        return [{ property: "drift", kind: "update", class: "none", reason: `the export on the host is ${what}` }];
+        return [
+            { property: "drift", kind: "update", class: "none", reason: `the export on the host is ${what}` },
+        ];
     } catch (error) {
         if (!(error instanceof BlockhostError) || known.length > 0) throw error;
         // Nothing was asked for: what is wrong with the host is a warning, not a reason to stop the program.
@@ -302,7 +356,13 @@ async function liveFacts(context: Context, olds: ExportState): Promise<ExportFac
     }
 }
 
-function refuseCuts(config: HostConfig, { target }: ConfiguredTarget, context: TargetContext, wanted: ExportWanted, args: ExportArgs) {
+function refuseCuts(
+    config: HostConfig,
+    { target }: ConfiguredTarget,
+    context: TargetContext,
+    wanted: ExportWanted,
+    args: ExportArgs,
+) {
     const cut = target.cuts(context, wanted);
     if (cut === undefined) return;
     const who = cut.sessions.map((session) => session.initiator).join(", ");
@@ -318,24 +378,40 @@ function refuseCuts(config: HostConfig, { target }: ConfiguredTarget, context: T
 
 /** Problems that need no facts: protocol not served, and all that the helper cannot carry out. */
 function targetProblems(context: Context, inputs: Record<string, unknown>): Failure[] {
-    if (hasUnknown(inputs["host"]) || inputs["host"] === undefined || hasUnknown(inputs["protocol"])) return [];
+    if (hasUnknown(inputs["host"]) || inputs["host"] === undefined || hasUnknown(inputs["protocol"]))
+        return [];
     const { config } = context.hosts.get(inputs["host"] as HostReference);
     const protocol = inputs["protocol"] as Protocol;
     const configured = config.targets.get(protocol);
     if (configured === undefined) {
         const known = [...config.targets.keys()];
         const has = known.length === 0 ? "no targets configured" : `only ${known.join(", ")}`;
-        return [{ property: "protocol", reason: `host "${config.name}" does not serve ${protocol}: it has ${has} (blockhost:hosts.${config.name}.targets)` }];
+        return [
+            {
+                property: "protocol",
+                reason: `host "${config.name}" does not serve ${protocol}: it has ${has} (blockhost:hosts.${config.name}.targets)`,
+            },
+        ];
     }
     if (hasUnknown({ ...inputs, source: "" })) return [];
     const args = inputs as unknown as ExportArgs;
     const failures: Failure[] = [];
     const named = protocol === "iscsi" ? "iqn" : "nqn";
     args.initiators.forEach((initiator, i) => {
-        if (initiator[named] === undefined) failures.push({ property: `initiators[${String(i)}].${named}`, reason: `is missing: ${protocol} needs it` });
+        if (initiator[named] === undefined)
+            failures.push({
+                property: `initiators[${String(i)}].${named}`,
+                reason: `is missing: ${protocol} needs it`,
+            });
     });
     if (failures.length > 0) return failures;
-    const mark: Mark = { kind: "export", owner: ownerOf(context, args.owner), generation: "0000000000000000", phase: "ready", extra: {} };
+    const mark: Mark = {
+        kind: "export",
+        owner: ownerOf(context, args.owner),
+        generation: "0000000000000000",
+        phase: "ready",
+        extra: {},
+    };
     const problems = configured.target.check(configured.ref, wantedFor(args, mark, "/", 0, false));
     return problems.map(({ path, reason }) => ({ property: path.replace(/\.name$/, `.${named}`), reason }));
 }
@@ -360,7 +436,13 @@ function wantedFrom(
     return wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object));
 }
 
-function wantedFor(args: ExportArgs, mark: Mark, devicePath: string, sizeBytes: number, snapshot: boolean): ExportWanted {
+function wantedFor(
+    args: ExportArgs,
+    mark: Mark,
+    devicePath: string,
+    sizeBytes: number,
+    snapshot: boolean,
+): ExportWanted {
     const readOnly = snapshot || (args.readOnly ?? false);
     return {
         name: args.name,
@@ -368,13 +450,11 @@ function wantedFor(args: ExportArgs, mark: Mark, devicePath: string, sizeBytes: 
         devicePath,
         sizeBytes,
         readOnly,
-        initiators: args.initiators.map(
-            (initiator): Initiator => ({
-                name: initiator.iqn ?? initiator.nqn ?? "",
-                ...(initiator.chap === undefined ? {} : { chap: secretChap(initiator.chap) }),
-                ...(initiator.mutualChap === undefined ? {} : { mutualChap: secretChap(initiator.mutualChap) }),
-            }),
-        ),
+        initiators: args.initiators.map((initiator): Initiator => ({
+            name: initiator.iqn ?? initiator.nqn ?? "",
+            ...(initiator.chap === undefined ? {} : { chap: secretChap(initiator.chap) }),
+            ...(initiator.mutualChap === undefined ? {} : { mutualChap: secretChap(initiator.mutualChap) }),
+        })),
         addresses: args.addresses ?? [],
         portals: args.portals ?? [],
         discard: args.discard ?? !readOnly,
@@ -421,7 +501,12 @@ function problemError(config: HostConfig, found: TargetFacts): BlockhostError {
  *
  * @throws BlockhostError `not-ours`
  */
-function ownExport(found: TargetFacts, name: string, owners: readonly Owner[], generation?: string): ExportFacts | undefined {
+function ownExport(
+    found: TargetFacts,
+    name: string,
+    owners: readonly Owner[],
+    generation?: string,
+): ExportFacts | undefined {
     const one = found.exports.get(name);
     if (one === undefined) return undefined;
     if (!owners.some((owner) => sameOwner(owner, one.mark.owner))) {
@@ -430,9 +515,13 @@ function ownExport(found: TargetFacts, name: string, owners: readonly Owner[], g
         });
     }
     if (generation !== undefined && one.mark.generation !== generation) {
-        throw new BlockhostError("not-ours", `export "${name}" was made at another time than the one in the state`, {
-            hint: "it stays untouched; `pulumi refresh` brings the state up to date",
-        });
+        throw new BlockhostError(
+            "not-ours",
+            `export "${name}" was made at another time than the one in the state`,
+            {
+                hint: "it stays untouched; `pulumi refresh` brings the state up to date",
+            },
+        );
     }
     return one;
 }

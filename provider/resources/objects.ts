@@ -13,7 +13,12 @@ import type { UsablePool } from "./common";
  * @throws BlockhostError `not-ours` when data is there under the name, but its mark was taken off: whether it is still
  * the same data only a person can tell.
  */
-export function readObject(pool: UsablePool, name: string, generation: string, kind: Mark["kind"]): ObjectFacts | undefined {
+export function readObject(
+    pool: UsablePool,
+    name: string,
+    generation: string,
+    kind: Mark["kind"],
+): ObjectFacts | undefined {
     const object = pool.facts.objects.get(name);
     if (object === undefined) return undefined;
     if (object.mark === undefined) throw unmarked(pool, name, kind);
@@ -38,21 +43,36 @@ export function ownedAs(
     if (object === undefined) return undefined;
     const { mark } = object;
     if (mark === undefined) throw unmarked(pool, name, kind);
-    if (mark.kind === kind && mark.generation === generation && owners.some((owner) => sameOwner(owner, mark.owner))) {
+    if (
+        mark.kind === kind &&
+        mark.generation === generation &&
+        owners.some((owner) => sameOwner(owner, mark.owner))
+    ) {
         return object;
     }
     const who = mark.generation === generation ? "" : " and was made at another time";
-    throw new BlockhostError("not-ours", `"${name}" in pool "${pool.ref.name}" is a ${mark.kind} of ${describeOwner(mark.owner)}${who}`, {
-        hint: `it is not the ${kind} in the state and stays untouched; \`pulumi refresh\` brings the state up to date`,
-    });
+    throw new BlockhostError(
+        "not-ours",
+        `"${name}" in pool "${pool.ref.name}" is a ${mark.kind} of ${describeOwner(mark.owner)}${who}`,
+        {
+            hint: `it is not the ${kind} in the state and stays untouched; \`pulumi refresh\` brings the state up to date`,
+        },
+    );
 }
 
 /** Delete (with `wipe`), or only take the mark off. */
-export function planRemoval(facts: HostFacts, pool: UsablePool, object: ObjectFacts, wipe: Wipe | undefined): Plan {
+export function planRemoval(
+    facts: HostFacts,
+    pool: UsablePool,
+    object: ObjectFacts,
+    wipe: Wipe | undefined,
+): Plan {
     const context: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
     const { name, mark } = object;
     if (mark === undefined) throw new TypeError("only a marked object can be removed");
-    return wipe === undefined ? pool.driver.release(context, { name, mark }) : pool.driver.remove(context, { name, mark, wipe });
+    return wipe === undefined
+        ? pool.driver.release(context, { name, mark })
+        : pool.driver.remove(context, { name, mark, wipe });
 }
 
 function unmarked(pool: UsablePool, name: string, kind: string): BlockhostError {

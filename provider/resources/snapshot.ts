@@ -72,7 +72,10 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
 
     async check(context, olds, given) {
         const inputs = fillHost("volume", fillName(olds, given));
-        const failures = [...problemsOf(snapshotArgs, inputs), ...hostReferenceProblems(context, inputs["host"])];
+        const failures = [
+            ...problemsOf(snapshotArgs, inputs),
+            ...hostReferenceProblems(context, inputs["host"]),
+        ];
         if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as SnapshotArgs;
         failures.push(...poolProblems(context, args.host, parseReference(args.volume).container));
@@ -94,7 +97,12 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
             });
         }
         if (news.adopt !== undefined && news.adopt !== olds.adopt) {
-            changes.push({ property: "adopt", kind: "update", class: "none", reason: "counts at creation only" });
+            changes.push({
+                property: "adopt",
+                kind: "update",
+                class: "none",
+                reason: "counts at creation only",
+            });
         }
         for (const property of ["onDelete", "allow", "owner"] as const) {
             if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
@@ -134,13 +142,21 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                     const owner = ownerOf(context, news.owner);
                     const { mark } = object ?? {};
                     if (mark === undefined) {
-                        throw new BlockhostError("not-found", `snapshot "${olds.name}" is no longer in pool "${olds.pool}"`, {
-                            hint: "somebody deleted it on the host; `pulumi refresh` takes it out of the state",
-                        });
+                        throw new BlockhostError(
+                            "not-found",
+                            `snapshot "${olds.name}" is no longer in pool "${olds.pool}"`,
+                            {
+                                hint: "somebody deleted it on the host; `pulumi refresh` takes it out of the state",
+                            },
+                        );
                     }
                     if (JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
                     const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
-                    return pool.driver.remark(planContext, { name: olds.name, from: mark, to: { ...mark, owner } });
+                    return pool.driver.remark(planContext, {
+                        name: olds.name,
+                        from: mark,
+                        to: { ...mark, owner },
+                    });
                 },
                 result: (facts) => stateOf(host.config, facts, news),
             },
@@ -158,10 +174,21 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                 effect: retain ? "change" : "delete",
                 plan: (facts) => {
                     const pool = usablePool(host.config, facts, state.pool, state.poolId);
-                    const object = ownedAs(pool, state.name, [ownerOf(context, state.owner)], state.generation, "snapshot");
+                    const object = ownedAs(
+                        pool,
+                        state.name,
+                        [ownerOf(context, state.owner)],
+                        state.generation,
+                        "snapshot",
+                    );
                     if (object === undefined) return NOTHING;
                     if (!retain) refuseDependants(facts, pool, object, `snapshot "${state.name}"`);
-                    return planRemoval(facts, pool, object, retain ? undefined : { method: "none", limitBytes: 0, ionice: "idle" });
+                    return planRemoval(
+                        facts,
+                        pool,
+                        object,
+                        retain ? undefined : { method: "none", limitBytes: 0, ionice: "idle" },
+                    );
                 },
                 result: () => undefined,
             },
@@ -184,9 +211,13 @@ function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState
             const origin = pool.facts.objects.get(of.name);
             const ready = existing?.mark?.phase === "ready" && existing.sizeBytes !== undefined;
             if (!ready && (origin?.mark?.kind !== "volume" || origin.sizeBytes === undefined)) {
-                throw new BlockhostError("not-found", `there is no volume "${args.volume}" to take a snapshot of`, {
-                    hint: "name a volume that blockhost made or adopted on the same host",
-                });
+                throw new BlockhostError(
+                    "not-found",
+                    `there is no volume "${args.volume}" to take a snapshot of`,
+                    {
+                        hint: "name a volume that blockhost made or adopted on the same host",
+                    },
+                );
             }
             const mark: Mark = {
                 kind: "snapshot",
@@ -197,13 +228,19 @@ function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState
             };
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
             if (args.adopt !== undefined) {
-                return ready ? NOTHING : pool.driver.adopt(planContext, { reference: args.adopt, name: args.name, mark });
+                return ready
+                    ? NOTHING
+                    : pool.driver.adopt(planContext, { reference: args.adopt, name: args.name, mark });
             }
             if (ready) {
                 if (existing.mark?.extra["origin"] === of.name) return NOTHING;
-                throw new BlockhostError("exists", `snapshot "${args.name}" already exists, of volume "${existing.mark?.extra["origin"] ?? "?"}"`, {
-                    hint: "give the snapshot another `name`",
-                });
+                throw new BlockhostError(
+                    "exists",
+                    `snapshot "${args.name}" already exists, of volume "${existing.mark?.extra["origin"] ?? "?"}"`,
+                    {
+                        hint: "give the snapshot another `name`",
+                    },
+                );
             }
             const inUse = origin !== undefined && usersOf(config, facts, origin).length > 0;
             return pool.driver.snapshot(planContext, { name: args.name, mark, volume: of.name, inUse });
@@ -216,7 +253,8 @@ function stateOf(config: HostConfig, facts: HostFacts, args: SnapshotArgs): Snap
     const { container } = parseReference(args.volume);
     const pool = usablePool(config, facts, container);
     const object = pool.facts.objects.get(args.name);
-    if (object === undefined) throw new BlockhostError("conflict", `snapshot "${args.name}" was not there when it was read back`);
+    if (object === undefined)
+        throw new BlockhostError("conflict", `snapshot "${args.name}" was not there when it was read back`);
     return { ...args, pool: container, ...observed(pool, object) };
 }
 

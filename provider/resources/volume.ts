@@ -66,7 +66,9 @@ export const volumeArgs = z
             .min(1)
             .optional()
             .describe("Take over what exists in the pool under this name (file driver: a file name)."),
-        wipe: wipeSchema.optional().describe("What happens to the data when the volume is deleted. Default `none`."),
+        wipe: wipeSchema
+            .optional()
+            .describe("What happens to the data when the volume is deleted. Default `none`."),
         onDelete: onDeleteSchema,
         revertTo: z
             .strictObject({
@@ -90,7 +92,11 @@ export interface VolumeArgs {
     readonly size?: string | number;
     readonly source?: { readonly snapshot?: string; readonly volume?: string };
     readonly adopt?: string;
-    readonly wipe?: { readonly method: "none" | "zero"; readonly limit?: string | number; readonly ionice?: "idle" | number };
+    readonly wipe?: {
+        readonly method: "none" | "zero";
+        readonly limit?: string | number;
+        readonly ionice?: "idle" | number;
+    };
     readonly onDelete?: "delete" | "retain";
     readonly revertTo?: { readonly snapshot: string; readonly token: string };
     readonly allow?: readonly Allowed[];
@@ -128,7 +134,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             failures.push({ property: "size", reason: "is missing: give a size, a `source` or `adopt`" });
         }
         if (source !== undefined && adopt !== undefined) {
-            failures.push({ property: "adopt", reason: "cannot go with `source`: a volume starts with one of them" });
+            failures.push({
+                property: "adopt",
+                reason: "cannot go with `source`: a volume starts with one of them",
+            });
         }
         for (const [path, id] of [
             ["source.snapshot", from?.snapshot],
@@ -148,10 +157,16 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const doing = `update volume "${olds.name}"`;
         for (const property of ["host", "pool", "name"] as const) {
             if (sameInput(property, olds, news)) continue;
-            changes.push(replacement(property, olds, "moves to another place (migrating is not possible yet)"));
+            changes.push(
+                replacement(property, olds, "moves to another place (migrating is not possible yet)"),
+            );
         }
         for (const property of ["source", "adopt"] as const) {
-            if (news[property] === undefined || JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
+            if (
+                news[property] === undefined ||
+                JSON.stringify(olds[property]) === JSON.stringify(news[property])
+            )
+                continue;
             if (hasUnknown(news[property])) continue;
             changes.push(replacement(property, olds, "counts at creation only"));
         }
@@ -161,9 +176,16 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
                 changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
             }
         }
-        const needsFacts = changes.some(({ property, kind }) => kind === "update" && (property === "size" || property === "revertTo"));
+        const needsFacts = changes.some(
+            ({ property, kind }) => kind === "update" && (property === "size" || property === "revertTo"),
+        );
         const classed = needsFacts ? await classify(context, olds, changes) : changes;
-        refuseUnlessAllowed(doing, classed, hasUnknown(news.allow) ? [] : (news.allow ?? []), hostName(olds.host));
+        refuseUnlessAllowed(
+            doing,
+            classed,
+            hasUnknown(news.allow) ? [] : (news.allow ?? []),
+            hostName(olds.host),
+        );
         return classed;
     },
 
@@ -197,7 +219,13 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
                 effect: retain ? "change" : "delete",
                 plan: (facts) => {
                     const pool = usablePool(host.config, facts, state.pool, state.poolId);
-                    const object = ownedAs(pool, state.name, [ownerOf(context, state.owner)], state.generation, "volume");
+                    const object = ownedAs(
+                        pool,
+                        state.name,
+                        [ownerOf(context, state.owner)],
+                        state.generation,
+                        "volume",
+                    );
                     if (object?.mark === undefined) return NOTHING;
                     if (!retain) refuseDependants(facts, pool, object, `volume "${state.name}"`);
                     return planRemoval(facts, pool, object, retain ? undefined : wipeOf(state));
@@ -262,9 +290,13 @@ function planAdoption(
     const actual = existing.sizeBytes ?? 0;
     if (wanted === undefined || wanted === actual) return NOTHING;
     if (wanted < actual) {
-        throw new BlockhostError("invalid", `what is adopted has ${formatSize(actual)}, more than \`size\` (${formatSize(wanted)})`, {
-            hint: `leave \`size\` out, or give at least ${String(actual)} bytes; a volume never shrinks`,
-        });
+        throw new BlockhostError(
+            "invalid",
+            `what is adopted has ${formatSize(actual)}, more than \`size\` (${formatSize(wanted)})`,
+            {
+                hint: `leave \`size\` out, or give at least ${String(actual)} bytes; a volume never shrinks`,
+            },
+        );
     }
     return pool.driver.extend(context, { name: args.name, mark: existing.mark, sizeBytes: wanted });
 }
@@ -306,19 +338,35 @@ function renaming(context: PlanContext, pool: UsablePool, object: ObjectFacts, o
     return pool.driver.remark(context, { name: object.name, from: mark, to: { ...mark, owner } });
 }
 
-function growing(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, config: HostConfig): Plan {
+function growing(
+    context: PlanContext,
+    pool: UsablePool,
+    object: ObjectFacts,
+    news: VolumeArgs,
+    config: HostConfig,
+): Plan {
     const wanted = wantedSize(pool, news);
     const actual = object.sizeBytes ?? 0;
     if (wanted === undefined || wanted === actual || object.mark === undefined) return NOTHING;
     if (wanted < actual) throw shrinkError(actual, wanted);
-    const change: Change = { property: "size", kind: "update", ...growthImpact(config, context.host, object) };
+    const change: Change = {
+        property: "size",
+        kind: "update",
+        ...growthImpact(config, context.host, object),
+    };
     refuseUnlessAllowed(`extend volume "${object.name}"`, [change], news.allow ?? [], config.name);
     const exports = reopenExports(config, context.host, object, wanted, false);
     const extend = pool.driver.extend(context, { name: object.name, mark: object.mark, sizeBytes: wanted });
     return joinPlans(exports.close, extend, exports.open);
 }
 
-function reverting(context: PlanContext, pool: UsablePool, object: ObjectFacts, news: VolumeArgs, config: HostConfig): Plan {
+function reverting(
+    context: PlanContext,
+    pool: UsablePool,
+    object: ObjectFacts,
+    news: VolumeArgs,
+    config: HostConfig,
+): Plan {
     const { mark } = object;
     if (news.revertTo === undefined || mark === undefined) return NOTHING;
     const { snapshot: id, token } = news.revertTo;
@@ -331,11 +379,19 @@ function reverting(context: PlanContext, pool: UsablePool, object: ObjectFacts, 
         });
     }
     if (snapshot.mark.extra["origin"] !== object.name) {
-        throw new BlockhostError("invalid", `"${id}" is a snapshot of volume "${snapshot.mark.extra["origin"] ?? "?"}", not of this one`, {
-            hint: "a volume can only be reverted to a snapshot of its own; to start from another's, create a volume with `source`",
-        });
+        throw new BlockhostError(
+            "invalid",
+            `"${id}" is a snapshot of volume "${snapshot.mark.extra["origin"] ?? "?"}", not of this one`,
+            {
+                hint: "a volume can only be reverted to a snapshot of its own; to start from another's, create a volume with `source`",
+            },
+        );
     }
-    const change: Change = { property: "revertTo", kind: "update", ...revertImpact(config, context.host, object) };
+    const change: Change = {
+        property: "revertTo",
+        kind: "update",
+        ...revertImpact(config, context.host, object),
+    };
     refuseUnlessAllowed(`revert volume "${object.name}"`, [change], news.allow ?? [], config.name);
     const exports = reopenExports(config, context.host, object, object.sizeBytes ?? 0, true);
     const to: Mark = { ...mark, phase: "ready", extra: { ...mark.extra, token } };
@@ -348,12 +404,19 @@ function sizeChange(olds: VolumeState, news: VolumeArgs): Change[] {
     const wanted = parseSize(news.size).bytes ?? 0;
     // The host may have rounded up to its grain: what was asked for then is what counts.
     const asked = olds.size === undefined ? undefined : parseSize(olds.size).bytes;
-    if (wanted === olds.sizeBytes || (wanted === asked && olds.sizeBytes > wanted && roundsTo(olds, wanted))) {
+    if (
+        wanted === olds.sizeBytes ||
+        (wanted === asked && olds.sizeBytes > wanted && roundsTo(olds, wanted))
+    ) {
         return JSON.stringify(olds.size) === JSON.stringify(news.size)
             ? []
             : [{ property: "size", kind: "update", class: "none", reason: "is written in another way" }];
     }
-    if (wanted < olds.sizeBytes) throw shrinkError(olds.sizeBytes, wanted).with({ doing: `update volume "${olds.name}"`, host: hostName(olds.host) });
+    if (wanted < olds.sizeBytes)
+        throw shrinkError(olds.sizeBytes, wanted).with({
+            doing: `update volume "${olds.name}"`,
+            host: hostName(olds.host),
+        });
     return [{ property: "size", kind: "update", class: "none", reason: `grows to ${formatSize(wanted)}` }];
 }
 
@@ -368,10 +431,21 @@ const LARGEST_GRAIN = 512;
 function revertChange(olds: VolumeState, news: VolumeArgs): Change[] {
     const before = JSON.stringify(olds.revertTo);
     if (before === JSON.stringify(news.revertTo)) return [];
-    if (news.revertTo === undefined || hasUnknown(news.revertTo) || news.revertTo.token === olds.revertedWith) {
+    if (
+        news.revertTo === undefined ||
+        hasUnknown(news.revertTo) ||
+        news.revertTo.token === olds.revertedWith
+    ) {
         return [{ property: "revertTo", kind: "update", class: "none", reason: "is recorded" }];
     }
-    return [{ property: "revertTo", kind: "update", class: "none", reason: `goes back to ${news.revertTo.snapshot}` }];
+    return [
+        {
+            property: "revertTo",
+            kind: "update",
+            class: "none",
+            reason: `goes back to ${news.revertTo.snapshot}`,
+        },
+    ];
 }
 
 /** The class of a change depends on who uses the volume just now, where the host can tell. */
@@ -383,7 +457,9 @@ async function classify(context: Context, olds: VolumeState, changes: readonly C
         facts = await host.facts(context);
         object = facts.pools.get(olds.pool)?.objects.get(olds.name);
     } catch (error) {
-        context.warn(`${String(error instanceof Error ? error.message : error)}\n  so it could not be told who uses volume "${olds.name}"`);
+        context.warn(
+            `${String(error instanceof Error ? error.message : error)}\n  so it could not be told who uses volume "${olds.name}"`,
+        );
         return [...changes];
     }
     if (object === undefined) return [...changes];
@@ -429,9 +505,13 @@ function replacement(property: string, olds: VolumeState, why: string): Change {
 }
 
 function shrinkError(actual: number, wanted: number): BlockhostError {
-    return new BlockhostError("invalid", `size: a volume never shrinks: it has ${formatSize(actual)}, and ${formatSize(wanted)} is asked for`, {
-        hint: `set \`size\` to ${String(actual)} bytes or more; to get a smaller one, create a second volume and copy the data`,
-    });
+    return new BlockhostError(
+        "invalid",
+        `size: a volume never shrinks: it has ${formatSize(actual)}, and ${formatSize(wanted)} is asked for`,
+        {
+            hint: `set \`size\` to ${String(actual)} bytes or more; to get a smaller one, create a second volume and copy the data`,
+        },
+    );
 }
 
 function goneError(olds: VolumeState): BlockhostError {
@@ -441,7 +521,12 @@ function goneError(olds: VolumeState): BlockhostError {
 }
 
 /** The source's facts, checked. */
-function sourceOf(config: HostConfig, pool: UsablePool, facts: HostFacts, args: VolumeArgs): { object: ObjectFacts; inUse: boolean } | undefined {
+function sourceOf(
+    config: HostConfig,
+    pool: UsablePool,
+    facts: HostFacts,
+    args: VolumeArgs,
+): { object: ObjectFacts; inUse: boolean } | undefined {
     const id = args.source?.snapshot ?? args.source?.volume;
     if (id === undefined) return undefined;
     const kind = args.source?.snapshot === undefined ? "volume" : "snapshot";
@@ -458,12 +543,22 @@ function sourceOf(config: HostConfig, pool: UsablePool, facts: HostFacts, args: 
     return { object, inUse: usersOf(config, facts, object).length > 0 };
 }
 
-function foreignPoolProblems(path: string, id: unknown, inputs: Record<string, unknown>): { property: string; reason: string }[] {
+function foreignPoolProblems(
+    path: string,
+    id: unknown,
+    inputs: Record<string, unknown>,
+): { property: string; reason: string }[] {
     if (typeof id !== "string" || hasUnknown([id, inputs["host"], inputs["pool"]])) return [];
     const [host, pool] = id.split("/");
     const own = hostName(inputs["host"] as HostReference | undefined);
-    if (id.split("/").length !== 3 || own === undefined || (host === own && pool === inputs["pool"])) return [];
-    return [{ property: path, reason: `"${id}" is not in pool "${own}/${String(inputs["pool"])}"; copying between pools is not possible yet` }];
+    if (id.split("/").length !== 3 || own === undefined || (host === own && pool === inputs["pool"]))
+        return [];
+    return [
+        {
+            property: path,
+            reason: `"${id}" is not in pool "${own}/${String(inputs["pool"])}"; copying between pools is not possible yet`,
+        },
+    ];
 }
 
 function wantedSize(pool: UsablePool, args: VolumeArgs): number | undefined {
@@ -481,7 +576,8 @@ function wipeOf(state: VolumeState): Wipe {
 function stateOf(config: HostConfig, facts: HostFacts, args: VolumeArgs): VolumeState {
     const pool = usablePool(config, facts, args.pool);
     const object = pool.facts.objects.get(args.name);
-    if (object === undefined) throw new BlockhostError("conflict", `volume "${args.name}" was not there when it was read back`);
+    if (object === undefined)
+        throw new BlockhostError("conflict", `volume "${args.name}" was not there when it was read back`);
     return { ...args, ...observed(pool, object) };
 }
 

@@ -1,0 +1,63 @@
+import { sh } from "../../sh";
+import { SECTOR } from "../../size";
+import type { Driver } from "../types";
+import { adopt } from "./adopt";
+import { adoptable, resolveReference } from "./adoptable";
+import { create } from "./create";
+import { extend } from "./extend";
+import { observePool } from "./observe";
+import { type FileOptions, fileOptions } from "./options";
+import { parsePool } from "./parse";
+import { release, remark } from "./release";
+import { remove } from "./remove";
+import { revert } from "./revert";
+import { snapshot } from "./snapshot";
+
+/**
+ * Volumes and snapshots as files in a directory. Read `layout.ts` for where things lie, `observe.ts` and `parse.ts` for
+ * what is read, then one file an operation.
+ */
+export const fileDriver: Driver<FileOptions> = {
+    name: "file",
+    options: fileOptions,
+    capabilities: {
+        thin: true,
+        thick: true,
+        growsInUse: true,
+        snapshots: "depends",
+        revert: true,
+        discard: true,
+    },
+    tools: {
+        chmod: "coreutils",
+        cp: "coreutils",
+        ln: "coreutils",
+        mkdir: "coreutils",
+        mv: "coreutils",
+        readlink: "coreutils",
+        rm: "coreutils",
+        sleep: "coreutils",
+        stat: "coreutils",
+        sync: "coreutils",
+        truncate: "coreutils",
+        find: "findutils",
+        perl: "perl-base",
+        fallocate: "util-linux",
+        flock: "util-linux",
+        ionice: "util-linux",
+    },
+    roundSize: (_options, sizeBytes) => Math.ceil(sizeBytes / SECTOR) * SECTOR,
+    observe: observePool,
+    parse: parsePool,
+    settle: (pool) => sh`sync -f -- ${pool.options.directory}`,
+    create,
+    extend,
+    remove,
+    snapshot,
+    revert,
+    adopt,
+    release,
+    remark,
+    adoptable,
+    resolveReference,
+};

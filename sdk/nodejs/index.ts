@@ -1,0 +1,4 @@
+export { Export, type ExportArgs } from "./export";
+export { Snapshot, type SnapshotArgs } from "./snapshot";
+export * from "./types";
+export { Volume, type VolumeArgs } from "./volume";

@@ -1,0 +1,43 @@
+import * as pulumi from "@pulumi/pulumi";
+import { shim } from "./shim";
+
+// One object a kind: Pulumi keeps the serialised form by identity.
+const shims = new Map<string, pulumi.dynamic.ResourceProvider>();
+
+function shimOf(kind: string): pulumi.dynamic.ResourceProvider {
+    let found = shims.get(kind);
+    if (found === undefined) shims.set(kind, (found = shim(kind)));
+    return found;
+}
+
+/** What all resources of blockhost have in common: who declares them, and the dynamic face underneath. */
+export abstract class BlockhostResource extends pulumi.dynamic.Resource {
+    protected constructor(
+        kind: string,
+        name: string,
+        inputs: pulumi.Inputs,
+        outputs: readonly string[],
+        opts: pulumi.CustomResourceOptions,
+        secretOutputs: readonly string[] = [],
+    ) {
+        const owner = {
+            organization: pulumi.getOrganization(),
+            project: pulumi.getProject(),
+            stack: pulumi.getStack(),
+            resource: name,
+        };
+        // Outputs appear on the class only where a property of the name was passed.
+        const props: pulumi.Inputs = {
+            ...Object.fromEntries(outputs.map((key) => [key, undefined])),
+            ...inputs,
+            owner,
+        };
+        const additionalSecretOutputs = [...(opts.additionalSecretOutputs ?? []), ...secretOutputs];
+        super(shimOf(kind), name, props, { ...opts, additionalSecretOutputs }, "blockhost", kind);
+    }
+}
+
+/** The id of a resource, or an id as given. */
+export function idOf(reference: pulumi.Resource | pulumi.Input<string>): pulumi.Input<string> {
+    return pulumi.Resource.isInstance(reference) ? (reference as pulumi.CustomResource).id : reference;
+}

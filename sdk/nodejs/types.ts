@@ -1,0 +1,74 @@
+import type * as pulumi from "@pulumi/pulumi";
+
+/** Classes of change that may be carried out on a resource; see docs/volumes.md. */
+export type Allow = "session-drop" | "offline" | "data-loss";
+
+/** A pool of an inline host. The driver adds options of its own (docs/configuration.md). */
+export interface PoolArgs {
+    driver: pulumi.Input<string>;
+    maxOverSubscriptionRatio?: pulumi.Input<number | "auto">;
+    reservedPercentage?: pulumi.Input<number>;
+    [option: string]: pulumi.Input<unknown> | undefined;
+}
+
+/** How initiators reach volumes of an inline host over one protocol. */
+export interface TargetArgs {
+    helper: pulumi.Input<string>;
+    portals: pulumi.Input<pulumi.Input<string>[]>;
+    [option: string]: pulumi.Input<unknown> | undefined;
+}
+
+/**
+ * A storage host given inline, so that its address can be another resource's output. The same as under
+ * `blockhost:hosts` in the stack's configuration, and its name. Secrets have no place here: name environment variables.
+ */
+export interface HostArgs {
+    /** Name for ids and errors. */
+    name: pulumi.Input<string>;
+    /** Host name, IP address, alias of `~/.ssh/config`, or `local`. */
+    address: pulumi.Input<string>;
+    port?: pulumi.Input<number>;
+    user?: pulumi.Input<string>;
+    sudo?: pulumi.Input<boolean>;
+    hostKey?: pulumi.Input<string | string[]>;
+    knownHostsFile?: pulumi.Input<string>;
+    privateKeyFile?: pulumi.Input<string>;
+    privateKeyEnv?: pulumi.Input<string>;
+    passphraseEnv?: pulumi.Input<string>;
+    passwordEnv?: pulumi.Input<string>;
+    stateDirectory?: pulumi.Input<string>;
+    lockTimeout?: pulumi.Input<number>;
+    readOnly?: pulumi.Input<boolean>;
+    protect?: pulumi.Input<boolean>;
+    decommissioned?: pulumi.Input<boolean>;
+    pools?: pulumi.Input<Record<string, pulumi.Input<PoolArgs>>>;
+    targets?: pulumi.Input<Partial<Record<"iscsi" | "nvme-tcp", pulumi.Input<TargetArgs>>>>;
+}
+
+/** Name of a host in `blockhost:hosts`, or a host given inline. */
+export type Host = pulumi.Input<string | HostArgs>;
+
+/** CHAP credentials. */
+export interface ChapArgs {
+    username: pulumi.Input<string>;
+    /** 12 bytes at least; kept secret in state whatever it comes from. */
+    password: pulumi.Input<string>;
+}
+
+/** An initiator that may log in. */
+export interface InitiatorArgs {
+    /** iSCSI qualified name. */
+    iqn?: pulumi.Input<string>;
+    /** NVMe qualified name, for `nvme-tcp`. */
+    nqn?: pulumi.Input<string>;
+    /** What the initiator has to prove. */
+    chap?: pulumi.Input<ChapArgs>;
+    /** What the target proves to the initiator. */
+    mutualChap?: pulumi.Input<ChapArgs>;
+}
+
+/** Connection properties in os-brick's form. */
+export interface Connection {
+    driver_volume_type: "iscsi" | "nvmeof";
+    data: Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- os-brick's own open form
+}
