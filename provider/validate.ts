@@ -53,7 +53,7 @@ function flatten(issue: z.core.$ZodIssue, value: unknown): z.core.$ZodIssue[] {
     const best = branches.sort((a, b) => a.length - b.length)[0];
     if (best === undefined) return [issue];
     return best
-        .map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as z.core.$ZodIssue)
+        .map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
         .flatMap((inner) => flatten(inner, value));
 }
 

@@ -2,7 +2,7 @@ import { fileDriver } from "./file";
 import type { Driver } from "./types";
 
 /** Every driver there is; a new one is a folder and a line here. */
-const DRIVERS: readonly Driver[] = [fileDriver as Driver];
+const DRIVERS: readonly Driver[] = [fileDriver];
 
 const BY_NAME = new Map(DRIVERS.map((driver) => [driver.name, driver]));
 

@@ -5,7 +5,7 @@ import { volume } from "./volume";
 
 /** Every kind of resource, by the name it has in programs. */
 export const lifecycles: Readonly<Record<string, Lifecycle>> = {
-    Volume: volume as Lifecycle,
-    Snapshot: snapshot as Lifecycle,
-    Export: exportLifecycle as Lifecycle,
+    Volume: volume,
+    Snapshot: snapshot,
+    Export: exportLifecycle,
 };

@@ -8,14 +8,14 @@ export interface PoolArgs {
     driver: pulumi.Input<string>;
     maxOverSubscriptionRatio?: pulumi.Input<number | "auto">;
     reservedPercentage?: pulumi.Input<number>;
-    [option: string]: pulumi.Input<unknown> | undefined;
+    [option: string]: unknown;
 }
 
 /** How initiators reach volumes of an inline host over one protocol. */
 export interface TargetArgs {
     helper: pulumi.Input<string>;
     portals: pulumi.Input<pulumi.Input<string>[]>;
-    [option: string]: pulumi.Input<unknown> | undefined;
+    [option: string]: unknown;
 }
 
 /**
