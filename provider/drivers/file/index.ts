@@ -1,4 +1,3 @@
-import { sh } from "../../sh";
 import { SECTOR } from "../../size";
 import type { Driver } from "../types";
 import { adopt } from "./adopt";
@@ -11,6 +10,7 @@ import { parsePool } from "./parse";
 import { release, remark } from "./release";
 import { remove } from "./remove";
 import { revert } from "./revert";
+import { settle } from "./settle";
 import { snapshot } from "./snapshot";
 
 /**
@@ -49,7 +49,7 @@ export const fileDriver: Driver<FileOptions> = {
     roundSize: (_options, sizeBytes) => Math.ceil(sizeBytes / SECTOR) * SECTOR,
     observe: observePool,
     parse: parsePool,
-    settle: (pool) => sh`sync -f -- ${pool.options.directory}`,
+    settle,
     create,
     extend,
     remove,

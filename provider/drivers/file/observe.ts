@@ -33,7 +33,9 @@ record=${recordFile(pool)}`,
 const OPEN_DIRECTORY = raw(`[ -L "$record" ] && echo recorded || record=
 if [ ! -e "$dir" ]; then echo 'pool missing'; exit 0; fi
 if [ ! -d "$dir" ]; then echo 'pool not-a-directory'; exit 0; fi
-if ! cd -P "$dir" 2>/dev/null || [ ! -r . ] || [ -d ${OWN} -a ! -x ${OWN} ]; then echo 'pool unreadable'; exit 0; fi
+if ! cd -P "$dir" 2>/dev/null || [ ! -r . ] || { [ -d ${OWN} ] && [ ! -x ${OWN} ]; }; then
+    echo 'pool unreadable'; exit 0
+fi
 if [ ! -L ${POOL_LINK} ]; then
     [ -d ${MARKS} ] && marks=${MARKS} || marks=
     found=$(find . $marks -mindepth 1 -maxdepth 1 ! -path ./lost+found ! -path ./${OWN} -printf x -quit) || found=x
