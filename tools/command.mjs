@@ -1,10 +1,12 @@
 // @ts-check
 /** Runs a program to its end: output collected, failure as an error that carries the output's tail. */
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import { atEnd } from "./lifetime.mjs";
 
 const keptLines = 2000;
+const patienceMs = 10_000;
 
 export class CommandFailed extends Error {
     /**
@@ -79,8 +81,6 @@ export function run(command, args, options = {}) {
 /**
  * Runs a program on this process's own terminal and gives its exit status.
  *
- * Ctrl-C reaches it directly, as it is in the terminal's foreground group; other signals to us are passed on.
- *
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
@@ -90,9 +90,12 @@ export function runAttached(command, args, options = {}) {
     return new Promise((resolve, reject) => {
         const child = spawn(command, args, { ...options, stdio: "inherit" });
         const ended = new Promise((done) => child.on("close", done));
-        const forget = atEnd(() => {
-            child.kill("SIGTERM");
-            return ended;
+        const forget = atEnd(async (signal = "SIGTERM") => {
+            // Ctrl-C has reached the child by itself, and for many programs a second signal means "at once".
+            if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
+            const impatient = setTimeout(() => child.kill("SIGTERM"), patienceMs);
+            await ended;
+            clearTimeout(impatient);
         });
         child.on("error", (error) => {
             forget();
@@ -100,7 +103,7 @@ export function runAttached(command, args, options = {}) {
         });
         child.on("close", (status, signal) => {
             forget();
-            resolve(status ?? (signal ? 1 : 0));
+            resolve(status ?? (signal ? 128 + constants.signals[signal] : 1));
         });
     });
 }

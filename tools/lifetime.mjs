@@ -9,7 +9,9 @@ import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** @type {Set<() => unknown>} */
+/** @typedef {(signal?: NodeJS.Signals) => unknown} CleanUp told of the signal, if one ends this process */
+
+/** @type {Set<CleanUp>} */
 const cleanUps = new Set();
 /** @type {Set<string>} */
 const directories = new Set();
@@ -19,7 +21,7 @@ let ending;
 /**
  * Registers a clean-up; the function returned takes it back.
  *
- * @param {() => unknown} cleanUp
+ * @param {CleanUp} cleanUp
  * @returns {() => void}
  */
 export function atEnd(cleanUp) {
@@ -27,13 +29,17 @@ export function atEnd(cleanUp) {
     return () => void cleanUps.delete(cleanUp);
 }
 
-/** Runs every clean-up that is registered, the newest first. A clean-up that fails does not stop the others. */
-export function endNow() {
+/**
+ * Runs every clean-up that is registered, the newest first. A clean-up that fails does not stop the others.
+ *
+ * @param {NodeJS.Signals} [signal]
+ */
+export function endNow(signal) {
     return (ending ??= (async () => {
         for (const cleanUp of [...cleanUps].reverse()) {
             cleanUps.delete(cleanUp);
             try {
-                await cleanUp();
+                await cleanUp(signal);
             } catch (error) {
                 process.stderr.write(
                     `while cleaning up: ${error instanceof Error ? error.message : error}\n`,
@@ -56,7 +62,7 @@ export function endOnSignals(onSignal) {
             if (signalled) process.exit(status);
             signalled = true;
             onSignal?.(signal);
-            void endNow().then(() => process.exit(status));
+            void endNow(signal).then(() => process.exit(status));
         });
     }
 }

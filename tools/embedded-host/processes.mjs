@@ -13,10 +13,11 @@ export const markVariable = "BLOCKHOST_EMBEDDED_HOST";
 
 /**
  * @param {string} mark
+ * @param {string} [variable]
  * @returns {number[]}
  */
-export function processesMarked(mark) {
-    const wanted = Buffer.from(`${markVariable}=${mark}\0`);
+export function processesMarked(mark, variable = markVariable) {
+    const wanted = Buffer.from(`${variable}=${mark}\0`);
     return readdirSync("/proc")
         .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
         .filter((pid) => {
@@ -29,15 +30,20 @@ export function processesMarked(mark) {
         .map(Number);
 }
 
-/** Kills every process of a host and waits until they are gone. @param {string} mark */
-export async function killMarked(mark) {
+/**
+ * Kills every process that was started with a mark and waits until they are gone.
+ *
+ * @param {string} mark
+ * @param {string} [variable] the environment variable that holds it
+ */
+export async function killMarked(mark, variable) {
     await until(
         () => {
-            const pids = processesMarked(mark);
+            const pids = processesMarked(mark, variable);
             for (const pid of pids) signal(pid, "SIGKILL");
             return pids.length === 0;
         },
-        { timeoutMs: 10_000, what: "ending the embedded host's processes" },
+        { timeoutMs: 10_000, what: "ending the processes started" },
     );
 }
 

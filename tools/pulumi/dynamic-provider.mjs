@@ -11,3 +11,9 @@ const require = createRequire(join(process.cwd(), "program.js"));
 const script = require.resolve("@pulumi/pulumi/cmd/dynamic-provider");
 process.argv.splice(1, 1, script);
 require(script);
+
+// An engine that was killed cannot say goodbye.
+const parent = process.ppid;
+setInterval(() => {
+    if (process.ppid !== parent) process.exit(1);
+}, 1000).unref();

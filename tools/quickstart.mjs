@@ -1,0 +1,59 @@
+// @ts-check
+/**
+ * `npm run quickstart`: the root Pulumi.yaml project, carried out for real on an embedded storage host.
+ *
+ *     --keep          leaves everything running at the end, and says how to look around
+ *     --stop [DIR]    ends what --keep left running
+ */
+import { parseArgs } from "node:util";
+import { startEmbeddedHostProcess } from "./embedded-host/process.mjs";
+import { temporaryDirectory } from "./lifetime.mjs";
+import { createNarrative } from "./narrative.mjs";
+import { checkout } from "./paths.mjs";
+import { prepare } from "./prepare.mjs";
+import { createStack } from "./pulumi/stack.mjs";
+import { keepRunning, stopKept } from "./quickstart/kept.mjs";
+import { tellStory } from "./quickstart/story.mjs";
+
+/** @param {string[]} args */
+export async function quickstart(args) {
+    const { values, positionals } = parseArgs({
+        args,
+        allowPositionals: true,
+        options: { keep: { type: "boolean" }, stop: { type: "boolean" } },
+    });
+    if (values.stop) return stopKept(positionals[0]);
+
+    const started = performance.now();
+    const prepared = await prepare({ packages: true, pulumi: true, packed: true });
+    const toolsReady = performance.now();
+    const directory = temporaryDirectory("quickstart");
+    const narrative = createNarrative();
+    const statsFile = `${directory}/stats.jsonl`;
+
+    narrative.heading("A storage host of your own");
+    const host = await startEmbeddedHostProcess({ dir: `${directory}/host` });
+    narrative.note(
+        `SSH on ${host.address}:${host.port}, host key ${host.hostKey}\n` +
+            `iSCSI portal ${host.tgt?.portal}, pool directory ${host.poolDirectories["fast"]}`,
+    );
+
+    const stack = await createStack({
+        project: checkout,
+        directory: `${directory}/pulumi`,
+        environment: {
+            ...prepared.pulumiEnvironment(`${directory}/pulumi`),
+            BLOCKHOST_STATS_FILE: statsFile,
+        },
+        config: { "blockhost:hosts": { embedded: host.configuration } },
+        secrets: { chap: "quickstart-secret" },
+        onLine: narrative.echo,
+    });
+    await tellStory({ narrative, host, stack, statsFile, keep: values.keep === true });
+    const seconds = ((performance.now() - toolsReady) / 1000).toFixed(0);
+    narrative.note(`${seconds} s, and ${((toolsReady - started) / 1000).toFixed(1)} s for the tools`);
+
+    if (values.keep) await keepRunning({ directory, host, stack });
+    else await host.stop();
+    return 0;
+}

@@ -1,0 +1,91 @@
+// @ts-check
+/** `--keep` and `--stop`: a quickstart that goes on after its process has ended. */
+import { existsSync, readFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { answers, until } from "../embedded-host/ports.mjs";
+import { processesMarked, signal } from "../embedded-host/processes.mjs";
+import { keepDirectory, removeDirectory } from "../lifetime.mjs";
+
+const record = "kept.json";
+
+/**
+ * @param {object} kept
+ * @param {string} kept.directory
+ * @param {import("../embedded-host/process.mjs").EmbeddedHostProcess} kept.host
+ * @param {import("../pulumi/stack.mjs").Stack} kept.stack
+ */
+export async function keepRunning({ directory, host, stack }) {
+    await host.release();
+    keepDirectory(directory);
+    writeFileSync(join(directory, record), JSON.stringify({ pid: host.pid, port: host.port }));
+    const environmentFile = join(directory, "environment.sh");
+    const variables = Object.entries(stack.environment).filter(
+        ([name]) => name === "PATH" || name.startsWith("PULUMI_") || name.startsWith("BLOCKHOST_"),
+    );
+    writeFileSync(
+        environmentFile,
+        variables.map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'\n`).join(""),
+    );
+    const where = `--stack ${stack.name} --config-file ${stack.configFile}`;
+    process.stdout.write(`
+It is all still there. To look around, in this folder:
+
+    . ${environmentFile}
+    pulumi stack --stack ${stack.name} --show-ids
+    pulumi stack output --stack ${stack.name} --show-secrets
+    pulumi config set ${where} dataSize 128MiB
+    pulumi up ${where}
+    ls -l ${host.poolDirectories["fast"]}
+    ssh -i ${host.privateKeyFile} -p ${host.port} -o StrictHostKeyChecking=accept-new \\
+        -o UserKnownHostsFile=${join(directory, "known_hosts")} ${host.user}@${host.address}
+    tgtadm -C ${host.tgt?.controlPort} --lld iscsi --mode target --op show
+
+The program is examples/quickstart/index.ts; change it and run pulumi up again.
+To end it:
+
+    npm run quickstart -- --stop
+`);
+}
+
+/**
+ * @param {string | undefined} directory of one; without it, all
+ * @returns {Promise<number>} exit status
+ */
+export async function stopKept(directory) {
+    const kept = directory === undefined ? findKept() : [directory];
+    if (kept.length === 0) process.stdout.write("Nothing was kept.\n");
+    for (const path of kept) {
+        const { pid, port } = JSON.parse(readFileSync(join(path, record), "utf8"));
+        // The process id may be somebody else's by now: the host's own answers at its port, and names its folder.
+        if (isHostOf(pid, path)) {
+            signal(pid, "SIGTERM");
+            await until(async () => !isHostOf(pid, path) && !(await answers({ host: "127.0.0.1", port })), {
+                timeoutMs: 15_000,
+                what: "ending the embedded host",
+            });
+        }
+        for (const left of processesMarked(join(path, "pulumi", "home"), "PULUMI_HOME"))
+            signal(left, "SIGKILL");
+        removeDirectory(path);
+        process.stdout.write(`Ended and removed: ${path}\n`);
+    }
+    return 0;
+}
+
+function findKept() {
+    const parent = realpathSync(tmpdir());
+    return readdirSync(parent)
+        .filter((name) => name.startsWith("blockhost-quickstart-"))
+        .map((name) => join(parent, name))
+        .filter((path) => existsSync(join(path, record)));
+}
+
+/** @param {number} pid @param {string} directory */
+function isHostOf(pid, directory) {
+    try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(join(directory, "host"));
+    } catch {
+        return false;
+    }
+}
