@@ -30,13 +30,23 @@ const TRIES = 5;
 export async function connect(host: ResolvedHost, timeout: number): Promise<Connection> {
     const until = performance.now() + timeout;
     const policy = retry(
-        handleWhen((error) => hasCode(error, "unreachable") && !(error.cause instanceof Silent)),
+        handleWhen((error) => hasCode(error, "unreachable") && !isSilent(error)),
         { maxAttempts: TRIES - 1, backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 2_000 }) },
     );
+    let reason: unknown;
     const giveUp = new AbortController();
     const timer = setTimeout(() => giveUp.abort(), timeout);
     try {
-        return await policy.execute(() => connectChain(host, until), giveUp.signal);
+        return await policy.execute(async () => {
+            try {
+                return await connectChain(host, until);
+            } catch (error) {
+                // The last attempt is often only cut short by the end of the time: what failed before says more.
+                if (isSilent(error) && reason !== undefined) throw reason;
+                reason = error;
+                throw error;
+            }
+        }, giveUp.signal);
     } finally {
         clearTimeout(timer);
     }
@@ -68,6 +78,7 @@ async function connectHop(
     let first: unknown;
     for (;;) {
         const socket = await openSocket(host, through, until);
+        check.error = undefined;
         try {
             return await handshake(host, socket, through, check, auth, until);
         } catch (error) {
@@ -83,6 +94,10 @@ async function connectHop(
 
 /** Marks a host that took the connection and said nothing: trying again would only wait once more. */
 class Silent extends Error {}
+
+function isSilent(error: unknown): boolean {
+    return error instanceof BlockhostError && error.details.cause instanceof Silent;
+}
 
 function left(until: number): number {
     return Math.max(1, until - performance.now());

@@ -17,7 +17,8 @@ interface Waiting {
 export interface PoolOptions {
     /** Most shells at once. */
     limit: number;
-    open: () => Promise<Shell>;
+    /** Opens one; `wanted` turns false when the pool has been closed meanwhile. */
+    open: (wanted: () => boolean) => Promise<Shell>;
     /** Called when the first run begins and when the last one has ended. */
     busy: (busy: boolean) => void;
 }
@@ -66,6 +67,7 @@ export class ShellPool {
     /** Ends every shell and what runs in it; runs that have not been sent fail with `cancelled`. */
     close(): void {
         this.#era++;
+        this.#opening = 0;
         for (const shell of this.#shells) shell.close();
         this.#shells.clear();
         for (const waiting of this.#waiting.splice(0)) waiting.fail(closedBefore());
@@ -129,28 +131,35 @@ export class ShellPool {
 
     async #openOne(): Promise<void> {
         const era = this.#era;
+        const wanted = (): boolean => era === this.#era;
         this.#opening++;
         try {
-            const shell = await this.#options.open();
-            this.#opening--;
-            if (era !== this.#era) {
+            const shell = await this.#options.open(wanted);
+            if (!wanted()) {
                 shell.close();
                 return;
             }
+            this.#opening--;
             this.#shells.add(shell);
             void shell.closed.then(() => this.#serve());
         } catch (error) {
+            if (!wanted()) return;
             this.#opening--;
             const others = this.#shells.size + this.#opening;
-            if (error instanceof ChannelRefused && others > 0) {
-                this.#limit = Math.min(this.#limit, others);
-            } else if (era === this.#era && (!(error instanceof ChannelRefused) || others === 0)) {
-                // One failure is the answer to all: each waiting run trying again would only repeat it.
-                for (const waiting of this.#waiting.splice(0)) waiting.fail(error);
-            }
+            if (error instanceof ChannelRefused && others > 0) this.#limit = Math.min(this.#limit, others);
+            // One failure is the answer to all: each waiting run trying again would only repeat it.
+            else for (const waiting of this.#waiting.splice(0)) waiting.fail(plain(error));
         }
         this.#serve();
     }
+}
+
+function plain(error: unknown): unknown {
+    if (!(error instanceof ChannelRefused)) return error;
+    return new BlockhostError("unreachable", `the host grants no session: ${error.message}`, {
+        hint: "see MaxSessions in its sshd_config, and whether the account may run commands",
+        cause: error,
+    });
 }
 
 function cancelledBefore(): BlockhostError {

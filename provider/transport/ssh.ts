@@ -40,7 +40,7 @@ export class SshTransport implements Transport {
         this.#timeout = config.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT;
         this.#pool = new ShellPool({
             limit: Math.max(1, Math.min(config.maxSessions ?? DEFAULT_SHELLS, MOST_SHELLS)),
-            open: () => this.#openShell(),
+            open: (wanted) => this.#openShell(wanted),
             busy: (busy) => {
                 this.#busy = busy;
                 this.#hold();
@@ -105,7 +105,7 @@ export class SshTransport implements Transport {
         else this.#connection?.socket.unref();
     }
 
-    async #openShell(): Promise<Shell> {
+    async #openShell(wanted: () => boolean): Promise<Shell> {
         for (let attempt = 1; ; attempt++) {
             const connection = await this.#connect();
             try {
@@ -118,7 +118,7 @@ export class SshTransport implements Transport {
             } catch (error) {
                 if (error instanceof ChannelRefused) throw error;
                 // Nothing has been sent yet, so a connection that turns out to be dead is no reason to fail.
-                if (attempt < 3 && (await isGone(connection))) continue;
+                if (attempt < 3 && wanted() && (await isGone(connection))) continue;
                 if (error instanceof ShellRefused) throw explainRefusal(error, this.#config, this.#user);
                 throw new BlockhostError(
                     "unreachable",

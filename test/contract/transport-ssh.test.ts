@@ -11,10 +11,10 @@ beforeAll(async () => {
 afterAll(() => sshd.stop());
 
 const kinds: Record<string, Partial<TransportConfig>> = {
-    "sh": {},
-    "bash": { shell: "bash" },
+    sh: {},
+    bash: { shell: "bash" },
     "busybox sh": { shell: "busybox sh" },
-    "sudo": { sudo: true },
+    sudo: { sudo: true },
     "one shell": { maxSessions: 1 },
 };
 

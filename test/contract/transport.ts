@@ -21,7 +21,8 @@ export function testTransport(name: string, { make, connections }: TransportCase
         let transport: Transport;
         let dir: string;
         const run = (script: string, options?: RunOptions) => transport.run(script, options);
-        const read = (file: string) => (existsSync(join(dir, file)) ? readFileSync(join(dir, file), "utf8") : "");
+        const read = (file: string) =>
+            existsSync(join(dir, file)) ? readFileSync(join(dir, file), "utf8") : "";
         /** Waits for a file that a script writes, and gives the pids in it. */
         const pids = async (file: string, count = 1) => {
             await eventually(() => pidsIn(read(file)).length >= count);
@@ -68,7 +69,10 @@ export function testTransport(name: string, { make, connections }: TransportCase
             });
 
             it("keeps output without a newline at its end", async () => {
-                expect(await run("printf abc; printf def >&2")).toMatchObject({ stdout: "abc", stderr: "def" });
+                expect(await run("printf abc; printf def >&2")).toMatchObject({
+                    stdout: "abc",
+                    stderr: "def",
+                });
             });
 
             it("keeps bytes that are text and marks those that are not", async () => {
@@ -90,7 +94,9 @@ export function testTransport(name: string, { make, connections }: TransportCase
             });
 
             it("ends a run whose output has no end", async () => {
-                const error: unknown = await run("echo $(read -r p x </proc/self/stat; echo $p) >&2; yes").catch((e: unknown) => e);
+                const error: unknown = await run(
+                    "echo $(read -r p x </proc/self/stat; echo $p) >&2; yes",
+                ).catch((e: unknown) => e);
                 expect(hasCode(error, "command-failed")).toBe(true);
                 expect(String(error)).toContain("64 MiB");
             });
@@ -117,20 +123,26 @@ export function testTransport(name: string, { make, connections }: TransportCase
             });
 
             it("leave no descriptor of ours open", async () => {
-                const { stdout } = await run("ls -l /proc/self/fd | grep -c pipe:; ls /proc/self/fd | grep '^9$'; echo end");
+                const { stdout } = await run(
+                    "ls -l /proc/self/fd | grep -c pipe:; ls /proc/self/fd | grep '^9$'; echo end",
+                );
                 expect(stdout).toMatch(/end\n$/);
                 expect(stdout).not.toMatch(/^9$/m);
             });
 
             it("are the same for every run", async () => {
-                await run("x=1; cd /usr; umask 0; alias echo=false; f() { :; }; set -f; exec >/dev/null 2>&1; trap : TERM");
-                expect((await run('echo "x=$x"; pwd; umask; f 2>/dev/null || echo none; echo *')).stdout).toMatch(
-                    /^x=\n\/\n0077\nnone\n.*\busr\b/,
+                await run(
+                    "x=1; cd /usr; umask 0; alias echo=false; f() { :; }; set -f; exec >/dev/null 2>&1; trap : TERM",
                 );
+                expect(
+                    (await run('echo "x=$x"; pwd; umask; f 2>/dev/null || echo none; echo *')).stdout,
+                ).toMatch(/^x=\n\/\n0077\nnone\n.*\busr\b/);
             });
 
             it("do not show the frames' nonce", async () => {
-                const { stdout } = await run('set; echo "args $# $*"; cat /proc/self/environ; ps -ef || true');
+                const { stdout } = await run(
+                    'set; echo "args $# $*"; cat /proc/self/environ; ps -ef || true',
+                );
                 expect(stdout).not.toMatch(/\b[0-9a-f]{32} [BE]\b/);
                 expect(stdout).toContain("args 0");
             });
@@ -195,7 +207,9 @@ export function testTransport(name: string, { make, connections }: TransportCase
             it("any script leaves the shell fit for the next", async () => {
                 const shells = transport.counters.shells;
                 const word = fc.constantFrom(
-                    ..."' \" ` \\ $ ( ) { } ; & | \n < > << EOF # if then fi do done case esac ! bh_run eval exit return : echo '' = [ ] * ?".split(" "),
+                    ..."' \" ` \\ $ ( ) { } ; & | \n < > << EOF # if then fi do done case esac ! bh_run eval exit return : echo '' = [ ] * ?".split(
+                        " ",
+                    ),
                 );
                 const script = fc.array(fc.oneof(word, fc.string({ maxLength: 5 })), { maxLength: 25 });
                 await fc.assert(
@@ -214,7 +228,9 @@ export function testTransport(name: string, { make, connections }: TransportCase
         describe("many runs", () => {
             it("64 at once share a few shells", async () => {
                 const results = await Promise.all(
-                    Array.from({ length: 64 }, (_, i) => run(`echo ${String(i)}; sleep 0.01; echo ${String(i)} >&2`)),
+                    Array.from({ length: 64 }, (_, i) =>
+                        run(`echo ${String(i)}; sleep 0.01; echo ${String(i)} >&2`),
+                    ),
                 );
                 results.forEach((result, i) => {
                     expect(result).toMatchObject({ stdout: `${String(i)}\n`, stderr: `${String(i)}\n` });
@@ -257,7 +273,9 @@ export function testTransport(name: string, { make, connections }: TransportCase
 
             it("cancelled before it begins, nothing is sent", async () => {
                 const before = transport.counters.runs;
-                await expect(run(":", { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "cancelled" });
+                await expect(run(":", { signal: AbortSignal.abort() })).rejects.toMatchObject({
+                    code: "cancelled",
+                });
                 expect(transport.counters.runs).toBe(before);
             });
 
@@ -297,7 +315,9 @@ export function testTransport(name: string, { make, connections }: TransportCase
                 const daemon = (file: string) => `setsid sleep 50 & echo $! >>'${join(dir, file)}'`;
                 const fresh = await make();
                 await fresh.run(daemon("daemon"));
-                await fresh.run(`${daemon("daemon")}; sleep 0.3; sleep 50`, { timeout: 800 }).catch(() => undefined);
+                await fresh
+                    .run(`${daemon("daemon")}; sleep 0.3; sleep 50`, { timeout: 800 })
+                    .catch(() => undefined);
                 await fresh.run(daemon("daemon"));
                 await sleep(100);
                 await fresh.close();
@@ -336,7 +356,9 @@ export function testTransport(name: string, { make, connections }: TransportCase
                 ended.catch(() => undefined);
                 await pids("close", 4);
                 await fresh.close();
-                await expect(ended).rejects.toMatchObject({ code: expect.stringMatching(/unreachable|cancelled/) as string });
+                await expect(ended).rejects.toMatchObject({
+                    code: expect.stringMatching(/unreachable|cancelled/) as string,
+                });
                 await dead("close");
                 expect((await fresh.run("echo again")).stdout).toBe("again\n");
                 await fresh.close();

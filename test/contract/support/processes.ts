@@ -15,7 +15,8 @@ export function lives(pid: number): boolean {
 /** Waits until something holds; throws when it does not within the time (milliseconds). */
 export async function eventually(holds: () => boolean, timeout = 5_000): Promise<void> {
     for (const until = Date.now() + timeout; !holds(); await sleep(10)) {
-        if (Date.now() > until) throw new Error(`did not come to hold within ${String(timeout)} ms: ${holds.toString()}`);
+        if (Date.now() > until)
+            throw new Error(`did not come to hold within ${String(timeout)} ms: ${holds.toString()}`);
     }
 }
 

@@ -1,6 +1,15 @@
 /** A real OpenSSH server on a free loopback port, with keys, logs and accounts of its own folder. Runs as root. */
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { appendFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+    appendFileSync,
+    chmodSync,
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    rmSync,
+    writeFileSync,
+} from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -82,7 +91,11 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
         dir,
         keyFile,
         fingerprints,
-        publicKey: (type) => readFileSync(join(dir, `host_${type}.pub`), "utf8").split(" ").slice(0, 2).join(" "),
+        publicKey: (type) =>
+            readFileSync(join(dir, `host_${type}.pub`), "utf8")
+                .split(" ")
+                .slice(0, 2)
+                .join(" "),
         config: (more = {}) => ({
             name: "san1",
             address: "127.0.0.1",
@@ -103,11 +116,14 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
             await exited;
         },
         async start() {
-            const child = spawn(SSHD, ["-D", "-e", "-f", configFile], { stdio: ["ignore", "ignore", "pipe"] });
+            const child = spawn(SSHD, ["-D", "-e", "-f", configFile], {
+                stdio: ["ignore", "ignore", "pipe"],
+            });
             child.stderr.on("data", (chunk: Buffer) => appendFileSync(logFile, chunk));
             listener = child;
             for (let i = 0; !(await answers(port)); i++) {
-                if (i > 200 || child.exitCode !== null) throw new Error(`sshd did not start: ${server.log()}`);
+                if (i > 200 || child.exitCode !== null)
+                    throw new Error(`sshd did not start: ${server.log()}`);
                 await sleep(20);
             }
         },
@@ -154,7 +170,10 @@ function answers(port: number): Promise<boolean> {
 
 export function childrenOf(pid: number): number[] {
     try {
-        return readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+        return readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, "utf8")
+            .split(" ")
+            .filter(Boolean)
+            .map(Number);
     } catch {
         return [];
     }
