@@ -1,15 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { shim } from "./shim";
 
-// One object a kind: Pulumi keeps the serialised form by identity.
-const shims = new Map<string, pulumi.dynamic.ResourceProvider>();
-
-function shimOf(kind: string): pulumi.dynamic.ResourceProvider {
-    let found = shims.get(kind);
-    if (found === undefined) shims.set(kind, (found = shim(kind)));
-    return found;
-}
-
 /** What all resources of blockhost have in common: who declares them, and the dynamic face underneath. */
 export abstract class BlockhostResource extends pulumi.dynamic.Resource {
     protected constructor(
@@ -33,7 +24,7 @@ export abstract class BlockhostResource extends pulumi.dynamic.Resource {
             owner,
         };
         const additionalSecretOutputs = [...(opts.additionalSecretOutputs ?? []), ...secretOutputs];
-        super(shimOf(kind), name, props, { ...opts, additionalSecretOutputs }, "blockhost", kind);
+        super(shim, name, props, { ...opts, additionalSecretOutputs }, "blockhost", kind);
     }
 }
 

@@ -3,16 +3,15 @@ import type * as pulumi from "@pulumi/pulumi";
 
 /**
  * What Pulumi serialises into the state of every resource: methods that do nothing but call the package by name, so
- * that state stays small, the same on every machine, and free of secrets. Nothing may be captured but `kind`.
+ * that state stays small (2,048 bytes at most), the same on every machine and for every kind, and free of secrets. It
+ * must capture nothing; the kind of resource is a property (`__kind`) beside it.
  */
-export function shim(kind: string): pulumi.dynamic.ResourceProvider {
-    return {
-        configure: async (r: any) => require("pulumi-blockhost/dynamic").configure(r.config),
-        check: async (o: any, n: any) => require("pulumi-blockhost/dynamic").check(kind, o, n),
-        diff: async (i: any, o: any, n: any) => require("pulumi-blockhost/dynamic").diff(kind, i, o, n),
-        create: async (n: any) => require("pulumi-blockhost/dynamic").create(kind, n),
-        read: async (i: any, o: any) => require("pulumi-blockhost/dynamic").read(kind, i, o),
-        update: async (i: any, o: any, n: any) => require("pulumi-blockhost/dynamic").update(kind, i, o, n),
-        delete: async (i: any, o: any) => require("pulumi-blockhost/dynamic").remove(kind, i, o),
-    };
-}
+export const shim: pulumi.dynamic.ResourceProvider = {
+    configure: (req: any) => require("pulumi-blockhost/dynamic").configure(req),
+    check: (o: any, n: any) => require("pulumi-blockhost/dynamic").check(o, n),
+    diff: (_: any, o: any, n: any) => require("pulumi-blockhost/dynamic").diff(o, n),
+    create: (n: any) => require("pulumi-blockhost/dynamic").create(n),
+    read: (id: any, o: any) => require("pulumi-blockhost/dynamic").read(id, o),
+    update: (_: any, o: any, n: any) => require("pulumi-blockhost/dynamic").update(o, n),
+    delete: (_: any, o: any) => require("pulumi-blockhost/dynamic").remove(o),
+};

@@ -2,7 +2,7 @@ import { BlockhostError, toBlockhostError } from "../../errors";
 import { Hosts } from "../../host/hosts";
 import { lifecycles } from "../../resources";
 import type { Context, Lifecycle } from "../../resources/types";
-import { UNKNOWN } from "../../validate";
+import { hasUnknown } from "../../validate";
 
 /**
  * The dynamic face: what the serialised shim of a resource calls, in Pulumi's dynamic provider process. It turns
@@ -19,7 +19,7 @@ interface Config {
 // One process serves one run; `configure` may be awaited by one resource while another's call already runs.
 let context: Context | undefined;
 
-export function configure(config: Config): void {
+export function configure({ config }: { config: Config }): void {
     if (context !== undefined) return;
     const hosts = new Hosts(readHosts(config.get("blockhost:hosts")));
     const installation = config.get("blockhost:installation") ?? "default";
@@ -69,11 +69,11 @@ function current(): Context {
     return context;
 }
 
-function lifecycle(kind: string): Lifecycle {
-    const found = lifecycles[kind];
-    if (found === undefined)
-        throw new BlockhostError("unsupported", `this version has no resource of kind ${kind}`);
-    return found;
+/** The lifecycle of a resource, by the kind that its class put among the inputs. */
+function lifecycle({ __kind: kind }: Inputs): Lifecycle {
+    const found = typeof kind === "string" ? lifecycles[kind] : undefined;
+    if (found !== undefined) return found;
+    throw new BlockhostError("unsupported", `this version has no resource of kind ${String(kind)}`);
 }
 
 /** Pulumi prints `error.stack`; for an error of ours, the message says it all. */
@@ -91,66 +91,61 @@ async function reported<T>(what: () => Promise<T>): Promise<T> {
     }
 }
 
-export function check(kind: string, olds: Inputs, news: Inputs) {
+export function check(olds: Inputs, news: Inputs) {
     return reported(async () => {
-        const before = Object.keys(olds).some((key) => key !== "__provider")
-            ? withoutProvider(olds)
-            : undefined;
-        const { inputs, failures } = await lifecycle(kind).check(current(), before, withoutProvider(news));
-        return { inputs, failures: [...failures] };
+        const before = olds["__kind"] === undefined ? undefined : ownInputs(olds);
+        const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
+        return { inputs: recorded(inputs, news), failures: [...failures] };
     });
 }
 
-export function diff(kind: string, _id: string, olds: Inputs, news: Inputs) {
+export function diff(olds: Inputs, news: Inputs) {
     return reported(async () => {
-        const changes = await lifecycle(kind).diff(current(), withoutProvider(olds), withoutProvider(news));
-        const unknown = JSON.stringify(withoutProvider(news)).includes(UNKNOWN);
+        const inputs = ownInputs(news);
+        const changes = await lifecycle(news).diff(current(), ownInputs(olds), inputs);
         const replaces = changes
             .filter((change) => change.kind === "replace")
             .map(({ property }) => property);
-        return { changes: changes.length > 0 || unknown, replaces, deleteBeforeReplace: true };
+        return { changes: changes.length > 0 || hasUnknown(inputs), replaces, deleteBeforeReplace: true };
     });
 }
 
-export function create(kind: string, inputs: Inputs) {
+export function create(inputs: Inputs) {
     return reported(async () => {
-        const { id, state } = await lifecycle(kind).create(current(), withoutProvider(inputs));
-        return { id, outs: state as Inputs };
+        const { id, state } = await lifecycle(inputs).create(current(), ownInputs(inputs));
+        return { id, outs: recorded(state, inputs) };
     });
 }
 
-export function read(kind: string, id: string, state: Inputs) {
+export function read(id: string, olds: Inputs) {
     return reported(async () => {
-        const found = await lifecycle(kind).read(current(), withoutProvider(state));
+        const found = await lifecycle(olds).read(current(), ownInputs(olds));
         // An empty id says that it is gone.
         return found === undefined
             ? { id: "", props: {} }
-            : { id: found.id || id, props: found.state as Inputs };
+            : { id: found.id || id, props: recorded(found.state, olds) };
     });
 }
 
-export function update(kind: string, _id: string, olds: Inputs, news: Inputs) {
-    return reported(async () => ({
-        outs: (await lifecycle(kind).update(
-            current(),
-            withoutProvider(olds),
-            withoutProvider(news),
-        )) as Inputs,
-    }));
+export function update(olds: Inputs, news: Inputs) {
+    return reported(async () => {
+        const state = await lifecycle(news).update(current(), ownInputs(olds), ownInputs(news));
+        return { outs: recorded(state, news) };
+    });
 }
 
-export function remove(kind: string, _id: string, state: Inputs) {
-    return reported(() => lifecycle(kind).delete(current(), withoutProvider(state)));
+export function remove(olds: Inputs) {
+    return reported(() => lifecycle(olds).delete(current(), ownInputs(olds)));
 }
 
-function withoutProvider(inputs: Inputs): Inputs {
-    const { __provider: _, ...rest } = inputs;
-    return dropUndefined(rest);
-}
-
-/** Absent values arrive as null. */
-function dropUndefined(inputs: Inputs): Inputs {
+/** Inputs as a lifecycle knows them: without this face's own, and without absent ones, which arrive as null. */
+function ownInputs(inputs: Inputs): Inputs {
+    const { __provider, __kind, ...own } = inputs;
     return Object.fromEntries(
-        Object.entries(inputs).filter(([, value]) => value !== undefined && value !== null),
+        Object.entries(own).filter(([, value]) => value !== undefined && value !== null),
     );
+}
+
+function recorded(state: unknown, { __kind }: Inputs): Inputs {
+    return { ...(state as Inputs), __kind };
 }

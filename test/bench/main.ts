@@ -1,0 +1,233 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import * as pulumi from "@pulumi/pulumi";
+import { Hosts } from "../../provider/host/hosts";
+import { lifecycles } from "../../provider/resources";
+import type { Context, Lifecycle } from "../../provider/resources/types";
+import { shim } from "../../sdk/nodejs/shim";
+import { startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { mountXfs } from "../../tools/embedded-host/filesystems.mjs";
+
+/** `npm run bench [-- --json FILE]`: what operations cost, counted by the code. Ratios mean something, times do not. */
+
+const { values } = parseArgs({
+    options: { json: { type: "string" }, count: { type: "string", default: "200" } },
+});
+const count = Number(values.count);
+
+type Embedded = Awaited<ReturnType<typeof startEmbeddedHost>>;
+type Made = { id: string; state: Record<string, unknown> };
+
+function contextFor(host: Embedded): Context {
+    const hosts = new Hosts({ [host.name]: host.configuration() });
+    return { hosts, installation: "bench", warn: (message) => console.error(message) };
+}
+
+function kind(name: string): Lifecycle<Record<string, unknown>, Record<string, unknown>> {
+    const found = lifecycles[name];
+    if (found === undefined) throw new Error(`no ${name}`);
+    return found as Lifecycle<Record<string, unknown>, Record<string, unknown>>;
+}
+
+async function create(
+    context: Context,
+    type: string,
+    resource: string,
+    args: Record<string, unknown>,
+): Promise<Made> {
+    const owner = { organization: "bench", project: "bench", stack: "bench", resource };
+    const { inputs, failures } = await kind(type).check(context, undefined, { ...args, owner });
+    if (failures.length > 0)
+        throw new Error(failures.map(({ property, reason }) => `${property}: ${reason}`).join("\n"));
+    return kind(type).create(context, inputs);
+}
+
+function runs(context: Context): number {
+    return context.hosts.statistics().reduce((sum, { remoteRuns }) => sum + remoteRuns, 0);
+}
+
+/** Remote runs of one warm operation. */
+async function counted<T>(context: Context, what: () => Promise<T>): Promise<[T, number]> {
+    const before = runs(context);
+    const result = await what();
+    return [result, runs(context) - before];
+}
+
+const iqn = (n: number) => `iqn.2024-01.com.example:client${String(n)}`;
+const chap = (n: number) => ({
+    username: `user${String(n)}`,
+    password: `password-of-${String(n).padStart(4, "0")}`,
+});
+
+async function remoteRuns(host: Embedded) {
+    const context = contextFor(host);
+    const place = { host: host.name, pool: "fast" };
+    await create(context, "Volume", "warm", { ...place, size: "1MiB" });
+    const [data, createRuns] = await counted(context, () =>
+        create(context, "Volume", "data", { ...place, size: "8MiB" }),
+    );
+    const larger = { ...data.state, size: "16MiB" };
+    const [extended, extend] = await counted(context, () =>
+        kind("Volume").update(context, data.state, larger),
+    );
+    const [snap, snapshot] = await counted(context, () =>
+        create(context, "Snapshot", "snap", { volume: data.id }),
+    );
+    const [, clone] = await counted(context, () =>
+        create(context, "Volume", "clone", { ...place, source: { snapshot: snap.id } }),
+    );
+    const [lun, exported] = await counted(context, () =>
+        create(context, "Export", "lun", {
+            source: data.id,
+            protocol: "iscsi",
+            initiators: [{ iqn: iqn(0), chap: chap(0) }],
+        }),
+    );
+    await kind("Export").delete(context, lun.state);
+    await kind("Snapshot").delete(context, snap.state);
+    const [, remove] = await counted(context, () => kind("Volume").delete(context, extended));
+    const many = await Promise.all(
+        Array.from({ length: 100 }, (_, i) =>
+            create(context, "Volume", `r${String(i)}`, { ...place, size: "1MiB" }),
+        ),
+    );
+    const fresh = contextFor(host);
+    const [, refresh100] = await counted(fresh, () =>
+        Promise.all(many.map(({ state }) => kind("Volume").read(fresh, state))),
+    );
+    const connections = Math.max(
+        ...[context, fresh].flatMap((c) => c.hosts.statistics().map((s) => s.connections)),
+    );
+    await Promise.all(many.map(({ state }) => kind("Volume").delete(context, state)));
+    await Promise.all([context.hosts.close(), fresh.hosts.close()]);
+    return {
+        connections,
+        remoteRuns: {
+            create: createRuns,
+            extend,
+            snapshot,
+            clone,
+            export: exported,
+            delete: remove,
+            refresh100,
+        },
+    };
+}
+
+/** 64 at once, as Pulumi does with `--parallel 64`. */
+async function inParallel(n: number, width: number, what: (i: number) => Promise<unknown>): Promise<void> {
+    let next = 0;
+    const worker = async () => {
+        for (let i = next++; i < n; i = next++) await what(i);
+    };
+    await Promise.all(Array.from({ length: width }, worker));
+}
+
+async function scale(host: Embedded) {
+    const context = contextFor(host);
+    const place = { host: host.name, pool: "fast" };
+    await context.hosts.get(host.name).facts();
+    const started = performance.now();
+    let peak = 0;
+    const exports: Made[] = [];
+    const volumes: Made[] = [];
+    await inParallel(count, 64, async (i) => {
+        const volume = await create(context, "Volume", `s${String(i)}`, { ...place, size: "1MiB" });
+        const initiators = [{ iqn: iqn(i), chap: chap(i) }];
+        exports.push(
+            await create(context, "Export", `s${String(i)}`, {
+                source: volume.id,
+                protocol: "iscsi",
+                initiators,
+            }),
+        );
+        volumes.push(volume);
+        peak = Math.max(peak, process.memoryUsage().rss);
+    });
+    const seconds = (performance.now() - started) / 1000;
+    const used = runs(context);
+    await inParallel(count, 64, (i) => kind("Export").delete(context, exports[i]?.state ?? {}));
+    await inParallel(count, 64, (i) => kind("Volume").delete(context, volumes[i]?.state ?? {}));
+    await context.hosts.close();
+    return {
+        volumes: count,
+        exports: count,
+        remoteRuns: used,
+        secondsPerVolume: seconds / count,
+        bareSecondsPerVolume: bare(host) / count,
+        peakMemoryMiB: Math.round(peak / 1024 / 1024),
+    };
+}
+
+/** The same objects by the bare commands from one shell on the host itself; seconds. */
+function bare(host: Embedded): number {
+    const directory = mkdtempSync(join(tmpdir(), "blockhost-bare-"));
+    const c = String(host.tgt?.controlPort);
+    const tgtadm = `tgtadm -C ${c} --lld iscsi`;
+    const script = `set -e
+i=0; while [ $i -lt ${String(count)} ]; do i=$((i+1)); t=$((1000+i))
+truncate -s 1M ${directory}/$i.img
+${tgtadm} --op new --mode target --tid $t -T iqn.2024-01.com.example:bare$i
+${tgtadm} --op new --mode logicalunit --tid $t --lun 1 -b ${directory}/$i.img
+${tgtadm} --op new --mode account --user bare$i --password password-of-$i
+${tgtadm} --op bind --mode account --tid $t --user bare$i
+${tgtadm} --op bind --mode target --tid $t -Q iqn.2024-01.com.example:client$i
+done
+sync -f ${directory}`;
+    const started = performance.now();
+    const done = spawnSync("sh", [], { input: script, encoding: "utf8" });
+    const seconds = (performance.now() - started) / 1000;
+    if (done.status !== 0) throw new Error(`the bare commands failed: ${done.stderr}`);
+    const clear = `i=0; while [ $i -lt ${String(count)} ]; do i=$((i+1)); ${tgtadm} --op delete --mode target --tid $((1000+i)); ${tgtadm} --op delete --mode account --user bare$i; done`;
+    spawnSync("sh", [], { input: clear });
+    rmSync(directory, { recursive: true });
+    return seconds;
+}
+
+async function providerBytes(): Promise<number> {
+    const { text } = await pulumi.runtime.serializeFunction(() => shim);
+    return Buffer.byteLength(text);
+}
+
+async function main(): Promise<void> {
+    const xfs = await mountXfs({});
+    const host = await startEmbeddedHost({
+        name: "bench",
+        pools: ["fast"],
+        poolDirectories: { fast: join(xfs.directory, "fast") },
+    });
+    try {
+        const operations = await remoteRuns(host);
+        const result = {
+            connectionsPerHost: operations.connections,
+            remoteRuns: operations.remoteRuns,
+            providerBytes: await providerBytes(),
+            scale: await scale(host),
+        };
+        print(result);
+        if (values.json !== undefined)
+            writeFileSync(values.json, `${JSON.stringify(result, undefined, 2)}\n`);
+    } finally {
+        await host.stop();
+        await xfs.close();
+    }
+}
+
+function print(value: object, under = ""): void {
+    for (const [key, inner] of Object.entries(value)) {
+        const name = under === "" ? key : `${under}.${key}`;
+        if (typeof inner === "object" && inner !== null) print(inner as object, name);
+        else
+            console.log(
+                `${name.padEnd(32)} ${typeof inner === "number" && !Number.isInteger(inner) ? inner.toFixed(4) : String(inner)}`,
+            );
+    }
+}
+
+void main().catch((error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+});
