@@ -4,7 +4,7 @@
  *     pulumi config set host san1                  # a host of blockhost:hosts
  *     pulumi config set pool fast
  *     pulumi config set size 10GiB
- *     pulumi config set --secret chap 'correct horse battery'
+ *     pulumi config set --secret chap correct-horse-battery
  *     pulumi up
  *     pulumi stack output connection --show-secrets
  */

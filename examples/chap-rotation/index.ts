@@ -4,10 +4,10 @@
  *     pulumi config set host san1                  # a host of blockhost:hosts
  *     pulumi config set pool fast
  *     pulumi config set size 10GiB
- *     pulumi config set --secret chap 'correct horse battery'
+ *     pulumi config set --secret chap correct-horse-battery
  *     pulumi up
  *
- *     pulumi config set --secret chap 'another fine password'
+ *     pulumi config set --secret chap another-fine-password
  *     pulumi up                                    # one update, of the export
  */
 import * as pulumi from "@pulumi/pulumi";
