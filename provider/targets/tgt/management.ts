@@ -81,7 +81,8 @@ my %do = (
             my $free = 1;
             $free++ while $used{$free};
             my ($error, $text) = request(1, 0, { tid => $free }, "targetname=$name");
-            fail(1, "make target $name: tgtd: ", why($error, $text)) if $error && ($error != 9 || $try++ > 20);
+            return $tid = $free unless $error;
+            fail(1, "make target $name: tgtd: ", why($error, $text)) if $error != 9 || $try++ > 20;
             targets();
         }
     },
@@ -113,7 +114,7 @@ my %do = (
         my ($user, $directory, $self) = @_;
         targets();
         my $section = "";
-        for (split /\\n/, $show) {
+        for ($show =~ /^ {8}\\Q$user\\E/m ? split(/\\n/, $show) : ()) {
             $section = $1 if /^ {4}(\\S.*):$/;
             return if $section eq "Account information" && /^ {8}\\Q$user\\E(?: \\(outgoing\\))?$/;
         }
@@ -168,7 +169,7 @@ const SHOWN_PROGRAM = "# (perl: carries out the orders below on the management s
  * out first as its argument.
  */
 export function management(controlPort: number, orders: readonly Order[]): Sh {
-    return sh`exec perl - "$@" <<'BLOCKHOST_TGT'
+    return sh`exec perl -w - "$@" <<'BLOCKHOST_TGT'
 ${new Sh(PROGRAM, SHOWN_PROGRAM)}
 __END__
 ${orderList(controlPort, orders)}

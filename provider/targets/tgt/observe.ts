@@ -123,7 +123,7 @@ export function observe(target: TargetRef<TgtOptions>, only?: readonly string[])
     ];
     if (words.some((word) => word.includes("\n"))) throw new TypeError("a line holds one word");
     return sh`command -v perl >/dev/null || { echo 'N perl'; exit 0; }
-perl - <<'BLOCKHOST_TGT'
+perl -w - <<'BLOCKHOST_TGT'
 ${PROGRAM}
 __END__
 ${raw(words.join("\n"))}

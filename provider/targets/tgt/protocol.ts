@@ -23,12 +23,11 @@ export const ANSWER = {
 
 /**
  * Perl, used by observing and changing alike: `request(mode, op, {tid, sid, lun, cid, dir, force}, params)` returns the
- * answer's number and text. No single quotes in here: it travels inside quoted words.
+ * answer's number and text. No single quotes in here: it travels inside quoted words. Numbers in place of the Socket
+ * module (PF_UNIX, SOCK_STREAM; SOL_SOCKET with SO_PEERCRED, 21 on POWER) since loading it took 7 of 13 ms a process.
  */
 export const REQUEST = `
 use strict;
-use warnings;
-use Socket qw(PF_UNIX SOCK_STREAM SOL_SOCKET SO_PEERCRED pack_sockaddr_un);
 $SIG{PIPE} = "IGNORE";
 my ($control, $pid);
 sub request {
@@ -37,9 +36,9 @@ sub request {
     my $head = pack("LLa64LlQQLLLLLL", $mode, $op, "iscsi", 120 + length $body, $r->{tid} // -1,
         $r->{sid} // 0, $r->{lun} // 0, $r->{cid} // 0, 0, 0, $r->{dir} // 0, 0, $r->{force} // 0);
     my $s;
-    socket($s, PF_UNIX, SOCK_STREAM, 0) && connect($s, pack_sockaddr_un("/var/run/tgtd/socket.$control"))
+    socket($s, 1, 1, 0) && connect($s, pack("Sa108", 1, "/var/run/tgtd/socket.$control"))
         or return (-1, "$!");
-    $pid //= unpack("i", getsockopt($s, SOL_SOCKET, SO_PEERCRED) // pack("i", 0));
+    $pid //= unpack("i", (grep { length == 12 } map { getsockopt($s, 1, $_) // "" } 17, 21)[0] // pack("i", 0));
     my $out = $head . $body;
     while (length $out) { my $n = syswrite($s, $out) // return (-1, "$!"); substr($out, 0, $n) = "" }
     my $in = "";

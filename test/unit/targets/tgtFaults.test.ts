@@ -4,7 +4,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Step } from "../../../provider/host/plan";
 import { Secret } from "../../../provider/sh";
 import { tgtTarget } from "../../../provider/targets/tgt";
-import type { TgtContext } from "../../../provider/targets/tgt/model";
 import type { ExportWanted } from "../../../provider/targets/types";
 import { capacity, inquire } from "./initiator";
 import { CHAP, CLIENT, OTHER, TgtHost } from "./tgtHost";

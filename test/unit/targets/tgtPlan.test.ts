@@ -1,0 +1,289 @@
+import { describe, expect, test } from "vitest";
+import { hasCode } from "../../../provider/errors";
+import type { HostFacts } from "../../../provider/host/facts";
+import { encodeMark, type Mark } from "../../../provider/host/mark";
+import { isEmpty } from "../../../provider/host/plan";
+import { Secret } from "../../../provider/sh";
+import { tgtTarget } from "../../../provider/targets/tgt";
+import { declare, type TgtContext } from "../../../provider/targets/tgt/model";
+import type { TgtOptions } from "../../../provider/targets/tgt/options";
+import type { ExportWanted, TargetRef } from "../../../provider/targets/types";
+import { CHAP, CLIENT, mark, OTHER } from "./tgtHost";
+
+/** Plans from facts alone. What the host would print is made up here. */
+
+const REF: TargetRef<TgtOptions> = {
+    protocol: "iscsi",
+    helper: "tgt",
+    portals: ["10.0.0.5:3260"],
+    options: { prefix: "iqn.2010-10.org.blockhost:", controlPort: 0 },
+    stateDirectory: "/var/lib/blockhost",
+};
+const TARGET = "iqn.2010-10.org.blockhost:pg:01234567";
+
+function wanted(changes: Partial<ExportWanted> = {}): ExportWanted {
+    return {
+        name: "pg",
+        mark: mark("pg"),
+        devicePath: "/srv/pg.img",
+        sizeBytes: 16 * 1024 * 1024,
+        readOnly: false,
+        initiators: [{ name: CLIENT, chap: CHAP }],
+        addresses: [],
+        portals: [],
+        discard: false,
+        ...changes,
+    };
+}
+
+interface Printed {
+    readonly want?: ExportWanted;
+    readonly targetName?: string;
+    readonly applied?: "0" | "1";
+    readonly markText?: string;
+    readonly controlPort?: number;
+    readonly incoming?: readonly string[];
+    readonly sessions?: readonly string[];
+    readonly device?: string;
+    readonly live?: boolean;
+}
+
+/** What `observe` prints of one export. */
+function boot(printed: Printed = {}): string[] {
+    const want = printed.want ?? wanted();
+    const ref = { ...REF, options: { ...REF.options, controlPort: printed.controlPort ?? 0 } };
+    const declared = { ...declare(ref, want), retired: [], uncertain: [] };
+    return [
+        `B ${want.name}`,
+        `H #bh mark ${printed.markText ?? encodeMark(want.mark)}`,
+        `H #bh applied ${printed.applied ?? "1"}`,
+        `H #bh size ${String(want.sizeBytes)}`,
+        `H #bh target ${printed.targetName ?? TARGET}`,
+        `H #bh accounts alice`,
+        `H #bh declared ${JSON.stringify(declared)}`,
+        `D ${printed.device ?? "open"} ${String(want.sizeBytes)} ${want.devicePath}`,
+    ];
+}
+
+function live(printed: Printed = {}): string[] {
+    const want = printed.want ?? wanted();
+    const { naa, serial, acl } = declare(REF, want);
+    const sessions = (printed.sessions ?? []).flatMap((name) => [
+        `        I_T nexus: 1`,
+        `            Initiator: ${name} alias: none`,
+        `            Connection: 0`,
+        `                IP Address: 10.0.0.9`,
+    ]);
+    return [
+        `Target 1: ${printed.targetName ?? TARGET}`,
+        `    System information:`,
+        `        Driver: iscsi`,
+        `        State: ready`,
+        `    I_T nexus information:`,
+        ...sessions,
+        `    LUN information:`,
+        `        LUN: 1`,
+        `            Type: disk`,
+        `            SCSI ID: ${naa}`,
+        `            SCSI SN: ${serial}`,
+        `            Size: 17 MB, Block size: 512`,
+        `            Online: Yes`,
+        `            Removable media: No`,
+        `            Readonly: No`,
+        `            Thin-provisioning: No`,
+        `            Backing store type: rdwr`,
+        `            Backing store path: ${want.devicePath}`,
+        `            Backing store flags: `,
+        `    Account information:`,
+        ...(printed.incoming ?? ["alice"]).map((user) => `        ${user}`),
+        `    ACL information:`,
+        ...acl.map((entry) => `        ${entry}`),
+    ].map((line) => `T ${line}`);
+}
+
+const UP = ["I 123", "P Portal: 0.0.0.0:3260,1"];
+const ALICE = ["A Account list:", "A     alice"];
+
+function context(lines: readonly string[], reserved: readonly string[] = []): TgtContext {
+    const facts = tgtTarget.parse(REF, lines.join("\n"));
+    const host: HostFacts = {
+        pools: new Map(),
+        targets: new Map([["iscsi", facts]]),
+        units: new Map(),
+        tools: new Set(),
+        claims: [],
+        reserved: new Set(reserved),
+    };
+    return { target: REF, facts, host };
+}
+
+/** Code of the error that planning ends with, or `undefined`. */
+function refusal(
+    lines: readonly string[],
+    want = wanted(),
+    reserved: readonly string[] = [],
+): string | undefined {
+    try {
+        tgtTarget.ensure(context(lines, reserved), want);
+        return undefined;
+    } catch (error) {
+        if (!hasCode(error, "invalid", "not-found", "not-ours", "exists", "busy", "in-use")) throw error;
+        return error.code;
+    }
+}
+
+test("an export is one run of two steps, and what is as wanted needs none", () => {
+    const plan = tgtTarget.ensure(context(UP), wanted());
+    expect(plan.steps.map(({ label }) => label)).toEqual([
+        "write the boot file of export pg",
+        `set up target ${TARGET} in tgtd`,
+    ]);
+    expect(plan.touched).toEqual({ targets: { iscsi: ["pg"] } });
+    expect(isEmpty(tgtTarget.ensure(context([...boot(), ...UP, ...ALICE, ...live()]), wanted()))).toBe(true);
+});
+
+test("no secret is in what may be shown of a plan, or in facts", () => {
+    const mutualChap = { username: "t", password: new Secret("I-am-the-target") };
+    const want = wanted({ initiators: [{ name: CLIENT, chap: CHAP, mutualChap }] });
+    const plan = tgtTarget.ensure(context(UP), want);
+    const shown = plan.steps.map(({ label, script }) => label + script.display).join("\n");
+    expect(shown).not.toMatch(/Sesame|I-am-the-target/);
+    expect(shown).toContain("password=***");
+    expect(plan.steps[0]?.script.text).toContain("Sesame-Open-1");
+    expect(plan.reserved?.join()).not.toMatch(/Sesame/);
+    expect(JSON.stringify(context([...boot({ want }), ...UP]).facts.exports.get("pg"))).not.toMatch(/Sesame/);
+});
+
+describe("refused is", () => {
+    const bob: Mark = mark("bob");
+    test.each<[string, string, readonly string[], ExportWanted?]>([
+        [
+            "an export of another resource",
+            "not-ours",
+            [...boot(), ...UP, ...ALICE, ...live()],
+            wanted({ mark: bob }),
+        ],
+        [
+            "one made at another time",
+            "not-ours",
+            [...boot(), ...UP],
+            wanted({ mark: mark("pg", "fedcba9876543210") }),
+        ],
+        ["a target of that name without a boot file", "not-ours", [...UP, ...live({ incoming: [] })]],
+        [
+            "a boot file of a newer version",
+            "not-ours",
+            [...boot({ markText: "blockhost:2&kind:export" }), ...UP],
+        ],
+        ["a file that is no boot file", "not-ours", ["B pg", ...UP]],
+        ["a boot file that cannot be read", "not-ours", ["E pg Permission denied", ...UP]],
+        ["an account that somebody else made", "not-ours", [...UP, ...ALICE]],
+        ["another tgtd's export", "invalid", [...boot({ controlPort: 7 }), ...UP]],
+        ["a malformed declaration", "invalid", UP, wanted({ initiators: [] })],
+        ["a device that is gone", "not-found", [...boot({ device: "gone" }), ...UP, ...ALICE, ...live()]],
+        ["a host without perl", "not-found", ["N perl"]],
+        ["a host without tgtd", "not-found", ["X -1 No such file or directory"]],
+        ["a portal that is taken", "busy", ["I 123", "L 4 0500000A 3260 77 nginx"]],
+        ["a portal that is taken on all addresses", "busy", ["I 123", "L 4 00000000 3260 - "]],
+    ])("%s: %s", (_, code, lines, want) => {
+        expect(refusal(lines, want)).toBe(code);
+    });
+
+    test("one user with two secrets, in the facts or in the same run", () => {
+        const other = wanted({
+            name: "b",
+            mark: mark("b"),
+            initiators: [{ name: OTHER, chap: { ...CHAP, password: new Secret("Sesame-Open-2") } }],
+        });
+        const name = "iqn.2010-10.org.blockhost:b:01234567";
+        expect(refusal([...boot({ want: other, targetName: name }), ...UP])).toBe("exists");
+        const reserved = tgtTarget.ensure(context(UP), other).reserved ?? [];
+        expect(refusal(UP, wanted(), reserved)).toBe("exists");
+        const same =
+            tgtTarget.ensure(context(UP), { ...other, initiators: wanted().initiators }).reserved ?? [];
+        expect(refusal(UP, wanted(), same)).toBeUndefined();
+    });
+});
+
+test("what cannot be observed says what to do about it", () => {
+    expect(context(["X -1 Connection refused"]).facts.problem).toEqual({
+        summary: "tgtd does not answer on the host: Connection refused",
+        hint: "start it: systemctl enable --now tgt; it answers only the user it runs as (root), so connect as root or set `sudo: true`",
+    });
+    expect(context([]).facts.problem?.summary).toBe("tgtd could not be observed");
+    const forged = context([...boot(), ...UP, ...live(), ...live()]).facts;
+    expect(forged.problem?.summary).toMatch(/cannot be trusted/);
+    expect(forged.exports.get("pg")?.differences).toEqual(["unknown: tgtd does not answer"]);
+});
+
+test("an unfinished change is told by the mark's phase and as a difference", () => {
+    const facts = context([...boot({ applied: "0" }), ...UP, ...ALICE, ...live()]).facts.exports.get("pg");
+    expect(facts?.mark.phase).toBe("creating");
+    expect(facts?.differences).toEqual(["unfinished: the last change was not carried out to its end"]);
+});
+
+test("accounts are unbound from the last slot to the first, behind a closed access list", () => {
+    const lines = [
+        ...boot(),
+        ...UP,
+        ...ALICE,
+        "A     eve",
+        ...live({ incoming: ["eve", "mallory", "alice"] }),
+    ];
+    const script = tgtTarget.ensure(context(lines), wanted()).steps[1]?.script.text ?? "";
+    const said = script.split("\n").filter((line) => /^(request|cut)/.test(line));
+    expect(said.map((line) => line.split(" ")[1]?.replaceAll("%20", " "))).toEqual([
+        `no longer admit ${CLIENT}`,
+        `no longer admit ${CLIENT}`,
+        "unbind account alice",
+        "unbind account mallory",
+        "unbind account eve",
+    ]);
+});
+
+test("a change cuts those whom it concerns", () => {
+    const want = wanted({
+        initiators: [
+            { name: CLIENT, chap: CHAP },
+            { name: OTHER, chap: CHAP },
+        ],
+    });
+    const lines = [...boot({ want }), ...UP, ...ALICE, ...live({ want, sessions: [CLIENT, OTHER] })];
+    const cut = (changes: Partial<ExportWanted>) =>
+        tgtTarget.cuts(context(lines), { ...want, ...changes })?.sessions.map(({ initiator }) => initiator);
+    expect(cut({})).toBeUndefined();
+    expect(cut({ initiators: [{ name: CLIENT, chap: CHAP }] })).toEqual([OTHER]);
+    expect(
+        cut({
+            initiators: [
+                { name: CLIENT, chap: { ...CHAP, password: new Secret("Sesame-Open-2") } },
+                { name: OTHER, chap: { ...CHAP, password: new Secret("Sesame-Open-2") } },
+            ],
+        }),
+    ).toBeUndefined();
+    expect(cut({ readOnly: true })).toEqual([CLIENT, OTHER]);
+    expect(cut({ discard: true })).toBeUndefined();
+    expect(cut({ devicePath: "/srv/other.img" })).toEqual([CLIENT, OTHER]);
+    expect(cut({ initiators: [], addresses: ["10.0.0.0/24"] })).toBeUndefined();
+    expect(cut({ initiators: [], addresses: ["10.0.1.0/24"] })).toEqual([CLIENT, OTHER]);
+});
+
+test("the digest changes with everything declared, and with nothing else", () => {
+    const digest = (changes: Partial<ExportWanted>) => declare(REF, wanted(changes)).digest;
+    const base = digest({});
+    for (const changes of [
+        { readOnly: true },
+        { discard: true },
+        { devicePath: "/srv/x" },
+        { mark: mark("pg", "fedcba9876543210") },
+        { portals: ["10.0.0.6:3260"] },
+        { initiators: [{ name: CLIENT }] },
+        { initiators: [{ name: CLIENT, chap: { ...CHAP, password: new Secret("Sesame-Open-2") } }] },
+        { initiators: [], addresses: ["10.0.0.9"] },
+    ]) {
+        expect(digest(changes)).not.toBe(base);
+    }
+    for (const changes of [{ sizeBytes: 1 }, { mark: mark("renamed") }, { portals: ["10.0.0.5:3260"] }]) {
+        expect(digest(changes)).toBe(base);
+    }
+});
