@@ -60,6 +60,20 @@ export function ownedAs(
     );
 }
 
+/** True when the mark is off already: what a release leaves behind, so that asking for one again is fine. */
+export function isReleased(pool: UsablePool, name: string): boolean {
+    const object = pool.facts.objects.get(name);
+    return object !== undefined && object.mark === undefined;
+}
+
+/**
+ * The mark of an object that was finished and whose data somebody has deleted on the host. A read says that it is gone,
+ * so a creation must be able to start anew: it takes the mark off (and deletes nothing) first.
+ */
+export function lostData(object: ObjectFacts | undefined): Mark | undefined {
+    return object?.mark?.phase === "ready" && object.sizeBytes === undefined ? object.mark : undefined;
+}
+
 /** Delete (with `wipe`), or only take the mark off. */
 export function planRemoval(
     facts: HostFacts,

@@ -32,7 +32,7 @@ import {
     usablePool,
 } from "./common";
 import { refuseDependants, usersOf } from "./dependants";
-import { ownedAs, planRemoval, readObject } from "./objects";
+import { isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 export const snapshotArgs = z
@@ -174,6 +174,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                 effect: retain ? "change" : "delete",
                 plan: (facts) => {
                     const pool = usablePool(host.config, facts, state.pool, state.poolId);
+                    if (retain && isReleased(pool, state.name)) return NOTHING;
                     const object = ownedAs(
                         pool,
                         state.name,
@@ -227,6 +228,9 @@ function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState
                 extra: { origin: of.name, origingen: origin?.mark?.generation ?? "" },
             };
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+            const leftMark = lostData(existing);
+            if (leftMark !== undefined)
+                return pool.driver.release(planContext, { name: args.name, mark: leftMark });
             if (args.adopt !== undefined) {
                 return ready
                     ? NOTHING

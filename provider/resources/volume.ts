@@ -33,7 +33,7 @@ import {
     usablePool,
 } from "./common";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
-import { ownedAs, planRemoval, readObject } from "./objects";
+import { isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const wipeSchema = z.strictObject({
@@ -219,6 +219,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
                 effect: retain ? "change" : "delete",
                 plan: (facts) => {
                     const pool = usablePool(host.config, facts, state.pool, state.poolId);
+                    if (retain && isReleased(pool, state.name)) return NOTHING;
                     const object = ownedAs(
                         pool,
                         state.name,
@@ -255,6 +256,9 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
                 extra: {},
             };
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+            const leftMark = lostData(existing);
+            if (leftMark !== undefined)
+                return pool.driver.release(planContext, { name: args.name, mark: leftMark });
             if (args.adopt !== undefined) return planAdoption(planContext, pool, args, mark, existing);
             const from = sourceOf(config, pool, facts, args);
             const wanted = wantedSize(pool, args) ?? from?.object.sizeBytes ?? 0;
