@@ -1,0 +1,144 @@
+import { expect } from "vitest";
+import { BlockhostError, type ErrorCode } from "../../provider/errors";
+import { Hosts } from "../../provider/host/hosts";
+import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
+import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/resources/snapshot";
+import type { Context } from "../../provider/resources/types";
+import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
+import type { createTransport } from "../../provider/transport";
+import type { EmbeddedHost } from "../../tools/embedded-host/index.mjs";
+
+export const HOST = "emb";
+export const POOL = "fast";
+export const MiB = 1024 * 1024;
+
+export interface ClientOptions {
+    /** More for the host's configuration. */
+    readonly configuration?: Readonly<Record<string, unknown>>;
+    readonly transport?: typeof createTransport;
+    readonly stack?: string;
+}
+
+/** One process of the provider, with one storage host; a stack of its own where asked for. */
+export class Client {
+    readonly hosts: Hosts;
+    readonly context: Context;
+    readonly warnings: string[] = [];
+    private readonly stack: string;
+
+    constructor(host: EmbeddedHost, options: ClientOptions = {}) {
+        this.stack = options.stack ?? "test";
+        this.hosts = new Hosts({ [HOST]: host.configuration(options.configuration) }, options.transport);
+        this.context = {
+            hosts: this.hosts,
+            installation: "default",
+            warn: (message) => this.warnings.push(message),
+            progress: () => undefined,
+        };
+    }
+
+    get host() {
+        return this.hosts.get(HOST);
+    }
+
+    /** Remote runs so far. */
+    get runs(): number {
+        return this.host.counters.runs;
+    }
+
+    owner(resource: string) {
+        return { organization: "acme", project: "shop", stack: this.stack, resource };
+    }
+
+    volumeArgs(name: string, more: Partial<VolumeArgs> = {}): VolumeArgs {
+        const size = more.source === undefined && more.adopt === undefined ? { size: "4MiB" } : {};
+        return { host: HOST, pool: POOL, name, ...size, owner: this.owner(name), ...more };
+    }
+
+    snapshotArgs(name: string, of: string, more: Partial<SnapshotArgs> = {}): SnapshotArgs {
+        return { host: HOST, volume: id(of), name, owner: this.owner(name), ...more };
+    }
+
+    exportArgs(name: string, source: string, more: Partial<ExportArgs> = {}): ExportArgs {
+        return {
+            host: HOST,
+            source: id(source),
+            protocol: "iscsi",
+            name,
+            initiators: [{ iqn: CLIENT, chap: CHAP }],
+            owner: this.owner(name),
+            ...more,
+        };
+    }
+
+    async volume(name: string, more: Partial<VolumeArgs> = {}): Promise<VolumeState> {
+        return (await volume.create(this.context, this.volumeArgs(name, more))).state;
+    }
+
+    async snapshot(name: string, of: string, more: Partial<SnapshotArgs> = {}): Promise<SnapshotState> {
+        return (await snapshot.create(this.context, this.snapshotArgs(name, of, more))).state;
+    }
+
+    async export(name: string, source: string, more: Partial<ExportArgs> = {}): Promise<ExportState> {
+        return (await exportLifecycle.create(this.context, this.exportArgs(name, source, more))).state;
+    }
+
+    /** As an update of the inputs named; what `diff` refuses is refused. */
+    async change(olds: VolumeState, more: Partial<VolumeArgs>): Promise<VolumeState> {
+        const news = { ...volumeInputs(olds), ...more };
+        await volume.diff(this.context, olds, news);
+        return volume.update(this.context, olds, news);
+    }
+
+    async changeExport(olds: ExportState, more: Partial<ExportArgs>): Promise<ExportState> {
+        const news = { ...exportInputs(olds), ...more };
+        await exportLifecycle.diff(this.context, olds, news);
+        return exportLifecycle.update(this.context, olds, news);
+    }
+
+    async read(state: VolumeState): Promise<VolumeState | undefined> {
+        return (await volume.read(this.context, state))?.state;
+    }
+
+    async delete(state: VolumeState | SnapshotState | ExportState): Promise<void> {
+        if ("drift" in state) await exportLifecycle.delete(this.context, state);
+        else if ("volume" in state) await snapshot.delete(this.context, state);
+        else await volume.delete(this.context, state);
+    }
+
+    close(): Promise<void> {
+        return this.hosts.close();
+    }
+}
+
+export const CLIENT = "iqn.2024-01.com.example:db1";
+export const CHAP = { username: "db1", password: "Open-Sesame-123" };
+
+export function id(name: string): string {
+    return `${HOST}/${POOL}/${name}`;
+}
+
+/** The inputs in a state. */
+export function volumeInputs(state: VolumeState): VolumeArgs {
+    const { sizeBytes: _1, path: _2, generation: _3, poolId: _4, ...rest } = state;
+    const { revertedWith: _5, safetySnapshot: _6, ...inputs } = rest;
+    return inputs;
+}
+
+export function exportInputs(state: ExportState): ExportArgs {
+    const { targetName: _1, serial: _2, devicePath: _3, generation: _4, drift: _5, ...rest } = state;
+    const { connection: _6, ...inputs } = rest;
+    return inputs;
+}
+
+/** Expects an error with a code; returns it for more. */
+export async function refused(what: Promise<unknown>, code: ErrorCode): Promise<BlockhostError> {
+    const error = await what.then(
+        () => undefined,
+        (reason: unknown) => reason,
+    );
+    expect(error, `expected the error ${code}`).toBeInstanceOf(BlockhostError);
+    const failure = error as BlockhostError;
+    expect(failure.code, failure.message).toBe(code);
+    return failure;
+}
