@@ -27,7 +27,10 @@ export function markOf(kind: MarkKind, resource: string, generation: string, mor
     return mark({ kind, owner: { ...owner, resource }, generation, ...more });
 }
 
-export function object(name: string, more: Partial<ObjectFacts> = {}): ObjectFacts {
+/** `sizeBytes: undefined`: its data is missing. */
+export type Given = { [K in keyof ObjectFacts]?: ObjectFacts[K] | undefined };
+
+export function object(name: string, more: Given = {}): ObjectFacts {
     const { mark: itsMark, extra, ...rest } = more;
     const hasData = !("sizeBytes" in more) || more.sizeBytes !== undefined;
     const size = hasData ? { sizeBytes: GiB, allocatedBytes: 0, uid: "100" } : {};
@@ -36,7 +39,9 @@ export function object(name: string, more: Partial<ObjectFacts> = {}): ObjectFac
         path: `/pool/${name}.img`,
         ...size,
         ...(itsMark === undefined ? {} : { mark: itsMark }),
-        ...rest,
+        ...(Object.fromEntries(
+            Object.entries(rest).filter(([, value]) => value !== undefined),
+        ) as Partial<ObjectFacts>),
         extra: {
             ...(hasData ? { type: "f", mtime: "1.0", links: "1" } : {}),
             ...(itsMark === undefined ? {} : { markText: encodeMark(itsMark) }),
