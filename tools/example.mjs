@@ -1,22 +1,15 @@
 // @ts-check
 /**
  * `npm run example -- NAME`: runs examples/NAME as the tests do. Starts the host that it needs, then up, its checks, a
- * second up that must change nothing, and destroy, after which the host must be empty.
+ * second up that must change nothing, and destroy, after which nothing may be left.
  *
- * An example is a folder with Pulumi.yaml, package.json, index.ts and, for what it shows, check.mjs, which may export
- *
- *     config(hosts)      stack configuration beside `blockhost:hosts`
- *     secrets            secret configuration, by key
- *     hosts              names of the hosts; default ["embedded"]
- *     pools              names of the pools of each; default ["fast"]
- *     inline             true: the program names its host itself, with the configuration in `host`
- *     arrange(scene)     what has to be there before the first up
- *     check(scene)       what has to hold after it; may change configuration and call `up` again
+ * What an example has to show is in tools/examples/NAME.mjs, so that the example itself is what a user would write.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { startEmbeddedHostProcess } from "./embedded-host/process.mjs";
+import { targetsOf } from "./embedded-host/tgtd.mjs";
 import * as iscsi from "./iscsi.mjs";
 import { removeDirectory, temporaryDirectory } from "./lifetime.mjs";
 import { createNarrative } from "./narrative.mjs";
@@ -27,27 +20,28 @@ import { createStack } from "./pulumi/stack.mjs";
 const examples = join(checkout, "examples");
 
 /**
- * What an example's check.mjs works with.
+ * What the checks of an example work with.
  *
  * @typedef {object} Scene
- * @property {import("./embedded-host/process.mjs").EmbeddedHostProcess} host the first
- * @property {Record<string, import("./embedded-host/process.mjs").EmbeddedHostProcess>} hosts by name
+ * @property {import("./embedded-host/process.mjs").EmbeddedHostProcess} host
  * @property {import("./pulumi/stack.mjs").Stack} stack
+ * @property {(name: string) => Promise<import("./pulumi/stack.mjs").Stack>} stackOf a stack of another example, on the
+ *     same host
  * @property {typeof iscsi} iscsi
  * @property {ReturnType<typeof createNarrative>["heading"]} heading
- * @property {ReturnType<typeof createNarrative>["note"]} note
  * @property {ReturnType<typeof createNarrative>["check"]} check
  */
 
 /**
+ * What tools/examples/NAME.mjs may export.
+ *
  * @typedef {object} Checks
- * @property {readonly string[]} [hosts]
- * @property {readonly string[]} [pools]
- * @property {boolean} [inline]
- * @property {Record<string, string>} [secrets]
- * @property {(hosts: Scene["hosts"]) => Record<string, unknown>} [config]
- * @property {(scene: Scene) => unknown} [arrange]
- * @property {(scene: Scene) => unknown} [check]
+ * @property {string} [inline] key of the configuration in which the program expects its host
+ * @property {() => Record<string, unknown>} [config] beside host, pool and size; by key
+ * @property {Record<string, string>} [secrets] by key
+ * @property {(scene: Scene) => unknown} [arrange] what has to be there before the first up
+ * @property {(scene: Scene) => unknown} [check] what has to hold after it
+ * @property {(scene: Scene) => unknown} [checkDestroyed] what has to hold at the end
  */
 
 /** Names of all examples. */
@@ -74,36 +68,40 @@ export async function example(args) {
 /** @param {string} name */
 export async function runExample(name) {
     const prepared = await prepare({ packages: true, pulumi: true, packed: true });
-    const project = join(examples, name);
-    const checks = await readChecks(project);
     const directory = temporaryDirectory(`example-${name}`);
-    const { heading, note, check, echo } = createNarrative();
+    const { heading, check, echo } = createNarrative();
+    const host = await startEmbeddedHostProcess({ dir: join(directory, "host") });
 
-    /** @type {Scene["hosts"]} */
-    const hosts = {};
-    for (const host of checks.hosts ?? ["embedded"]) {
-        const dir = join(directory, host);
-        hosts[host] = await startEmbeddedHostProcess({ dir, name: host, pools: checks.pools ?? ["fast"] });
-    }
-    const [host] = Object.values(hosts);
-    if (!host) throw new Error(`${name} has no hosts`);
-    try {
-        const configurations = Object.fromEntries(
-            Object.values(hosts).map((each) => [each.name, each.configuration]),
-        );
-        const stack = await createStack({
-            project,
-            directory: join(directory, "pulumi"),
-            environment: prepared.pulumiEnvironment(join(directory, "pulumi")),
+    /** @param {string} example @param {Checks} checks */
+    const stackOf = (example, checks) =>
+        createStack({
+            project: join(examples, example),
+            directory: join(directory, "pulumi", example),
+            environment: prepared.pulumiEnvironment(join(directory, "pulumi", example)),
             config: {
-                ...(checks.inline ? { host: host.configuration } : { "blockhost:hosts": configurations }),
-                ...checks.config?.(hosts),
+                ...(checks.inline
+                    ? { [checks.inline]: host.configuration }
+                    : { "blockhost:hosts": { embedded: host.configuration }, host: "embedded" }),
+                pool: "fast",
+                size: "64MiB",
+                ...checks.config?.(),
             },
             secrets: checks.secrets ?? {},
             onLine: echo,
         });
+
+    try {
+        const checks = await readChecks(name);
+        const stack = await stackOf(name, checks);
         /** @type {Scene} */
-        const scene = { host, hosts, stack, iscsi, heading, note, check };
+        const scene = {
+            host,
+            stack,
+            stackOf: async (other) => stackOf(other, await readChecks(other)),
+            iscsi,
+            heading,
+            check,
+        };
 
         await checks.arrange?.(scene);
         heading(`pulumi up of examples/${name}`);
@@ -119,21 +117,20 @@ export async function runExample(name) {
         await stack.destroy();
         const { resources = [] } = (await stack.state()).deployment;
         check("no resource is left", resources.length === 0, resources);
-        for (const each of Object.values(hosts)) {
-            const targets = each.tgt ? await iscsi.discover(each.tgt.portal) : [];
-            check(`no target is left on ${each.name}`, targets.length === 0, targets);
-        }
+        const targets = host.tgt ? await targetsOf(host.tgt.controlPort) : [];
+        check("no target is left on the host", targets.length === 0, targets);
+        await checks.checkDestroyed?.(scene);
     } finally {
-        for (const each of Object.values(hosts)) await each.stop();
+        await host.stop();
         removeDirectory(directory);
     }
 }
 
 /**
- * @param {string} project
+ * @param {string} name
  * @returns {Promise<Checks>}
  */
-async function readChecks(project) {
-    const file = join(project, "check.mjs");
+async function readChecks(name) {
+    const file = join(checkout, "tools", "examples", `${name}.mjs`);
     return existsSync(file) ? import(pathToFileURL(file).href) : {};
 }

@@ -10,6 +10,7 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "./command.mjs";
+import { answers } from "./embedded-host/ports.mjs";
 import { atEnd, removeDirectory, temporaryDirectory } from "./lifetime.mjs";
 
 const defaultInitiator = "iqn.2024-01.com.example:initiator";
@@ -77,8 +78,12 @@ export async function capacity(lun) {
  */
 export async function discover(portal, as = {}) {
     const { status, stdout, stderr } = await libiscsi("iscsi-ls", as, [`iscsi://${portal}`]);
-    // It also fails when there is no target at all.
-    if (status !== 0 && /failed/i.test(stdout + stderr)) throw new Error(lastLine(stdout + stderr));
+    if (status !== 0) {
+        // tgtd hangs up on discovery where it has no target, which looks as if it were not there.
+        const [host = "", port] = portal.split(/:(?=\d+$)/);
+        const hungUp = /Can not reconnect/.test(stderr) && (await answers({ host, port: Number(port) }));
+        if (!hungUp) throw new Error(`cannot discover: ${lastLine(stdout + stderr)}`);
+    }
     return [...stdout.matchAll(/^Target:(\S+)/gm)].map((match) => match[1] ?? "");
 }
 

@@ -68,6 +68,14 @@ test("discovers targets", async () => {
     expect(await iscsi.discover(lun.portal, { initiator })).toEqual([iqn]);
 });
 
+test("discovers nothing where there is no target, and says so where there is no portal", async () => {
+    const other = await startEmbeddedHost();
+    const portal = other.tgt?.portal ?? "";
+    expect(await iscsi.discover(portal)).toEqual([]);
+    await other.stop();
+    await expect(iscsi.discover(portal)).rejects.toThrow(/cannot discover/);
+});
+
 test.each([
     ["the wrong password", { chap: { ...chap, password: "wrongwrong12" } }, /Authentication failure/],
     ["no password", { chap: undefined }, /Authentication failure/],

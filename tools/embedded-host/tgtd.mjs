@@ -1,5 +1,6 @@
 // @ts-check
 import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { run } from "../command.mjs";
 import { answers, freePort, until } from "./ports.mjs";
 import { markVariable, signal, spawnDaemon } from "./processes.mjs";
 
@@ -100,6 +101,18 @@ async function startOn({ controlPort, port, mark, logFile }) {
     };
     await tgtd.start();
     return tgtd;
+}
+
+/**
+ * Names of the targets of a tgtd, as it tells them itself.
+ *
+ * @param {number} controlPort
+ * @returns {Promise<string[]>}
+ */
+export async function targetsOf(controlPort) {
+    const args = ["-C", String(controlPort), "--lld", "iscsi", "--mode", "target", "--op", "show"];
+    const { stdout } = await run("tgtadm", args, { env: daemonEnvironment() });
+    return [...stdout.matchAll(/^Target \d+: (\S+)$/gm)].map((match) => match[1] ?? "");
 }
 
 /** @returns {Promise<number>} */

@@ -31,7 +31,8 @@ const patienceMs = 8000;
  * @param {string} options.directory for everything that is written
  * @param {Record<string, string>} options.environment from `pulumiEnvironment`
  * @param {string} [options.name] of the stack; default `dev`
- * @param {Record<string, unknown>} [options.config] structured values as they are, by their whole key
+ * @param {Record<string, unknown>} [options.config] structured values as they are, by key; without a namespace in it,
+ *     of the project
  * @param {Record<string, string>} [options.secrets] by key
  * @param {(line: string) => void} [options.onLine] every line that the CLI prints
  */
@@ -94,7 +95,12 @@ export async function createStack({
     for (const [key, value] of Object.entries(secrets)) await setConfig(key, value, { secret: true });
 
     function writeConfig() {
-        const lines = Object.entries(config).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}\n`);
+        const lines = Object.entries(config)
+            .filter(([, value]) => value !== undefined)
+            .map(
+                ([key, value]) =>
+                    `  ${key.includes(":") ? key : `${projectName}:${key}`}: ${JSON.stringify(value)}\n`,
+            );
         const salt = readFileSync(configFile, "utf8").trimEnd();
         writeFileSync(configFile, `${salt}\nconfig:${lines.length > 0 ? `\n${lines.join("")}` : " {}\n"}`);
     }

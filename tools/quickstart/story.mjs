@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../command.mjs";
+import { targetsOf } from "../embedded-host/tgtd.mjs";
 import * as iscsi from "../iscsi.mjs";
 
 const MiB = 1024 * 1024;
@@ -102,7 +103,7 @@ export async function tellStory({ narrative, host, stack, statsFile, keep }) {
         await stack.destroy();
         const left = dataFiles(host.poolDirectories["fast"] ?? "");
         check("no volume is left in the pool", left.length === 0, left);
-        const targets = await iscsi.discover(lun.portal);
+        const targets = await targetsOf(host.tgt?.controlPort ?? 0);
         check("no target is left", targets.length === 0, targets);
     }
 

@@ -1,0 +1,10 @@
+import { expect, test } from "vitest";
+import { exampleNames, runExample } from "../../tools/example.mjs";
+
+test("there are examples", () => {
+    expect(exampleNames()).toEqual(["adopt", "basic", "chap-rotation", "clone-and-revert", "inline-host"]);
+});
+
+test.each(exampleNames())("%s does what it says", async (name) => {
+    await runExample(name);
+});
