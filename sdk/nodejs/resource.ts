@@ -22,6 +22,7 @@ export abstract class BlockhostResource extends pulumi.dynamic.Resource {
             ...Object.fromEntries(outputs.map((key) => [key, undefined])),
             ...inputs,
             owner,
+            kind,
         };
         const additionalSecretOutputs = [...(opts.additionalSecretOutputs ?? []), ...secretOutputs];
         super(shim, name, props, { ...opts, additionalSecretOutputs }, "blockhost", kind);

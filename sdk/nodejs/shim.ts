@@ -4,7 +4,7 @@ import type * as pulumi from "@pulumi/pulumi";
 /**
  * What Pulumi serialises into the state of every resource: methods that do nothing but call the package by name, so
  * that state stays small (2,048 bytes at most), the same on every machine and for every kind, and free of secrets. It
- * must capture nothing; the kind of resource is a property (`__kind`) beside it.
+ * must capture nothing; the kind of resource is a property (`kind`) beside it.
  */
 export const shim: pulumi.dynamic.ResourceProvider = {
     configure: (req: any) => require("pulumi-blockhost/dynamic").configure(req),

@@ -70,7 +70,7 @@ function current(): Context {
 }
 
 /** The lifecycle of a resource, by the kind that its class put among the inputs. */
-function lifecycle({ __kind: kind }: Inputs): Lifecycle {
+function lifecycle({ kind }: Inputs): Lifecycle {
     const found = typeof kind === "string" ? lifecycles[kind] : undefined;
     if (found !== undefined) return found;
     throw new BlockhostError("unsupported", `this version has no resource of kind ${String(kind)}`);
@@ -93,7 +93,7 @@ async function reported<T>(what: () => Promise<T>): Promise<T> {
 
 export function check(olds: Inputs, news: Inputs) {
     return reported(async () => {
-        const before = olds["__kind"] === undefined ? undefined : ownInputs(olds);
+        const before = olds["kind"] === undefined ? undefined : ownInputs(olds);
         const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
         return { inputs: recorded(inputs, news), failures: [...failures] };
     });
@@ -140,12 +140,12 @@ export function remove(olds: Inputs) {
 
 /** Inputs as a lifecycle knows them: without this face's own, and without absent ones, which arrive as null. */
 function ownInputs(inputs: Inputs): Inputs {
-    const { __provider, __kind, ...own } = inputs;
+    const { __provider, kind, ...own } = inputs;
     return Object.fromEntries(
         Object.entries(own).filter(([, value]) => value !== undefined && value !== null),
     );
 }
 
-function recorded(state: unknown, { __kind }: Inputs): Inputs {
-    return { ...(state as Inputs), __kind };
+function recorded(state: unknown, { kind }: Inputs): Inputs {
+    return { ...(state as Inputs), kind };
 }
