@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import * as z from "zod";
 import { BlockhostError } from "../../errors";
 import { aclAddress } from "../address";
 import type { BootPlace } from "../boot";
@@ -15,33 +16,35 @@ import type { LiveTarget } from "./show";
 export type TgtContext = TargetContext<TgtOptions>;
 export type TgtRef = TargetRef<TgtOptions>;
 
-/** A user name and the fingerprint of its secret. */
-export interface Account {
-    readonly user: string;
-    readonly fingerprint: string;
-}
+const account = z.object({ user: z.string(), fingerprint: z.string() });
+const texts = z.array(z.string());
 
-export interface Declared {
-    readonly controlPort: number;
-    readonly digest: string;
-    readonly devicePath: string;
-    readonly readOnly: boolean;
-    readonly discard: boolean;
+/** The boot file's `declared` line. Later versions may add fields; these stay. */
+export const declaredSchema = z.object({
+    controlPort: z.number(),
+    digest: z.string(),
+    devicePath: z.string(),
+    readOnly: z.boolean(),
+    discard: z.boolean(),
     /** Names of initiators, normalised. */
-    readonly initiators: readonly string[];
-    readonly addresses: readonly string[];
+    initiators: texts,
+    addresses: texts,
     /** Entries of tgtd's access list that these come to, sorted. */
-    readonly acl: readonly string[];
-    readonly portals: readonly string[];
-    readonly serial: string;
-    readonly naa: string;
-    readonly incoming?: Account;
-    readonly outgoing?: Account;
+    acl: texts,
+    portals: texts,
+    serial: z.string(),
+    naa: z.string(),
+    incoming: account.optional(),
+    outgoing: account.optional(),
     /** Users of the declaration before this one, to be removed from tgtd; counts until this one was carried out. */
-    readonly retired: readonly string[];
+    retired: texts,
     /** Users whose secret in tgtd may still be the one before; counts until this one was carried out. */
-    readonly uncertain: readonly string[];
-}
+    uncertain: texts,
+});
+
+export type Declared = Readonly<z.output<typeof declaredSchema>>;
+/** A user name and the fingerprint of its secret. */
+export type Account = Readonly<z.output<typeof account>>;
 
 /** An export as tgt's parser leaves it in the facts. */
 export interface TgtExport extends ExportFacts {
@@ -96,10 +99,10 @@ export function portalsOf(target: TgtRef, want: ExportWanted): string[] {
 export function declare(target: TgtRef, want: ExportWanted): Omit<Declared, "retired" | "uncertain"> {
     const chap = want.initiators.find((initiator) => initiator.chap !== undefined)?.chap;
     const mutual = want.initiators.find((initiator) => initiator.mutualChap !== undefined)?.mutualChap;
-    const account = (one: typeof chap): Account | undefined =>
+    const accountOf = (one: typeof chap): Account | undefined =>
         one === undefined ? undefined : { user: one.username, fingerprint: chapFingerprint(one) };
-    const incoming = account(chap);
-    const outgoing = account(mutual);
+    const incoming = accountOf(chap);
+    const outgoing = accountOf(mutual);
     const { serial, naa } = unitIdentity(want.mark.generation);
     const fields = {
         devicePath: want.devicePath,

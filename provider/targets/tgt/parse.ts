@@ -3,8 +3,10 @@ import { type BootHeader, parseBootHeader } from "../boot";
 import { formatPortal, normalizePortal, shortestIPv6 } from "../portal";
 import type { TargetFacts } from "../types";
 import { differences } from "./compare";
-import type { Declared, TgtExport, TgtExtra, TgtRef } from "./model";
+import { type Declared, declaredSchema, type TgtExport, type TgtExtra, type TgtRef } from "./model";
 import { type LiveTarget, parseAccounts, parsePortals, parseTargets } from "./show";
+
+type Header = BootHeader & { readonly declared: Declared };
 
 interface Read {
     readonly boot: Map<string, string[]>;
@@ -29,7 +31,7 @@ export function parse(target: TgtRef, output: string): TargetFacts {
     const byName = new Map(live.map((one) => [one.name, one]));
     const unreadable = new Map(lines("E").map((line) => splitAt(line, " ")));
     const ourTargets = new Set<string>();
-    const headers = new Map<string, BootHeader>();
+    const headers = new Map<string, Header>();
     for (const [name, header] of boot) {
         const targetName = header
             .map((line) => /^#bh target (\S+)$/.exec(line)?.[1])
@@ -38,8 +40,10 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         if (header.length === 1 && targetName !== undefined) continue;
         try {
             const parsed = parseBootHeader(header);
-            if (parsed === undefined) unreadable.set(name, "it is no boot file of pulumi-blockhost");
-            else headers.set(name, parsed);
+            const declared = declaredSchema.safeParse(parsed?.declared);
+            if (parsed === undefined || !declared.success) {
+                unreadable.set(name, "it is no boot file of pulumi-blockhost for tgt");
+            } else headers.set(name, { ...parsed, declared: declared.data });
         } catch (error) {
             if (!(error instanceof BlockhostError)) throw error;
             unreadable.set(name, error.summary);
@@ -129,13 +133,13 @@ function problemOf(target: TgtRef, byLetter: Read["byLetter"]): TargetFacts["pro
 
 function exportFacts(
     name: string,
-    header: BootHeader,
+    header: Header,
     live: LiveTarget | undefined,
     devices: ReadonlyMap<string, { state: TgtExport["device"]; size: number }>,
     extra: TgtExtra,
     answered: boolean,
 ): TgtExport {
-    const declared = header.declared as Declared;
+    const { declared } = header;
     const device = devices.get(declared.devicePath);
     const state = {
         device: device?.state ?? "unknown",

@@ -153,6 +153,16 @@ describe("an export", () => {
         });
     });
 
+    test("listens on IPv6, and knows a portal in any spelling", () => {
+        const portal = `[0:0:0::1]:${String(host.port)}`;
+        Object.assign(host, { ref: { ...host.ref, portals: [portal] } });
+        const want = host.want("pg");
+        host.ensure(want);
+        expect(inquire(login(want, { portal: `[::1]:${String(host.port)}` })).ok).toBe(true);
+        host.ensure({ ...want, initiators: [], addresses: ["::/0"] });
+        expect(inquire(login(want, { portal: `[::1]:${String(host.port)}`, chap: undefined })).ok).toBe(true);
+    });
+
     test("names whoever has taken the portal", async () => {
         const server = createServer();
         const port = await new Promise<number>((resolve) => {
