@@ -1,0 +1,360 @@
+import { spawnSync } from "node:child_process";
+import {
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    readdirSync,
+    rmSync,
+    writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BlockhostError } from "../../provider/errors";
+import { Hosts } from "../../provider/host/hosts";
+import { decodeMark, encodeMark } from "../../provider/host/mark";
+import { nameProblem, parseId } from "../../provider/names";
+import { lifecycles } from "../../provider/resources";
+import type { Context } from "../../provider/resources/types";
+import { Secret, quote, sh } from "../../provider/sh";
+import { parseSize } from "../../provider/size";
+import type { Transport } from "../../provider/transport/types";
+
+/**
+ * Arguments that try to become commands: through the one quoting function, through every argument's check, and, where
+ * they are accepted, through the scripts that a real shell runs. Whatever gets to run leaves a file called `canary`.
+ */
+
+let directory: string;
+let canary: string;
+
+beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), "blockhost-"));
+    canary = join(directory, "canary");
+    mkdirSync(join(directory, "pool"));
+});
+
+afterAll(() => {
+    expect(existsSync(canary)).toBe(false);
+    rmSync(directory, { recursive: true, force: true });
+});
+
+const pieces = [
+    "'",
+    '"',
+    "`",
+    "$",
+    "\\",
+    ";",
+    "&",
+    "|",
+    "<",
+    ">",
+    "(",
+    ")",
+    "{",
+    "}",
+    "*",
+    "?",
+    "[",
+    "]",
+    "~",
+    "!",
+    "#",
+    "%",
+    "=",
+    ":",
+    ",",
+    "/",
+    "..",
+    "-",
+    "--",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "\x1b[2J",
+    "\x7f",
+    "\u202e",
+    "é",
+    "💾",
+    "\ud800",
+    "$(touch canary)",
+    "`touch canary`",
+    "';touch canary;'",
+    '";touch canary;"',
+    "\ntouch canary\n",
+    "|touch canary",
+    "&&touch canary",
+    "$IFS",
+    "${PATH}",
+    "$((1))",
+    "~root",
+    "{a,b}",
+    "%s%n",
+    "\\'",
+    "'\\''",
+    "EOF",
+    "-rf",
+    "../../etc",
+    "emb/fast/",
+    "iqn.2024-01.com.example:",
+    "10.0.0.5:3260",
+    "0",
+    "a",
+    "Z9",
+    "_",
+    ".safety",
+];
+const combined = fc
+    .array(fc.constantFrom(...pieces), { minLength: 0, maxLength: 8 })
+    .map((parts) => parts.join(""));
+const any = fc.oneof(
+    { weight: 4, arbitrary: combined },
+    { weight: 2, arbitrary: fc.string({ unit: "binary", maxLength: 40 }) },
+    { weight: 1, arbitrary: fc.string({ maxLength: 400 }) },
+);
+const wordable = any.filter((text) => !text.includes("\0"));
+const seed = 20_240_101;
+
+/** Runs a script as the host would, in a directory in which a canary would be found. */
+function shell(script: string): Buffer {
+    const run = spawnSync("sh", ["-s"], { input: script, cwd: directory, maxBuffer: 1 << 28 });
+    expect(run.stderr.toString()).toBe("");
+    expect(run.status).toBe(0);
+    expect(existsSync(canary)).toBe(false);
+    return run.stdout;
+}
+
+describe("quoting", () => {
+    test("every word arrives as it was, and nothing in it runs", () => {
+        fc.assert(
+            fc.property(fc.array(wordable, { minLength: 250, maxLength: 250 }), (words) => {
+                // As one list, one by one, nested in a word that is evaluated, and in an assignment.
+                const script = sh`printf '%s\\0' ${words}
+`.text;
+                const single = words.map((word) => sh`v=${word}; printf '%s\\0' "$v"`.text).join("\n");
+                const nested = words
+                    .map((word) => `eval ${quote(sh`printf '%s\\0' ${word}`.text)}`)
+                    .join("\n");
+                const expected = Buffer.concat(words.map((word) => Buffer.from(`${word}\0`)));
+                for (const text of [script, single, nested]) expect(shell(text).equals(expected)).toBe(true);
+            }),
+            { numRuns: 20, seed },
+        );
+    });
+
+    test("a NUL byte is refused", () => {
+        expect(() => quote("a\0b")).toThrow(TypeError);
+    });
+
+    test("a secret shows nowhere", () => {
+        fc.assert(
+            fc.property(
+                wordable.filter((text) => text.length > 6),
+                (text) => {
+                    const script = sh`login ${new Secret(text)}`;
+                    expect(script.display).toBe("login ***");
+                    expect(JSON.stringify({ text: new Secret(text) })).toBe('{"text":"***"}');
+                },
+            ),
+            { numRuns: 500, seed },
+        );
+    });
+});
+
+describe("readers", () => {
+    test("names: never throws, and accepts the grammar only", () => {
+        fc.assert(
+            fc.property(any, (text) => {
+                const problem = nameProblem(text);
+                if (problem === undefined)
+                    expect(text).toMatch(/^(?!.*\.safety$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/);
+                const parsed = parseId(text);
+                if (parsed !== undefined) expect(text).toMatch(/^[\w.-]+\/[\w.-]+\/[\w.-]+$/);
+            }),
+            { numRuns: 3000, seed },
+        );
+    });
+
+    test("sizes: never throws, and accepts whole sectors only", () => {
+        fc.assert(
+            fc.property(fc.oneof(any, fc.anything(), fc.double()), (value) => {
+                const { bytes, problem } = parseSize(value);
+                expect((bytes === undefined) !== (problem === undefined)).toBe(true);
+                if (bytes !== undefined) {
+                    expect(bytes > 0 && bytes % 512 === 0 && Number.isSafeInteger(bytes)).toBe(true);
+                }
+            }),
+            { numRuns: 3000, seed },
+        );
+    });
+
+    test("owner marks hold any owner, in an alphabet that is safe everywhere", () => {
+        fc.assert(
+            fc.property(wordable, wordable, (stack, resource) => {
+                const mark = {
+                    kind: "volume" as const,
+                    owner: { installation: "default", organization: "o", project: "p", stack, resource },
+                    generation: "0123456789abcdef",
+                    phase: "ready" as const,
+                    extra: {},
+                };
+                let text: string;
+                try {
+                    text = encodeMark(mark);
+                } catch (error) {
+                    expect(error).toBeInstanceOf(BlockhostError);
+                    return;
+                }
+                expect(text).toMatch(/^[A-Za-z0-9_.:&=/-]+$/);
+                const whole = (value: string) => Buffer.from(value).toString();
+                expect(decodeMark(text)?.owner).toEqual({
+                    ...mark.owner,
+                    stack: whole(stack),
+                    resource: whole(resource),
+                });
+            }),
+            { numRuns: 1500, seed },
+        );
+    });
+});
+
+/** What an argument is given, by kind: path in the inputs, and what may pass the check. */
+const owner = { organization: "acme", project: "shop", stack: "prod", resource: "r" };
+const volume = { host: "emb", pool: "fast", name: "v", size: "1MiB", owner };
+const initiator = {
+    iqn: "iqn.2024-01.com.example:db1",
+    chap: { username: "db1", password: "Open-Sesame-1" },
+};
+const exported = {
+    host: "emb",
+    source: "emb/fast/v",
+    protocol: "iscsi",
+    name: "x",
+    initiators: [initiator],
+    owner,
+};
+type Inputs = Record<string, unknown>;
+const chapWith = (more: object) => ({
+    ...exported,
+    initiators: [{ ...initiator, chap: { ...initiator.chap, ...more } }],
+});
+
+const safeAddress = /^[0-9A-Fa-f:.[\]/]+$/;
+const targets: [string, string, (text: string) => Inputs, RegExp | undefined][] = [
+    ["Volume", "name", (name) => ({ ...volume, name }), /^[\w.-]+$/],
+    ["Volume", "pool", (pool) => ({ ...volume, pool }), /^fast$/],
+    ["Volume", "host", (host) => ({ ...volume, host }), /^emb$/],
+    ["Volume", "size", (size) => ({ ...volume, size }), /^[0-9.]+(B|[KMGTP]iB)?$/],
+    ["Volume", "source", (snapshot) => ({ ...volume, source: { snapshot } }), /^emb\/fast\/[\w.-]+$/],
+    ["Volume", "adopt", (adopt) => ({ ...volume, adopt }), undefined],
+    ["Volume", "token", (token) => ({ ...volume, revertTo: { snapshot: "emb/fast/s", token } }), /^[\w.-]+$/],
+    ["Volume", "owner", (resource) => ({ ...volume, owner: { ...owner, resource } }), undefined],
+    ["Snapshot", "volume", (id) => ({ host: "emb", name: "s", volume: id, owner }), /^emb\/fast\/[\w.-]+$/],
+    ["Export", "source", (source) => ({ ...exported, source }), /^[\w.-]+\/[\w.-]+\/[\w.-]+$/],
+    ["Export", "name", (name) => ({ ...exported, name }), /^[\w.-]+$/],
+    [
+        "Export",
+        "iqn",
+        (iqn) => ({ ...exported, initiators: [{ ...initiator, iqn }] }),
+        /^(iqn|eui|naa)\.[\w.:-]+$/,
+    ],
+    ["Export", "username", (username) => chapWith({ username }), /^[\w.:@-]+$/],
+    ["Export", "password", (password) => chapWith({ password }), /^[\x21-\x7e]{12,}$/],
+    ["Export", "addresses", (address) => ({ ...exported, addresses: [address] }), safeAddress],
+    ["Export", "portals", (portal) => ({ ...exported, portals: [portal] }), safeAddress],
+];
+
+describe("arguments", () => {
+    const unreachable: Transport = {
+        name: "emb",
+        counters: { connections: 0, shells: 0, runs: 0, bytesSent: 0, bytesReceived: 0 },
+        run: () => Promise.reject(new BlockhostError("unreachable", "nobody is there")),
+        close: () => Promise.resolve(),
+    };
+    const hosts = new Hosts(
+        {
+            emb: {
+                address: "127.0.0.1",
+                pools: { fast: { driver: "file", directory: "/nonexistent/pool" } },
+                targets: { iscsi: { helper: "tgt", portals: ["127.0.0.1:3260"] } },
+            },
+        },
+        () => unreachable,
+    );
+    const context: Context = { hosts, installation: "default", warn: () => undefined };
+
+    test.each(targets)("%s %s: check never throws, and lets through only what it should", async (...row) => {
+        const [kind, argument, inputsWith, allowed] = row;
+        let accepted = 0;
+        await fc.assert(
+            fc.asyncProperty(any, async (text) => {
+                const { failures } = await (lifecycles[kind]?.check(context, undefined, inputsWith(text)) ??
+                    Promise.reject(new Error(`no ${kind}`)));
+                if (failures.length > 0) {
+                    const said = JSON.stringify(failures);
+                    // Neither a secret nor a terminal's control codes may come back in a reason.
+                    if (argument === "password" && text.length > 6) expect(said).not.toContain(text);
+                    return;
+                }
+                accepted++;
+                if (allowed !== undefined) expect(text).toMatch(allowed);
+            }),
+            { numRuns: 400, seed },
+        );
+        if (allowed === undefined) expect(accepted).toBeGreaterThan(0);
+    });
+});
+
+describe("scripts", () => {
+    test("files of any name are adopted and deleted by what is composed, and nothing else happens", async () => {
+        const pool = join(directory, "pool");
+        const hosts = new Hosts({
+            emb: {
+                address: "local",
+                stateDirectory: join(directory, "state"),
+                pools: { fast: { driver: "file", directory: pool, initialize: true } },
+            },
+        });
+        const context: Context = { hosts, installation: "default", warn: () => undefined };
+        const lifecycle = lifecycles["Volume"];
+        if (lifecycle === undefined) throw new Error("there is no Volume");
+        const first = await lifecycle.create(context, volume);
+        const fileName = wordable
+            .filter((text) => text !== "" && !text.includes("/") && text !== "." && text !== "..")
+            .filter((text) => Buffer.byteLength(text) <= 200 && Buffer.from(text).toString() === text);
+        const names = [...new Set(fc.sample(fileName, { numRuns: 60, seed }))].filter(
+            (name) => name !== "canary",
+        );
+        for (const name of names) writeFileSync(join(pool, name), Buffer.alloc(512, 1));
+        hosts.get("emb").forget();
+        const outcomes = await Promise.allSettled(
+            names.map(async (adopt, i) => {
+                const { size: _, ...rest } = volume;
+                const args = { ...rest, name: `a${String(i)}`, adopt, owner: { ...owner, resource: adopt } };
+                return lifecycle.create(context, args);
+            }),
+        );
+        outcomes.forEach((outcome, i) => {
+            const file = join(pool, names[i] ?? "");
+            if (outcome.status === "rejected") {
+                expect(outcome.reason).toBeInstanceOf(BlockhostError);
+                expect(existsSync(file)).toBe(true);
+            } else {
+                expect(existsSync(file)).toBe(false);
+                expect(readFileSync(join(pool, `a${String(i)}.img`)).equals(Buffer.alloc(512, 1))).toBe(true);
+            }
+        });
+        const made = outcomes.filter((outcome) => outcome.status === "fulfilled");
+        expect(made.length).toBeGreaterThan(names.length / 2);
+        await Promise.all(made.map(({ value }) => lifecycle.delete(context, value.state)));
+        await lifecycle.delete(context, first.state);
+        const left = names.filter((_, i) => outcomes[i]?.status === "rejected");
+        expect(readdirSync(pool).sort()).toEqual([".blockhost", ...left].sort());
+        await hosts.close();
+        expect(existsSync(canary)).toBe(false);
+    });
+});
