@@ -1,7 +1,7 @@
-import { BlockhostError, toBlockhostError } from "../../errors";
+import { BlockhostError, hasCode, toBlockhostError } from "../../errors";
 import { Hosts } from "../../host/hosts";
 import { lifecycles } from "../../resources";
-import type { Context, Lifecycle } from "../../resources/types";
+import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
 
 /**
@@ -91,8 +91,16 @@ async function reported<T>(what: () => Promise<T>): Promise<T> {
     }
 }
 
+/** What the program of this run declares: those have a `check` before their `diff`; in a refresh nothing has. */
+const declared = new Set<string>();
+
+function declaration({ kind, owner }: Inputs): string {
+    return JSON.stringify([kind, owner]);
+}
+
 export function check(olds: Inputs, news: Inputs) {
     return reported(async () => {
+        declared.add(declaration(news));
         const before = olds["kind"] === undefined ? undefined : ownInputs(olds);
         const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
         return { inputs: recorded(inputs, news), failures: [...failures] };
@@ -102,7 +110,14 @@ export function check(olds: Inputs, news: Inputs) {
 export function diff(olds: Inputs, news: Inputs) {
     return reported(async () => {
         const inputs = ownInputs(news);
-        const changes = await lifecycle(news).diff(current(), ownInputs(olds), inputs);
+        let changes: readonly Change[];
+        try {
+            changes = await lifecycle(news).diff(current(), ownInputs(olds), inputs);
+        } catch (error) {
+            // A refresh only asks what differs. Nothing is going to be changed, so there is nothing to refuse.
+            if (declared.has(declaration(news)) || !hasCode(error, "invalid", "in-use")) throw error;
+            return { changes: true, replaces: [], deleteBeforeReplace: true };
+        }
         const replaces = changes
             .filter((change) => change.kind === "replace")
             .map(({ property }) => property);
