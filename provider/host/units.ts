@@ -20,10 +20,11 @@ export interface Unit {
     readonly totalBytes: number;
 }
 
-// Holds the lock on descriptor 8 for as long as it lives; the work itself does not inherit it.
+// Holds the lock on descriptor 8 for as long as it lives; the work itself does not inherit it. It waits for the lock,
+// because whoever looks whether the unit runs holds it (shared) for a moment.
 const SUPERVISOR = raw(`cd "$1" || exit 1
 exec 8>>lock
-flock -n 8 || exit 0
+flock -w 10 8 || exit 0
 rm -f exit log
 echo $$ > pid
 sh ./script </dev/null >log 2>&1 8>&-
@@ -37,7 +38,7 @@ export function startUnit(stateDirectory: string, unit: Unit): Step {
         label: unit.label,
         script: sh`dir=${dir}
 mkdir -p "$dir" || exit
-flock -n "$dir/lock" true || exit 0
+flock -s -n "$dir/lock" true || exit 0
 rm -f "$dir/exit"
 printf '%s\n' ${asWord(unit.script)} > "$dir/script" &&
 printf '%s\n' ${asWord(unit.progress)} > "$dir/progress" &&
@@ -50,7 +51,7 @@ else
 fi
 # Whoever looks right after must find it running or ended, so wait until it has its lock.
 n=0
-while [ ! -e "$dir/exit" ] && flock -n "$dir/lock" true; do
+while [ ! -e "$dir/exit" ] && flock -s -n "$dir/lock" true; do
     n=$((n + 1)); [ "$n" -lt 200 ] || { echo "the unit did not start within 10 s" >&2; exit 1; }
     sleep 0.05
 done`,
@@ -62,7 +63,7 @@ export function stopUnit(stateDirectory: string, name: string): Sh {
     const dir = unitDirectory(stateDirectory, name);
     return sh`dir=${dir}
 [ -e "$dir/pid" ] || exit 0
-if flock -n "$dir/lock" true; then exit 0; fi
+if flock -s -n "$dir/lock" true; then exit 0; fi
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && systemctl stop ${`blockhost-${name}`} 2>/dev/null; then exit 0; fi
 # The supervisor leads its session: the group is just what it started.
 read -r pid < "$dir/pid" && kill -KILL -- "-$pid" 2>/dev/null
@@ -84,7 +85,7 @@ export function observeUnits(stateDirectory: string, name?: string): Sh {
     return sh`for dir in ${glob}; do
     [ -e "$dir/lock" ] || continue
     state=lost exit=- total=0 done=0
-    flock -n "$dir/lock" true || state=running
+    flock -s -n "$dir/lock" true || state=running
     if [ "$state" = lost ] && [ -e "$dir/exit" ]; then read -r exit < "$dir/exit"; state=ended; fi
     [ -e "$dir/total" ] && read -r total < "$dir/total"
     [ "$state" = running ] && [ -e "$dir/progress" ] && done=$(sh "$dir/progress" 2>/dev/null || echo 0)
