@@ -155,7 +155,7 @@ export function remove(olds: Inputs) {
 
 /** Inputs as a lifecycle knows them: without this face's own, and without absent ones, which arrive as null. */
 function ownInputs(inputs: Inputs): Inputs {
-    const { __provider, kind, ...own } = inputs;
+    const { __provider, kind: _kind, ...own } = inputs;
     return Object.fromEntries(
         Object.entries(own).filter(([, value]) => value !== undefined && value !== null),
     );
