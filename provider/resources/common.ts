@@ -11,7 +11,7 @@ import { BlockhostError, hasCode, toBlockhostError } from "../errors";
 import { HOST_NAME, type Id, nameProblem, parseId } from "../names";
 import { parseSize } from "../size";
 import { type Failure, UNKNOWN, hasUnknown, suggestion } from "../validate";
-import { ALLOWABLE, type Context } from "./types";
+import { ALLOWABLE, type Change, type Context } from "./types";
 
 /** Inputs and rules that several kinds of resource share. */
 
@@ -106,6 +106,13 @@ export function fillHost(reference: string, inputs: Record<string, unknown>): Re
 /** The name that ids and errors use for a host. */
 export function hostName(host: HostReference | undefined): string | undefined {
     return typeof host === "string" ? host : host?.name;
+}
+
+/** A host that is the same by name but given in another way: recorded, so that later calls reach it as it is now. */
+export function hostChange(olds: { host: HostReference }, news: { host: HostReference }): Change[] {
+    if (hasUnknown(news.host) || hostName(olds.host) !== hostName(news.host)) return [];
+    if (JSON.stringify(olds.host) === JSON.stringify(news.host)) return [];
+    return [{ property: "host", kind: "update", class: "none", reason: "is recorded" }];
 }
 
 /** Problems of a host reference: an unknown name, or an inline configuration that is not right. */

@@ -25,6 +25,7 @@ import {
     allowSchema,
     fillHost,
     fillName,
+    hostChange,
     hostName,
     hostReferenceProblems,
     hostReferenceSchema,
@@ -135,7 +136,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     },
 
     async diff(context, olds, news) {
-        const changes: Change[] = [];
+        const changes: Change[] = hostChange(olds, news);
         const host = context.hosts.get(olds.host);
         const doing = `update export "${olds.name}"`;
         const live = await liveFacts(context, olds);
@@ -199,7 +200,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     },
 
     async update(context, olds, news) {
-        const host = context.hosts.get(olds.host);
+        const host = context.hosts.get(news.host);
         return host.perform(ensuring(context, news, olds), context);
     },
 

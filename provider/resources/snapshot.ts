@@ -16,6 +16,7 @@ import {
     allowSchema,
     fillHost,
     fillName,
+    hostChange,
     hostName,
     hostReferenceProblems,
     hostReferenceSchema,
@@ -85,7 +86,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
     },
 
     diff(_context, olds, news) {
-        const changes: Change[] = [];
+        const changes: Change[] = hostChange(olds, news);
         for (const property of ["volume", "name"] as const) {
             if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
             changes.push({
@@ -130,7 +131,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
     },
 
     async update(context, olds, news) {
-        const host = context.hosts.get(olds.host);
+        const host = context.hosts.get(news.host);
         const owners = [ownerOf(context, olds.owner), ownerOf(context, news.owner)];
         return host.perform(
             {

@@ -16,6 +16,7 @@ import {
     type UsablePool,
     allowSchema,
     fillName,
+    hostChange,
     hostName,
     hostReferenceProblems,
     hostReferenceSchema,
@@ -170,7 +171,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             if (hasUnknown(news[property])) continue;
             changes.push(replacement(property, olds, "counts at creation only"));
         }
-        changes.push(...sizeChange(olds, news), ...revertChange(olds, news));
+        changes.push(...hostChange(olds, news), ...sizeChange(olds, news), ...revertChange(olds, news));
         for (const property of ["wipe", "onDelete", "allow", "owner"] as const) {
             if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
                 changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
@@ -205,7 +206,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     },
 
     async update(context, olds, news) {
-        const host = context.hosts.get(olds.host);
+        const host = context.hosts.get(news.host);
         return host.perform(alteration(context, olds, news), context);
     },
 
@@ -253,7 +254,8 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
                 owner,
                 generation: existing?.mark?.generation ?? generation,
                 phase: "ready",
-                extra: {},
+                // A new volume has nothing to go back from: the token counts as used, and no later update runs it.
+                extra: args.revertTo === undefined ? {} : { token: args.revertTo.token },
             };
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
             const leftMark = lostData(existing);
@@ -287,13 +289,13 @@ function planAdoption(
     mark: Mark,
     existing: ObjectFacts | undefined,
 ): Plan {
-    if (existing?.mark?.phase !== "ready") {
-        return pool.driver.adopt(context, { reference: args.adopt ?? "", name: args.name, mark });
-    }
+    const ready = existing?.mark?.phase === "ready";
+    const found = ready
+        ? existing.name
+        : pool.driver.resolveReference(pool.ref, pool.facts, args.adopt ?? "");
+    const actual = pool.facts.objects.get(found ?? "")?.sizeBytes ?? 0;
     const wanted = wantedSize(pool, args);
-    const actual = existing.sizeBytes ?? 0;
-    if (wanted === undefined || wanted === actual) return NOTHING;
-    if (wanted < actual) {
+    if (wanted !== undefined && wanted < actual) {
         throw new BlockhostError(
             "invalid",
             `what is adopted has ${formatSize(actual)}, more than \`size\` (${formatSize(wanted)})`,
@@ -302,12 +304,16 @@ function planAdoption(
             },
         );
     }
+    if (!ready) {
+        return pool.driver.adopt(context, { reference: args.adopt ?? "", name: args.name, mark });
+    }
+    if (wanted === undefined || wanted === actual || existing.mark === undefined) return NOTHING;
     return pool.driver.extend(context, { name: args.name, mark: existing.mark, sizeBytes: wanted });
 }
 
 /** Everything an update can do to a volume, one plan after the other until nothing is left. */
 function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Operation<VolumeState> {
-    const { config } = context.hosts.get(olds.host);
+    const { config } = context.hosts.get(news.host);
     const owners = [ownerOf(context, olds.owner), ownerOf(context, news.owner)];
     const doing = `update volume "${olds.name}"`;
     return {

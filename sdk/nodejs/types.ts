@@ -36,6 +36,12 @@ export interface HostArgs {
     privateKeyEnv?: pulumi.Input<string>;
     passphraseEnv?: pulumi.Input<string>;
     passwordEnv?: pulumi.Input<string>;
+    /** Milliseconds until a connection attempt fails. */
+    connectTimeout?: pulumi.Input<number>;
+    /** Most shells kept open at once. */
+    maxSessions?: pulumi.Input<number>;
+    /** Hosts to go through, outermost first; the same connection properties as here. */
+    jump?: pulumi.Input<pulumi.Input<Omit<HostArgs, "name" | "jump" | "pools" | "targets">>[]>;
     stateDirectory?: pulumi.Input<string>;
     lockTimeout?: pulumi.Input<number>;
     readOnly?: pulumi.Input<boolean>;
