@@ -106,7 +106,7 @@ function requireAdoptable(
     const quoted = JSON.stringify(reference);
     if (file === undefined || file.extra?.["type"] === undefined) {
         throw new BlockhostError("not-found", `there is no file ${quoted} in pool "${context.pool.name}"`, {
-            hint: "`adopt` is the name of a file in the pool's directory, without a path; what can be adopted is listed by getManageable",
+            hint: "`adopt` is the name of a file in the pool's directory, without a path",
         });
     }
     if (file.mark !== undefined && own === undefined) {
