@@ -20,7 +20,9 @@ import { lifecycles } from "../../provider/resources";
 import type { Context } from "../../provider/resources/types";
 import { Secret, quote, sh } from "../../provider/sh";
 import { parseSize } from "../../provider/size";
+import { tgtTarget } from "../../provider/targets/tgt";
 import type { Transport } from "../../provider/transport/types";
+import { CLIENT, TgtHost } from "./targets/tgtHost";
 
 /**
  * Arguments that try to become commands: through the one quoting function, through every argument's check, and, where
@@ -309,7 +311,7 @@ describe("arguments", () => {
     });
 });
 
-describe("scripts", () => {
+describe("scripts", { timeout: 60_000 }, () => {
     test("files of any name are adopted and deleted by what is composed, and nothing else happens", async () => {
         const pool = join(directory, "pool");
         const hosts = new Hosts({
@@ -356,5 +358,41 @@ describe("scripts", () => {
         expect(readdirSync(pool).sort()).toEqual([".blockhost", ...left].sort());
         await hosts.close();
         expect(existsSync(canary)).toBe(false);
+    });
+
+    test("passwords that are let through reach the target as they are, and nothing in them runs", async () => {
+        const bytes = fc
+            .array(
+                fc.constantFrom(
+                    "$(touch",
+                    "`touch",
+                    "';touch",
+                    '";',
+                    "&&",
+                    "|",
+                    ">canary",
+                    "$IFS",
+                    "\\",
+                    "!",
+                    "#",
+                    "%s",
+                ),
+                { minLength: 3, maxLength: 6 },
+            )
+            .map((parts) => parts.join("").padEnd(12, "'").slice(0, 16));
+        const tgt = await TgtHost.start();
+        try {
+            for (const [i, password] of fc.sample(bytes, { numRuns: 12, seed }).entries()) {
+                const chap = { username: `user${String(i)}`, password: new Secret(password) };
+                const want = tgt.want(`h${String(i)}`, { initiators: [{ name: CLIENT, chap }] });
+                expect(tgtTarget.check(tgt.ref, want)).toEqual([]);
+                tgt.ensure(want);
+                expect(tgt.observe().exports.get(want.name)?.differences).toEqual([]);
+                tgt.remove(want);
+            }
+            expect(existsSync("canary")).toBe(false);
+        } finally {
+            await tgt.stop();
+        }
     });
 });
