@@ -20,8 +20,8 @@ export class CommandFailed extends Error {
         this.name = "CommandFailed";
         this.status = status;
         this.signal = signal;
-        /** The end of what it wrote. */
-        this.tail = lines.slice(-40).join("\n");
+        /** The end of what it wrote, and the beginning, where many programs say what is wrong. */
+        this.tail = (lines.length <= 45 ? lines : [...lines.slice(0, 15), "…", ...lines.slice(-30)]).join("\n");
     }
 }
 
