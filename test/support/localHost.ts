@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Driver, PlanContext, PoolRef } from "../../provider/drivers/types";
@@ -14,6 +14,16 @@ export interface Ran {
     readonly stderr: string;
 }
 
+/** Where an operation is to be stopped: before a step (counted over all rounds), or before a command within it. */
+export interface Stop {
+    readonly step: number;
+    /** Commands of that step that still run; needs bash, which can count them. */
+    readonly command?: number;
+}
+
+/** The operation was stopped as asked. */
+export class Stopped extends Error {}
+
 /** A step that failed, with its exit status. */
 export class StepFailed extends Error {
     constructor(readonly ran: Ran) {
@@ -23,22 +33,29 @@ export class StepFailed extends Error {
 
 export type Planner<Options> = (context: PlanContext<Options>) => Plan;
 
+interface Output {
+    status: number;
+    signal: NodeJS.Signals | null;
+    stdout: string;
+    stderr: string;
+}
+
+const NEXT = "---- harness: next ----";
+
 /**
- * This machine as a storage host for one driver, without the engine: observes, runs the steps of a plan one by one in
- * a shell each, and stops where it is told to.
+ * This machine as a storage host for one driver, without the engine: observes, runs the steps of a plan in a shell, and
+ * stops where it is told to.
  */
 export class LocalHost<Options> {
     readonly root: string;
     readonly stateDirectory: string;
     /** Shell and arguments before `-c`. */
     shell: readonly string[] = ["sh"];
-    /** Steps that ran since the harness was made. */
-    readonly ran: Ran[] = [];
 
     constructor(readonly driver: Driver<Options>) {
         this.root = mkdtempSync(join(tmpdir(), "blockhost-"));
         this.stateDirectory = join(this.root, "state");
-        this.sh(`mkdir -p '${this.stateDirectory}'`);
+        mkdirSync(this.stateDirectory);
     }
 
     pool(name: string, options: unknown, limits: Partial<PoolRef["limits"]> = {}): PoolRef<Options> {
@@ -51,38 +68,50 @@ export class LocalHost<Options> {
     }
 
     /** Runs anything, for preparing a test. */
-    sh(script: string): string {
-        const run = this.spawn(script);
+    async sh(script: string): Promise<string> {
+        const run = await this.spawn(script);
         if (run.status !== 0) throw new Error(`${script}: ${run.stderr}`);
         return run.stdout;
     }
 
-    private spawn(script: string): { status: number; stdout: string; stderr: string } {
-        const [command = "sh", ...args] = this.shell;
-        const run = spawnSync(command, [...args, "-c", script], {
-            encoding: "utf8",
-            stdio: ["ignore", "pipe", "pipe"],
-            maxBuffer: 1 << 28,
-            cwd: "/",
+    private spawn(script: string, shell = this.shell): Promise<Output> {
+        const [command = "sh", ...args] = shell;
+        return new Promise((resolve, reject) => {
+            const child = spawn(command, [...args, "-c", script], {
+                cwd: "/",
+                stdio: ["ignore", "pipe", "pipe"],
+            });
+            const out: Buffer[] = [];
+            const err: Buffer[] = [];
+            child.stdout.on("data", (data: Buffer) => out.push(data));
+            child.stderr.on("data", (data: Buffer) => err.push(data));
+            child.on("error", reject);
+            child.on("close", (status, signal) => {
+                const [stdout, stderr] = [out, err].map((parts) => Buffer.concat(parts).toString());
+                resolve({ status: status ?? 255, signal, stdout: stdout ?? "", stderr: stderr ?? "" });
+            });
         });
-        if (run.error !== undefined) throw run.error;
-        return { status: run.status ?? 255, stdout: run.stdout, stderr: run.stderr };
     }
 
-    observe(pool: PoolRef<Options>, only?: readonly string[]): PoolFacts {
-        const run = this.spawn(this.driver.observe(pool, only).text);
+    async observe(pool: PoolRef<Options>, only?: readonly string[]): Promise<PoolFacts> {
+        const run = await this.spawn(this.driver.observe(pool, only).text);
         if (run.status !== 0) throw new Error(`observe: exit status ${String(run.status)}: ${run.stderr}`);
         return this.driver.parse(pool, run.stdout);
     }
 
-    units(): ReadonlyMap<string, UnitFacts> {
-        return parseUnits(this.spawn(observeUnits(this.stateDirectory).text).stdout);
+    async units(): Promise<ReadonlyMap<string, UnitFacts>> {
+        return parseUnits((await this.spawn(observeUnits(this.stateDirectory).text)).stdout);
     }
 
-    context(pool: PoolRef<Options>, waited: ReadonlySet<string> = new Set()): PlanContext<Options> {
-        const facts = this.observe(pool);
+    async context(
+        pool: PoolRef<Options>,
+        waited: ReadonlySet<string> = new Set(),
+    ): Promise<PlanContext<Options>> {
+        const script = `(\n${this.driver.observe(pool).text}\n)\necho '${NEXT}'\n${observeUnits(this.stateDirectory).text}`;
+        const [observed = "", running = ""] = (await this.spawn(script)).stdout.split(`${NEXT}\n`);
+        const facts = this.driver.parse(pool, observed);
         // As the engine does: a unit that failed before this operation is none of its business.
-        const units = [...this.units()].filter(
+        const units = [...parseUnits(running)].filter(
             ([name, { state }]) => waited.has(name) || state === "running" || state === "done",
         );
         const host: HostFacts = {
@@ -96,39 +125,73 @@ export class LocalHost<Options> {
         return { pool, facts, host };
     }
 
-    /** @throws StepFailed */
-    runStep(step: Step): void {
-        const { status, stderr } = this.spawn(step.script.text);
-        const ran = { label: step.label, status, stderr };
-        this.ran.push(ran);
-        if (status !== 0) throw new StepFailed(ran);
+    /**
+     * Runs steps one after the other, each in a subshell, up to the first that fails.
+     *
+     * @throws StepFailed
+     */
+    async runSteps(steps: readonly Step[]): Promise<void> {
+        const script = steps
+            .map(
+                ({ script }, i) =>
+                    `(\n${script.text}\n) </dev/null || { s=$?; echo '${NEXT}' ${String(i)} >&2; exit $s; }`,
+            )
+            .join("\n");
+        const { status, stderr } = await this.spawn(script);
+        if (status === 0) return;
+        const [said = "", index] = stderr.split(`${NEXT} `);
+        throw new StepFailed({ label: steps[Number(index)]?.label ?? "?", status, stderr: said });
+    }
+
+    /** Runs a step's first commands and then kills its shell, as a lost connection or power would. */
+    private async runCommands(step: Step, commands: number): Promise<void> {
+        const { status, signal, stderr } = await this.spawn(killAfter(commands) + step.script.text, [
+            "bash",
+            "--posix",
+        ]);
+        if (signal === "SIGKILL") throw new Stopped(step.label);
+        if (status !== 0) throw new StepFailed({ label: step.label, status, stderr });
     }
 
     /**
      * Brings something about as the engine does: plan, steps, observe, plan again, until the plan is empty.
      *
-     * @returns the number of rounds that had steps.
+     * @returns the number of rounds that had something to do.
+     * @throws Stopped
      */
-    async perform(pool: PoolRef<Options>, planner: Planner<Options>): Promise<number> {
+    async perform(pool: PoolRef<Options>, planner: Planner<Options>, stop?: Stop): Promise<number> {
         const waited = new Set<string>();
+        let count = 0;
         for (let round = 0; round < 8; round++) {
-            const plan = planner(this.context(pool, waited));
+            const plan = planner(await this.context(pool, waited));
             if (isEmpty(plan)) return round;
-            for (const step of plan.steps) this.runStep(step);
-            if (plan.waitFor === undefined) this.checkReadback(pool, plan);
-            else {
+            await this.carryOut(plan, count, stop);
+            count += plan.steps.length;
+            if (plan.waitFor !== undefined) {
                 waited.add(plan.waitFor);
                 await this.unitEnds(plan.waitFor);
+            } else if (stop === undefined) {
+                await this.checkReadback(pool, plan);
             }
         }
         throw new Error("the plan never became empty");
     }
 
+    private async carryOut({ steps }: Plan, count: number, stop: Stop | undefined): Promise<void> {
+        const at = stop === undefined ? -1 : stop.step - count;
+        const last = steps[at];
+        if (stop === undefined || last === undefined) return this.runSteps(steps);
+        await this.runSteps(steps.slice(0, at));
+        if (stop.command === undefined) throw new Stopped(last.label);
+        await this.runCommands(last, stop.command);
+        await this.runSteps(steps.slice(at + 1));
+    }
+
     /** The facts of what a plan touched must be the same, read alone or with everything else. */
-    private checkReadback(pool: PoolRef<Options>, plan: Plan): void {
+    private async checkReadback(pool: PoolRef<Options>, plan: Plan): Promise<void> {
         const touched = plan.touched.pools?.[pool.name] ?? [];
-        const all = this.observe(pool);
-        const some = this.observe(pool, touched);
+        const all = await this.observe(pool);
+        const some = await this.observe(pool, touched);
         for (const name of touched) {
             const [a, b] = [all.objects.get(name), some.objects.get(name)].map((object) =>
                 JSON.stringify({ ...object, openBy: undefined }),
@@ -137,25 +200,24 @@ export class LocalHost<Options> {
         }
     }
 
-    /** Runs only the first `count` steps of the first plan (a stop in between), and says how many there were. */
-    performUntil(pool: PoolRef<Options>, planner: Planner<Options>, count: number): number {
-        const plan = planner(this.context(pool));
-        for (const step of plan.steps.slice(0, count)) this.runStep(step);
-        return plan.steps.length;
-    }
-
     async unitEnds(name: string): Promise<void> {
         for (let i = 0; i < 600; i++) {
-            if (this.units().get(name)?.state !== "running") return;
+            if ((await this.units()).get(name)?.state !== "running") return;
             await new Promise((resolve) => setTimeout(resolve, 50));
         }
         throw new Error(`unit ${name} did not end`);
     }
 
-    dispose(): void {
-        for (const unit of this.units().values()) {
-            if (unit.state === "running") this.spawn(stopUnit(this.stateDirectory, unit.name).text);
+    async dispose(): Promise<void> {
+        for (const unit of (await this.units()).values()) {
+            if (unit.state === "running") await this.spawn(stopUnit(this.stateDirectory, unit.name).text);
         }
         rmSync(this.root, { recursive: true, force: true });
     }
+}
+
+/** Shell text that lets a number of commands run and then kills the shell. */
+function killAfter(commands: number): string {
+    return `set -T; bh_left=${String(commands)}; trap '[ $((bh_left -= 1)) -ge 0 ] || kill -KILL $$' DEBUG
+`;
 }
