@@ -206,7 +206,7 @@ class ChosenAgent extends BaseAgent {
             const found = error === undefined || error === null ? (keys ?? []) : [];
             callback(
                 undefined,
-                found.filter((key) => this.#only === undefined || blobOf(key).equals(this.#only)) as never,
+                found.filter((key) => this.#only === undefined || blobOf(key).equals(this.#only)),
             );
         });
     }

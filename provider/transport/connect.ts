@@ -33,7 +33,7 @@ export async function connect(host: ResolvedHost, timeout: number): Promise<Conn
         handleWhen((error) => hasCode(error, "unreachable") && !isSilent(error)),
         { maxAttempts: TRIES - 1, backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 2_000 }) },
     );
-    let reason: unknown;
+    let reason: BlockhostError | undefined;
     const giveUp = new AbortController();
     const timer = setTimeout(() => giveUp.abort(), timeout);
     try {
@@ -43,7 +43,7 @@ export async function connect(host: ResolvedHost, timeout: number): Promise<Conn
             } catch (error) {
                 // The last attempt is often only cut short by the end of the time: what failed before says more.
                 if (isSilent(error) && reason !== undefined) throw reason;
-                reason = error;
+                if (error instanceof BlockhostError) reason = error;
                 throw error;
             }
         }, giveUp.signal);
@@ -117,25 +117,21 @@ function openSocket(host: ResolvedHost, through: Connection | undefined, until: 
             );
         };
         const timer = setTimeout(() => {
-            if (through === undefined) socket?.destroy();
+            socket?.destroy();
             fail(new Silent("no answer within the time for connecting"));
         }, left(until));
-        let socket: Socket | undefined;
-        if (through !== undefined) {
-            through.client.forwardOut("127.0.0.1", 0, host.host, host.port, (error, channel) => {
-                clearTimeout(timer);
-                if (error !== undefined) fail(new Error(`through the jump host: ${error.message}`));
-                else resolve(channel);
-            });
-            return;
-        }
-        socket = tcpConnect({ host: host.host, port: host.port, noDelay: true });
-        const opened = socket;
-        opened.once("error", fail);
-        opened.once("connect", () => {
+        const opened = (stream: Duplex): void => {
             clearTimeout(timer);
-            opened.off("error", fail);
-            resolve(opened);
+            resolve(stream);
+        };
+        const socket =
+            through === undefined
+                ? tcpConnect({ host: host.host, port: host.port, noDelay: true })
+                : undefined;
+        socket?.once("error", fail).once("connect", () => opened(socket.off("error", fail)));
+        through?.client.forwardOut("127.0.0.1", 0, host.host, host.port, (error, channel) => {
+            if (error === undefined) opened(channel);
+            else fail(new Error(`through the jump host: ${error.message}`));
         });
     });
 }
@@ -187,7 +183,7 @@ function handshake(
             });
         });
         client.connect({
-            sock: socket as never,
+            sock: socket,
             username: host.user,
             // ssh2's own timer would throw away which of the hops was silent.
             readyTimeout: 0,

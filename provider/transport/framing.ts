@@ -37,9 +37,16 @@ export const BYTES_FROM = 4096;
  *
  * @param seconds the host's own deadline for the run
  */
-export function runText(script: string, nonce: string, seconds: number, handover: Handover): string {
+export function runText(
+    script: string,
+    nonce: string,
+    seconds: number,
+    handover: Handover,
+    bytesFrom = BYTES_FROM,
+): string {
     const length = handover === "bytes" ? Buffer.byteLength(script) : 0;
-    if (length < BYTES_FROM) return `bh_run ${quote(script)} ${String(seconds)} ${nonce}\n`;
+    if (handover === "word" || length < bytesFrom)
+        return `bh_run ${quote(script)} ${String(seconds)} ${nonce}\n`;
     return `bh_read ${String(length)} ${String(seconds)} ${nonce}\n${script}`;
 }
 

@@ -22,3 +22,6 @@ export const MOST_SHELLS = 9;
 /** Milliseconds between keep-alives, and how many may stay without an answer. */
 export const KEEPALIVE_INTERVAL = 15_000;
 export const KEEPALIVE_MISSED = 4;
+
+/** Milliseconds for one answer when there is reason to doubt the connection. */
+export const PROBE_TIMEOUT = 3_000;

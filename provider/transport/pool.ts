@@ -2,8 +2,8 @@
  * The few shells of one host, and the runs that wait for them. More shells are opened only while runs wait, up to a
  * limit that shrinks to what the server grants.
  */
-import { BlockhostError } from "../errors";
-import type { Shell } from "./shell";
+import { BlockhostError, toBlockhostError } from "../errors";
+import { cancelledBefore, type Shell } from "./shell";
 import type { RunOptions, RunResult } from "./types";
 
 /** Thrown by an opener when the server refuses a further channel: no failure while there are other shells. */
@@ -11,7 +11,7 @@ export class ChannelRefused extends Error {}
 
 interface Waiting {
     take(shell: Shell): void;
-    fail(error: unknown): void;
+    fail(error: Error): void;
 }
 
 export interface PoolOptions {
@@ -89,7 +89,7 @@ export class ShellPool {
                 },
                 fail: (error) => {
                     signal?.removeEventListener("abort", onAbort);
-                    reject(error as Error);
+                    reject(error);
                 },
             };
             signal?.addEventListener("abort", onAbort, { once: true });
@@ -154,19 +154,12 @@ export class ShellPool {
     }
 }
 
-function plain(error: unknown): unknown {
-    if (!(error instanceof ChannelRefused)) return error;
+function plain(error: unknown): Error {
+    if (!(error instanceof ChannelRefused)) return error instanceof Error ? error : toBlockhostError(error);
     return new BlockhostError("unreachable", `the host grants no session: ${error.message}`, {
         hint: "see MaxSessions in its sshd_config, and whether the account may run commands",
         cause: error,
     });
-}
-
-function cancelledBefore(): BlockhostError {
-    return new BlockhostError(
-        "cancelled",
-        "the operation was cancelled before anything was sent to the host",
-    );
 }
 
 function closedBefore(): BlockhostError {

@@ -1,7 +1,7 @@
 /** What it means when a channel ends before a shell answers, and what to do about it. */
 import { BlockhostError } from "../errors";
 import { shellCommand } from "./bootstrap";
-import { ShellRefused } from "./shell";
+import { type ShellRefused } from "./shell";
 import type { TransportConfig } from "./types";
 
 /** An error that names the remedy, from what `sudo`, `setsid` or the login shell said. */

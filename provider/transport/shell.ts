@@ -43,10 +43,8 @@ export class ShellRefused extends Error {
 type Stop = "cancelled" | "timeout" | "output";
 
 interface Current {
-    readonly nonce: string;
     readonly out: FrameReader;
     readonly err: FrameReader;
-    stop(why: Stop): void;
     lost(): void;
 }
 
@@ -84,7 +82,6 @@ export class Shell {
         const nonce = newNonce();
         const handover = await new Promise<Handover>((resolve, reject) => {
             const said: Buffer[] = [];
-            let ready = "";
             const refuse = (end: ChannelEnd, timedOut: boolean): void => {
                 finish();
                 channel.destroy();
@@ -97,9 +94,8 @@ export class Shell {
                     refuse({}, false);
                     return;
                 }
-                ready = rest;
                 finish();
-                resolve(ready === "bytes" ? "bytes" : "word");
+                resolve(rest === "bytes" ? "bytes" : "word");
             };
             const reader = new FrameReader(nonce, { data: ignore, frame });
             const onOut = (chunk: Buffer): void => reader.push(chunk);
@@ -143,6 +139,7 @@ export class Shell {
     /** Runs one script. One at a time: the pool sees to it. */
     async run(script: string, options: RunOptions): Promise<RunResult> {
         if (!this.usable) throw new Error("the shell is not free");
+        if (options.signal?.aborted === true) throw cancelledBefore();
         const timeout = options.timeout ?? DEFAULT_RUN_TIMEOUT;
         const nonce = newNonce();
         const started = performance.now();
@@ -193,10 +190,8 @@ export class Shell {
             const onAbort = (): void => stop("cancelled");
             const deadline = setTimeout(() => stop("timeout"), timeout);
             this.#current = {
-                nonce,
                 out: new FrameReader(nonce, { data: take("stdout"), frame }),
                 err: new FrameReader(nonce, { data: take("stderr"), frame }),
-                stop,
                 lost: () =>
                     settle(
                         stopped === undefined
@@ -217,6 +212,14 @@ function send(channel: ShellChannel, counters: TransportCounters, text: string):
     const bytes = Buffer.from(text);
     counters.bytesSent += bytes.length;
     channel.stdin.write(bytes);
+}
+
+/** The error of a run that was cancelled while it waited. */
+export function cancelledBefore(): BlockhostError {
+    return new BlockhostError(
+        "cancelled",
+        "the operation was cancelled before anything was sent to the host",
+    );
 }
 
 function lostError(output: RunOutput): BlockhostError {

@@ -1,15 +1,10 @@
 /** A host over SSH: one kept connection, a few kept shells on it. */
 import type { ClientChannel } from "ssh2";
-import { BlockhostError, toBlockhostError } from "../errors";
+import { BlockhostError, hasCode, toBlockhostError } from "../errors";
 import { shellCommand } from "./bootstrap";
 import { connect, type Connection } from "./connect";
-import {
-    DEFAULT_CONNECT_TIMEOUT,
-    DEFAULT_SHELLS,
-    KEEPALIVE_INTERVAL,
-    KEEPALIVE_MISSED,
-    MOST_SHELLS,
-} from "./limits";
+import { keepAlive, type KeepAlive } from "./keepAlive";
+import { DEFAULT_CONNECT_TIMEOUT, DEFAULT_SHELLS, MOST_SHELLS } from "./limits";
 import { ChannelRefused, ShellPool } from "./pool";
 import { explainRefusal } from "./refusal";
 import { checkScript } from "./script";
@@ -31,6 +26,7 @@ export class SshTransport implements Transport {
     readonly #pool: ShellPool;
     #connecting: Promise<Connection> | undefined;
     #connection: Connection | undefined;
+    #keepAlive: KeepAlive | undefined;
     #user = "";
     #busy = false;
 
@@ -53,6 +49,8 @@ export class SshTransport implements Transport {
             checkScript(script);
             return await this.#pool.run(script, options);
         } catch (error) {
+            // A run that had to be ended is often the first sign of a connection that is dead.
+            if (hasCode(error, "timeout")) this.#keepAlive?.probe();
             throw toBlockhostError(error, { host: this.name, doing: options.doing });
         }
     }
@@ -91,7 +89,7 @@ export class SshTransport implements Transport {
         this.counters.connections++;
         this.#connection = connection;
         this.#pool.reset();
-        keepAlive(connection);
+        this.#keepAlive = keepAlive(connection);
         this.#hold();
         void connection.closed.then(() => {
             if (this.#connection === connection) this.#connection = undefined;
@@ -170,26 +168,4 @@ function asShellChannel(channel: ClientChannel): ShellChannel {
         closed,
         destroy: () => channel.close(),
     };
-}
-
-/**
- * Asks the host for a sign of life while the connection is idle, and drops a connection that gives none. ssh2's own
- * keep-alive timer cannot be unreferenced, and would keep the process from ending.
- */
-function keepAlive(connection: Connection): void {
-    let missed = 0;
-    const timer = setInterval(() => {
-        if (missed++ >= KEEPALIVE_MISSED) {
-            connection.destroy();
-            return;
-        }
-        try {
-            // A request that every server answers, if only with a no: undo a forwarding that was never asked for.
-            connection.client.unforwardIn("localhost", 1, () => (missed = 0));
-        } catch {
-            connection.destroy();
-        }
-    }, KEEPALIVE_INTERVAL);
-    timer.unref();
-    void connection.closed.then(() => clearInterval(timer));
 }

@@ -51,7 +51,7 @@ export async function resolveHost(
     }
     const home = env["HOME"] ?? homedir();
     const local = userInfo().username;
-    const values = await readConfig(home, config.address, config.user ?? local);
+    const values = await readConfig(home, config.address, config.user);
     const one = (key: string): string | undefined => {
         const value = values[key];
         return Array.isArray(value) ? value[0] : value;
@@ -61,7 +61,7 @@ export async function resolveHost(
     const port = config.port ?? Number(one("port") ?? 22);
     const expand = (path: string): string =>
         expandPath(path, { home, host, port, user, local, name: config.address, env });
-    const files = (key: string): string[] => list(values[key]).flatMap(words).filter(notNone).map(expand);
+    const files = (key: string): string[] => list(values[key]).filter(notNone).map(expand);
     const agent = one("identityagent");
     const knownHosts = files("userknownhostsfile");
     return {
@@ -144,16 +144,17 @@ function parseJump(text: string, config: TransportConfig): TransportConfig {
     };
 }
 
-async function readConfig(home: string, address: string, user: string): Promise<Values> {
+async function readConfig(home: string, address: string, user: string | undefined): Promise<Values> {
     const { default: SSHConfig, glob } = await import("ssh-config");
     const text = [join(home, ".ssh/config"), "/etc/ssh/ssh_config"]
         .map((file) => `${readWithIncludes(file, dirname(file), home, glob, 0)}\n`)
         // A block lasts to the next Host or Match: the second file must not begin inside the first one's.
         .join("Host *\n");
-    return SSHConfig.parse(text).compute(
-        { Host: address, User: user },
-        { ignoreCase: true, matchExec: false },
-    );
+    const options = { ignoreCase: true, matchExec: false };
+    const config = SSHConfig.parse(text);
+    return user === undefined
+        ? config.compute(address, options)
+        : config.compute({ Host: address, User: user }, options);
 }
 
 type Glob = (patterns: string, text: string) => boolean;

@@ -178,8 +178,12 @@ describe("a connection", () => {
         expect(error.message).toContain("watchdog");
         // 1 s of deadline, 2 s of grace, up to 1 s until the watchdog looks.
         await eventually(() => !lives(pid), 3_000);
-        await proxy.stop();
+        // The dead connection is found out and given up, without waiting for the keep-alive.
+        await sleep(3_000);
+        expect((await transport.run("echo again", { timeout: 5_000 })).stdout).toBe("again\n");
+        expect(transport.counters.connections).toBe(2);
         await transport.close();
+        await proxy.stop();
     });
 
     it("with its shell killed mid-run: unreachable, dead on the host, the next run fine on the same one", async () => {
@@ -218,7 +222,7 @@ describe("a connection", () => {
         const { stdout, at } = await new Promise<{ stdout: string; at: number }>((done, fail) => {
             const env = { ...process.env, TEST_CONFIG: JSON.stringify(sshd.config()) };
             execFile(resolve("node_modules/.bin/tsx"), [file], { env, timeout: 20_000 }, (error, out) => {
-                if (error) fail(error);
+                if (error instanceof Error) fail(error);
                 else done({ stdout: out, at: Date.now() });
             });
         });
@@ -331,6 +335,10 @@ describe("tools of the host", () => {
         expect(error.code).toBe("unsupported");
         expect(error.message).toContain(`no \`${tool}\``);
         await server.stop();
+    });
+
+    it("a shell that is no plain command is refused at once", () => {
+        expect(() => createTransport(sshd.config({ shell: "sh; reboot" }))).toThrow(/not a plain command/);
     });
 
     it("a missing shell is an error", async () => {

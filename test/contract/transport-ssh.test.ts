@@ -13,7 +13,6 @@ afterAll(() => sshd.stop());
 const kinds: Record<string, Partial<TransportConfig>> = {
     sh: {},
     bash: { shell: "bash" },
-    "busybox sh": { shell: "busybox sh" },
     sudo: { sudo: true },
     "one shell": { maxSessions: 1 },
 };

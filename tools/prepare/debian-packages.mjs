@@ -16,6 +16,9 @@ const packages = {
     tgt: hasPrograms("tgtd", "tgtadm"),
     "openssh-server": hasPrograms("sshd"),
     "openssh-client": hasPrograms("ssh-keygen", "ssh-agent"),
+    // The transport's contract runs as another user and in another shell too.
+    sudo: hasPrograms("sudo"),
+    busybox: hasPrograms("busybox"),
     "libiscsi-bin": hasPrograms("iscsi-inq", "iscsi-ls", "iscsi-readcapacity16"),
     "qemu-utils": hasPrograms("qemu-io", "qemu-img"),
     "qemu-block-extra": hasQemuBlockDriver("iscsi"),

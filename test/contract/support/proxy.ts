@@ -5,9 +5,8 @@ export interface Proxy {
     readonly port: number;
     /** Connections taken so far. */
     readonly connections: number;
-    /** Passes nothing on any more, in either direction, and says nothing: a half-open connection. */
+    /** Makes the connections of now half open: nothing is passed on any more, and nothing said. */
     freeze(): void;
-    thaw(): void;
     /** Resets every connection. */
     reset(): void;
     stop(): Promise<void>;
@@ -15,10 +14,13 @@ export interface Proxy {
 
 export async function startProxy(target: number): Promise<Proxy> {
     const pairs = new Set<[Socket, Socket]>();
-    let frozen = false;
+    let freezes = 0;
     let connections = 0;
     const server = createServer((near) => {
         connections++;
+        // Those that come after a freeze are passed on.
+        const born = freezes;
+        const live = (): boolean => born === freezes;
         const far = connect({ port: target, host: "127.0.0.1", noDelay: true });
         near.setNoDelay(true);
         const pair: [Socket, Socket] = [near, far];
@@ -27,11 +29,11 @@ export async function startProxy(target: number): Promise<Proxy> {
             [near, far],
             [far, near],
         ] as const) {
-            from.on("data", (chunk) => !frozen && to.write(chunk));
-            from.on("end", () => !frozen && to.end());
+            from.on("data", (chunk) => live() && to.write(chunk));
+            from.on("end", () => live() && to.end());
             from.on("error", () => to.destroy());
             from.on("close", () => {
-                if (!frozen) to.destroy();
+                if (live()) to.destroy();
             });
         }
     });
@@ -49,8 +51,7 @@ export async function startProxy(target: number): Promise<Proxy> {
         get connections() {
             return connections;
         },
-        freeze: () => (frozen = true),
-        thaw: () => (frozen = false),
+        freeze: () => void freezes++,
         reset: end,
         stop: () => {
             end();
