@@ -47,7 +47,11 @@ export function planChange(context: TgtContext, want: ExportWanted): Change | un
     const targetName = nameOfTarget(context, want);
     const wanted = declare(target, want);
     const accounts = planAccounts(context, want.name, targetName, wanted);
-    const declared: Declared = { ...wanted, retired: [...accounts.retired], uncertain: [...accounts.uncertain] };
+    const declared: Declared = {
+        ...wanted,
+        retired: [...accounts.retired],
+        uncertain: [...accounts.uncertain],
+    };
     const samePath = before?.declared.devicePath === want.devicePath;
     const sizeBytes = (samePath ? before.deviceSizeBytes : undefined) ?? want.sizeBytes;
     if (before !== undefined && isAsWanted(context, before, declared, want)) return undefined;

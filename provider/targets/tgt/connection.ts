@@ -1,6 +1,6 @@
 import type { ConnectionProperties, ExportFacts, ExportWanted } from "../types";
 import { LUN } from "./compare";
-import { portalsOf, type TgtRef } from "./model";
+import { portalsOf, type TgtExport, type TgtRef } from "./model";
 
 /**
  * What os-brick's iSCSI connector takes. F5: initialize_connection; source: Cinder,
@@ -10,6 +10,8 @@ import { portalsOf, type TgtRef } from "./model";
 export function connection(target: TgtRef, want: ExportWanted, facts: ExportFacts): ConnectionProperties {
     const portals = portalsOf(target, want);
     const chap = want.initiators.find((initiator) => initiator.chap !== undefined)?.chap;
+    // What is live counts, not what is assumed of it: a snapshot is read-only without being declared so.
+    const { readOnly, discard } = (facts as Partial<TgtExport>).declared ?? want;
     const several = portals.length > 1;
     return {
         driver_volume_type: "iscsi",
@@ -29,8 +31,8 @@ export function connection(target: TgtRef, want: ExportWanted, facts: ExportFact
             ...(chap === undefined
                 ? {}
                 : { auth_method: "CHAP", auth_username: chap.username, auth_password: chap.password.value }),
-            access_mode: want.readOnly ? "ro" : "rw",
-            discard: want.discard,
+            access_mode: readOnly ? "ro" : "rw",
+            discard,
             encrypted: false,
             cacheable: false,
         },

@@ -1,11 +1,12 @@
 import { type Sh, sh } from "../../sh";
 import { NOTHING, type Plan } from "../../host/plan";
 import { bootFile, writeBootFile } from "../boot";
+import { installBootUnit } from "../bootUnit";
 import type { ExportWanted, Session } from "../types";
 import { bootBody } from "./boot";
 import { planChange } from "./change";
 import { orderList, type Order } from "./management";
-import { placeOf, type TgtContext, type TgtRef } from "./model";
+import { extraOf, placeOf, type TgtContext, type TgtRef } from "./model";
 
 /**
  * Create, finish, heal or change an export. F4, F5: create_export, ensure_export.
@@ -24,8 +25,12 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
         one === undefined ? [] : [one.user],
     );
     const header = { mark: want.mark, sizeBytes, targetName, accounts, declared };
+    // Once for all exports of a run.
+    const unit = `targets/boot-unit/${target.stateDirectory}`;
+    const bootUnit = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);
     return {
         steps: [
+            ...(bootUnit ? [installBootUnit(target.stateDirectory)] : []),
             writeBootFile(place, header, bootBody(target, want, targetName, declared)),
             {
                 label: `set up target ${targetName} in tgtd`,
@@ -33,7 +38,7 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
             },
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
-        reserved: change.reserved,
+        reserved: [...change.reserved, unit],
     };
 }
 

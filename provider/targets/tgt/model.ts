@@ -72,6 +72,8 @@ export interface TgtExtra {
     readonly names: ReadonlySet<string>;
     /** Boot files that this version cannot read: export name → why. */
     readonly unreadable: ReadonlyMap<string, string>;
+    /** The systemd unit that runs boot files; `none`: systemd does not run the host, or we are not root. */
+    readonly bootUnit: "installed" | "missing" | "none";
 }
 
 export function exportOf(facts: TargetFacts, name: string): TgtExport | undefined {
@@ -82,7 +84,11 @@ export function exportsOf(facts: TargetFacts): readonly TgtExport[] {
     return [...facts.exports.values()] as TgtExport[];
 }
 
+/**
+ * @throws BlockhostError when not even the boot files could be listed: then "not found" does not mean "gone".
+ */
 export function extraOf(facts: TargetFacts): TgtExtra {
+    if (facts.extra === undefined) requireAnswer(facts);
     return facts.extra as TgtExtra;
 }
 

@@ -1,5 +1,6 @@
 import { raw, type Sh, sh } from "../../sh";
 import { bootDirectory } from "../boot";
+import { bootUnitName, UNIT_DIRECTORY, UNIT_HEADER } from "../bootUnit";
 import { normalizePortal, parsePortal } from "../portal";
 import type { TargetRef } from "../types";
 import type { TgtOptions } from "./options";
@@ -15,9 +16,11 @@ import { REQUEST } from "./protocol";
  *     T, A, P …         a line of its list of targets, accounts, portals
  *     D state size path a declared device: `open` by tgtd, `stale` (another file is at the path now), `gone`
  *     L 4|6 address port pid command   somebody else listens on a wanted port
+ *     U installed|missing   the unit that runs boot files; absent where systemd does not run the host
+ *     Z                 that was all
  */
 const PROGRAM = raw(`${REQUEST}
-my (%want, @ports, $directory);
+my (%want, @ports, $directory, $unit);
 while (<DATA>) {
     chomp;
     my ($key, $value) = split / /, $_, 2;
@@ -25,6 +28,7 @@ while (<DATA>) {
     elsif ($key eq "directory") { $directory = $value }
     elsif ($key eq "port") { push @ports, $value }
     elsif ($key eq "only") { $want{$value} = 1 }
+    elsif ($key eq "unit") { $unit = $value }
 }
 my $all = !%want;
 my (%ours, %device);
@@ -110,6 +114,13 @@ if (%taken) {
         print "L $taken{$inode} ", $process =~ s{/proc/}{}r || "-", " $command\\n";
     }
 }
+
+if (-d "/run/systemd/system" && $> == 0) {
+    my $header = "";
+    if (open(my $file, "<", $unit)) { chomp($header = <$file> // "") }
+    print "U ", $header eq "${UNIT_HEADER}" ? "installed" : "missing", "\\n";
+}
+print "Z\\n";
 `);
 
 export function observe(target: TargetRef<TgtOptions>, only?: readonly string[]): Sh {
@@ -119,6 +130,7 @@ export function observe(target: TargetRef<TgtOptions>, only?: readonly string[])
         `control ${String(target.options.controlPort)}`,
         `directory ${directory}`,
         ...[...new Set(ports)].flatMap((port) => (port === undefined ? [] : [`port ${String(port)}`])),
+        `unit ${UNIT_DIRECTORY}/${bootUnitName(target.stateDirectory)}`,
         ...(only ?? []).map((name) => `only ${name}`),
     ];
     if (words.some((word) => word.includes("\n"))) throw new TypeError("a line holds one word");

@@ -56,6 +56,7 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         taken: new Map(lines("L").flatMap(parseListener)),
         names: new Set(byName.keys()),
         unreadable,
+        bootUnit: lines("U")[0] === "installed" ? "installed" : byLetter.has("U") ? "missing" : "none",
     };
     const devices = new Map(lines("D").map(parseDevice));
     const answered = problem === undefined && garbled === undefined;
@@ -78,7 +79,8 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         ...(found === undefined ? {} : { problem: found }),
         exports,
         foreign: foreignPaths(live, ourTargets),
-        extra,
+        // Without it the list of exports is not complete.
+        extra: byLetter.has("Z") && !byLetter.has("F") ? extra : undefined,
     };
 }
 
@@ -112,13 +114,11 @@ function problemOf(target: TgtRef, byLetter: Read["byLetter"]): TargetFacts["pro
         return { summary: `the boot files cannot be read: ${unreadable}`, hint };
     }
     const refused = byLetter.get("X")?.[0];
-    if (refused === undefined) {
-        if (byLetter.has("I")) return undefined;
-        return {
-            summary: "tgtd could not be observed",
-            hint: "look at the host's perl and at /var/run/tgtd",
-        };
+    if (!byLetter.has("Z") || (refused === undefined && !byLetter.has("I"))) {
+        const hint = "look at the host's perl and at /var/run/tgtd, then run the same again";
+        return { summary: "tgtd could not be observed", hint };
     }
+    if (refused === undefined) return undefined;
     const why = refused.replace(/^-?\d+ ?/, "");
     const which = controlPort === 0 ? "" : ` with control port ${String(controlPort)}`;
     const start =

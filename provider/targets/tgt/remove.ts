@@ -2,9 +2,10 @@ import { BlockhostError } from "../../errors";
 import { describeOwner, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
 import { removeBootFile, remarkBootFile } from "../boot";
+import { removeBootUnit } from "../bootUnit";
 import { dropOrders, formerUsers } from "./accounts";
 import { management, type Order } from "./management";
-import { exportOf, placeOf, requireAnswer, type TgtContext, type TgtExport } from "./model";
+import { exportOf, extraOf, placeOf, requireAnswer, type TgtContext, type TgtExport } from "./model";
 import { ANSWER } from "./protocol";
 import { closeTarget, namesOf } from "./units";
 
@@ -14,6 +15,7 @@ import { closeTarget, namesOf } from "./units";
  */
 export function remove(context: TgtContext, want: { name: string; mark: Mark }): Plan {
     const { target, facts } = context;
+    const { bootUnit } = extraOf(facts);
     const before = exportOf(facts, want.name);
     if (before === undefined) return NOTHING;
     refuseOthers(before, want);
@@ -30,6 +32,7 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
                 ]),
             },
             { label: `remove the boot file of export ${want.name}`, script: removeBootFile(place) },
+            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory)] : []),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
     };

@@ -102,10 +102,11 @@ function live(printed: Printed = {}): string[] {
 }
 
 const UP = ["I 123", "P Portal: 0.0.0.0:3260,1"];
+const END = "Z";
 const ALICE = ["A Account list:", "A     alice"];
 
 function context(lines: readonly string[], reserved: readonly string[] = []): TgtContext {
-    const facts = tgtTarget.parse(REF, lines.join("\n"));
+    const facts = tgtTarget.parse(REF, [...lines, END].join("\n"));
     const host: HostFacts = {
         pools: new Map(),
         targets: new Map([["iscsi", facts]]),
@@ -214,6 +215,48 @@ test("what cannot be observed says what to do about it", () => {
     const forged = context([...boot(), ...UP, ...live(), ...live()]).facts;
     expect(forged.problem?.summary).toMatch(/cannot be trusted/);
     expect(forged.exports.get("pg")?.differences).toEqual(["unknown: tgtd does not answer"]);
+});
+
+test.each([
+    ["an observation that was cut short", [...boot(), ...UP].join("\n")],
+    ["one without perl", "N perl"],
+    ["boot files that cannot be listed", "F Permission denied\nX -1 x\nZ"],
+    ["nothing", ""],
+])("%s does not make exports gone", (_, output) => {
+    const facts = tgtTarget.parse(REF, output);
+    expect(facts.problem).toBeDefined();
+    expect(facts.extra).toBeUndefined();
+    const broken = { ...context(UP), facts };
+    expect(() => tgtTarget.remove(broken, { name: "other", mark: mark("other") })).toThrow(/\[not-found\]/);
+    expect(() => tgtTarget.ensure(broken, wanted())).toThrow(/\[not-found\]/);
+});
+
+test("the unit that runs boot files comes with the first export of a run, and goes with the last", () => {
+    const labels = (lines: readonly string[], reserved: readonly string[] = []) =>
+        tgtTarget.ensure(context([...UP, ...lines], reserved), wanted()).steps.map(({ label }) => label);
+    const install = "have exports made anew at boot";
+    expect(labels([])).not.toContain(install);
+    expect(labels(["U installed"])).not.toContain(install);
+    expect(labels(["U missing"])[0]).toBe(install);
+    const { reserved = [] } = tgtTarget.ensure(context([...UP, "U missing"]), wanted());
+    expect(
+        labels(
+            ["U missing"],
+            reserved.filter((name) => name.startsWith("targets/")),
+        ),
+    ).not.toContain(install);
+    const lines = [...boot(), ...UP, ...ALICE, ...live(), "U installed"];
+    const removed = tgtTarget.remove(context(lines), wanted()).steps.map(({ label }) => label);
+    expect(removed.at(-1)).toBe("leave nothing to be made at boot");
+});
+
+test("connection properties tell what is live", () => {
+    const want = wanted({ readOnly: true });
+    const facts = context([...boot({ want }), ...UP]).facts.exports.get("pg");
+    if (facts === undefined) throw new Error("no export");
+    const { data } = tgtTarget.connection(REF, wanted(), facts);
+    expect(data).toMatchObject({ access_mode: "ro", target_portal: "10.0.0.5:3260", target_lun: 1 });
+    expect(Object.keys(data)).not.toContain("target_portals");
 });
 
 test("an unfinished change is told by the mark's phase and as a difference", () => {
