@@ -1,7 +1,7 @@
 // @ts-check
 import { readFileSync } from "node:fs";
 
-export const secrets = { chap: "correct horse battery" };
+export const secrets = { chap: "correct-horse-battery" };
 
 /** @param {import("../example.mjs").Scene} scene */
 export async function check({ host, stack, iscsi, heading, check }) {
@@ -15,7 +15,7 @@ export async function check({ host, stack, iscsi, heading, check }) {
         "the bytes are in the volume",
         file.subarray(4096, 8192).every((byte) => byte === 0x5a),
     );
-    const guess = { username: "db1", password: "incorrect donkey" };
+    const guess = { username: "db1", password: "incorrect-donkey" };
     const refused = await iscsi.login({ ...lun, chap: guess });
     check("a wrong password is refused", !refused.ok, refused);
     check("ids say where things are", volume === "embedded/fast/pg-data", volume);

@@ -1,7 +1,7 @@
 // @ts-check
 
 const initiator = "iqn.2024-01.com.example:mail1";
-const [before, after] = ["correct horse battery", "another fine password"];
+const [before, after] = ["correct-horse-battery", "another-fine-password"];
 
 export const secrets = { chap: before };
 

@@ -33,7 +33,7 @@ export async function installNpmPackages(say) {
     try {
         await run("npm", ["ci", "--no-progress", "--no-fund", "--no-audit"], {
             cwd: checkout,
-            onLine: (line) => say(line.slice(0, 60)),
+            onLine: (line) => /^npm warn/.test(line) || say(line.slice(0, 60)),
         });
     } catch (error) {
         throw new StepFailed(
