@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as automation from "@pulumi/pulumi/automation/index.js";
 import type { EmbeddedHost } from "../../../tools/embedded-host/index.mjs";
@@ -89,7 +89,7 @@ export class TestStack {
         return this.run("destroy", undefined, options);
     }
 
-    /** The stack's resources of our kinds by name, as `pulumi stack export` shows them, secrets still encrypted. */
+    /** The stack's resources of our kinds by name, as `pulumi stack export --show-secrets` does. */
     async resources(): Promise<Record<string, Resource>> {
         const all = (await this.export()).resources ?? [];
         return Object.fromEntries(
@@ -99,8 +99,17 @@ export class TestStack {
         );
     }
 
-    async export(): Promise<{ resources?: Resource[] }> {
+    private async export(): Promise<{ resources?: Resource[] }> {
         return ((await this.stack.exportStack()) as { deployment: { resources?: Resource[] } }).deployment;
+    }
+
+    /** All that the back end has stored: state, history, back-ups. */
+    stored(): string {
+        const state = join(this.directory, "state");
+        return readdirSync(state, { recursive: true, withFileTypes: true })
+            .filter((entry) => entry.isFile())
+            .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"))
+            .join("\n");
     }
 
     async setConfig(key: string, value: string, secret = false): Promise<void> {
