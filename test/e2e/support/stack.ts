@@ -126,11 +126,11 @@ export class TestStack {
         let output = "";
         const common = {
             ...options,
-            color: "never",
+            color: "never" as const,
             suppressProgress: true,
-            onOutput: (text: string) => (output += text),
-            onError: (text: string) => (output += text),
-            onEvent: (event: automation.EngineEvent) => events.push(event),
+            onOutput: (text: string) => void (output += text),
+            onError: (text: string) => void (output += text),
+            onEvent: (event: automation.EngineEvent) => void events.push(event),
         };
         let failed = false;
         try {
