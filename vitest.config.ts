@@ -9,7 +9,12 @@ export default defineConfig({
         projects: [
             {
                 extends: true,
-                test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000 },
+                test: {
+                    name: "unit",
+                    hookTimeout: 120_000,
+                    include: ["test/unit/**/*.test.ts"],
+                    testTimeout: 120_000,
+                },
             },
             {
                 extends: true,
@@ -17,8 +22,8 @@ export default defineConfig({
                     name: "contract",
                     include: ["test/contract/**/*.test.ts"],
                     globalSetup: ["test/setup/daemons.ts"],
-                    testTimeout: 30_000,
-                    hookTimeout: 60_000,
+                    testTimeout: 120_000,
+                    hookTimeout: 180_000,
                 },
             },
             {
@@ -27,8 +32,8 @@ export default defineConfig({
                     name: "e2e",
                     include: ["test/{e2e,faults}/**/*.test.ts"],
                     globalSetup: ["test/setup/engine.ts"],
-                    testTimeout: 120_000,
-                    hookTimeout: 120_000,
+                    testTimeout: 300_000,
+                    hookTimeout: 300_000,
                 },
             },
         ],

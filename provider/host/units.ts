@@ -73,7 +73,7 @@ read -r pid < "$dir/pid" && kill -KILL -- "-$pid" 2>/dev/null
 /** Takes a unit that has ended off the host's books. */
 export function forgetUnit(stateDirectory: string, name: string): Step {
     const dir = unitDirectory(stateDirectory, name);
-    return { label: `clear away unit ${name}`, script: sh`flock -n ${`${dir}/lock`} rm -rf ${dir}` };
+    return { label: `clear away unit ${name}`, script: sh`flock -w 10 ${`${dir}/lock`} rm -rf ${dir}` };
 }
 
 /** Reads all units, or one; one line of facts and the end of the log of each that failed. */
