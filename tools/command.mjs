@@ -21,7 +21,9 @@ export class CommandFailed extends Error {
         this.status = status;
         this.signal = signal;
         /** The end of what it wrote, and the beginning, where many programs say what is wrong. */
-        this.tail = (lines.length <= 45 ? lines : [...lines.slice(0, 15), "…", ...lines.slice(-30)]).join("\n");
+        this.tail = (lines.length <= 45 ? lines : [...lines.slice(0, 15), "…", ...lines.slice(-30)]).join(
+            "\n",
+        );
     }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { generateKeyPair } from "../../tools/embedded-host/keys.mjs";
 import { processesMarked } from "../../tools/embedded-host/processes.mjs";
 
 interface Outcome {
@@ -143,7 +144,7 @@ test("a connection has no more than so many sessions at once", async () => {
 });
 
 test("lets nobody in with a wrong key, user or password", async () => {
-    const other = ssh2.utils.generateKeyPairSync("ed25519").private;
+    const other = generateKeyPair().privateKey;
     for (const auth of [
         { privateKey: other },
         { username: "nobody" },

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import type { AddressInfo } from "node:net";
 import { Server, utils, type AuthContext } from "ssh2";
+import { generateKeyPair } from "../../../tools/embedded-host/keys.mjs";
 
 export interface PasswordServer {
     readonly port: number;
@@ -13,10 +14,10 @@ export interface PasswordServer {
 }
 
 export async function startPasswordServer(password: string, interactive = false): Promise<PasswordServer> {
-    const pair = utils.generateKeyPairSync("ed25519");
+    const pair = generateKeyPair();
     const tried: string[] = [];
     const offered = [interactive ? "keyboard-interactive" : "password"] as never;
-    const server = new Server({ hostKeys: [pair.private] }, (client) => {
+    const server = new Server({ hostKeys: [pair.privateKey] }, (client) => {
         client.on("error", () => undefined);
         client.on("authentication", (context: AuthContext) => {
             tried.push(context.method);
@@ -44,7 +45,7 @@ export async function startPasswordServer(password: string, interactive = false)
         });
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const key = utils.parseKey(pair.public);
+    const key = utils.parseKey(pair.publicKey);
     if (key instanceof Error) throw key;
     return {
         port: (server.address() as AddressInfo).port,
