@@ -1,5 +1,7 @@
+import { connect } from "node:net";
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import type { Chap } from "../../../provider/targets/types";
+import { CLIENT } from "./tgtHost";
 
 /** Independent initiators: libiscsi's tools, and qemu's block layer for reading and writing. */
 
@@ -139,4 +141,35 @@ export class Load {
         this.child.kill("SIGKILL");
         await ended;
     }
+}
+
+/** A login without credentials, over a socket of our own: fast enough to hit moments. */
+export function tryOpenLogin(port: number, target: string): Promise<boolean> {
+    return new Promise((resolve) => {
+        const keys = [
+            `InitiatorName=${CLIENT}`,
+            "SessionType=Normal",
+            `TargetName=${target}`,
+            "AuthMethod=None",
+            "",
+        ].join("\0");
+        const data = Buffer.from(keys);
+        const head = Buffer.alloc(48);
+        head[0] = 0x43; // login, immediate
+        head[1] = 0x81; // transit, from security to operational negotiation
+        head.writeUIntBE(data.length, 5, 3);
+        head.writeUInt32BE(0x80123456, 8); // ISID
+        const socket = connect(port, "127.0.0.1");
+        socket.on("error", () => {
+            resolve(false);
+        });
+        socket.on("close", () => {
+            resolve(false);
+        });
+        socket.once("data", (answer) => {
+            resolve(answer[0] === 0x23 && answer[36] === 0);
+            socket.destroy();
+        });
+        socket.write(Buffer.concat([head, data, Buffer.alloc((4 - (data.length % 4)) % 4)]));
+    });
 }

@@ -3,7 +3,7 @@ import { isEmpty } from "../../../provider/host/plan";
 import { Secret } from "../../../provider/sh";
 import { tgtTarget } from "../../../provider/targets/tgt";
 import type { ExportWanted } from "../../../provider/targets/types";
-import { Attached, inquire, Load } from "./initiator";
+import { Attached, inquire, Load, tryOpenLogin } from "./initiator";
 import { CHAP, CLIENT, OTHER, sleep, TgtHost } from "./tgtHost";
 
 /** Changes of an export that is in use, and what was changed behind our back. */
@@ -59,14 +59,14 @@ describe("a new CHAP password", () => {
         host.ensure(bare);
         host.ensure(want);
         // The intruder does find an open door.
-        expect(await tryOpenLogin(login(bare).target)).toBe(true);
+        expect(await tryOpenLogin(host.port, login(bare).target)).toBe(true);
         const { target } = login(want);
         const found = { open: 0, tries: 0 };
         let stop = false;
         const intrude = async () => {
             while (!stop) {
                 found.tries++;
-                if (await tryOpenLogin(target)) found.open++;
+                if (await tryOpenLogin(host.port, target)) found.open++;
             }
         };
         const intruders = Array.from({ length: 4 }, intrude);
@@ -290,35 +290,3 @@ test("another device is refused no session: they all end before it appears", asy
         await session.close();
     }
 });
-
-/** A login without credentials, over a socket of our own: fast enough to hit moments. */
-async function tryOpenLogin(target: string): Promise<boolean> {
-    const { connect } = await import("node:net");
-    return new Promise((resolve) => {
-        const keys = [
-            `InitiatorName=${CLIENT}`,
-            "SessionType=Normal",
-            `TargetName=${target}`,
-            "AuthMethod=None",
-            "",
-        ].join("\0");
-        const data = Buffer.from(keys);
-        const head = Buffer.alloc(48);
-        head[0] = 0x43; // login, immediate
-        head[1] = 0x81; // transit, from security to operational negotiation
-        head.writeUIntBE(data.length, 5, 3);
-        head.writeUInt32BE(0x80123456, 8); // ISID
-        const socket = connect(host.port, "127.0.0.1");
-        socket.on("error", () => {
-            resolve(false);
-        });
-        socket.on("close", () => {
-            resolve(false);
-        });
-        socket.once("data", (answer) => {
-            resolve(answer[0] === 0x23 && answer[36] === 0);
-            socket.destroy();
-        });
-        socket.write(Buffer.concat([head, data, Buffer.alloc((4 - (data.length % 4)) % 4)]));
-    });
-}
