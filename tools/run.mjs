@@ -81,11 +81,16 @@ if (!verb) {
     process.stderr.write(`usage: node tools/run.mjs ${Object.keys(verbs).join("|")} [arguments]\n`);
     process.exit(2);
 }
-endOnSignals();
+let interrupted = false;
+endOnSignals((signal) => {
+    interrupted = true;
+    process.stdout.write(`\n${signal}: cleaning up\n`);
+});
 try {
     process.exitCode = await verb(args);
 } catch (error) {
-    report(error);
+    // What fails because it was ended is no news.
+    if (!interrupted) report(error);
     process.exitCode = 1;
 }
 await endNow();

@@ -6,6 +6,8 @@ import { targetsOf } from "../embedded-host/tgtd.mjs";
 import * as iscsi from "../iscsi.mjs";
 
 const MiB = 1024 * 1024;
+/** The stack's outputs have been shown once. */
+const briefly = { args: ["--suppress-outputs"] };
 const initiator = "iqn.2024-01.com.example:db1";
 
 /**
@@ -51,13 +53,13 @@ export async function tellStory({ narrative, host, stack, statsFile, keep }) {
     );
 
     heading("pulumi up again");
-    const again = await stack.up();
+    const again = await stack.up(briefly);
     check("nothing changes", onlySame(again.changes), again.changes);
 
     heading("A bigger volume: dataSize 64MiB → 96MiB, pulumi up");
     const before = await iscsi.capacity(lun);
     await stack.setConfig("dataSize", "96MiB");
-    const extended = await stack.up();
+    const extended = await stack.up(briefly);
     check("one resource updated in place", extended.changes["update"] === 1, extended.changes);
     const after = await iscsi.capacity(lun);
     check(
@@ -80,9 +82,9 @@ export async function tellStory({ narrative, host, stack, statsFile, keep }) {
         initiator: "iqn.2024-01.com.example:anybody",
     };
     check("anybody can log in", (await iscsi.login(open)).ok);
-    const refreshed = await stack.refresh();
+    const refreshed = await stack.refresh(briefly);
     check("pulumi refresh finds it", refreshed.changes["update"] === 1, refreshed.changes);
-    const healed = await stack.up();
+    const healed = await stack.up(briefly);
     check("pulumi up heals the export", healed.changes["update"] === 1, healed.changes);
     const closed = await iscsi.login(open);
     check(`nobody can log in like that any more: ${"reason" in closed ? closed.reason : ""}`, !closed.ok);
