@@ -25,3 +25,6 @@ export const KEEPALIVE_MISSED = 4;
 
 /** Milliseconds for one answer when there is reason to doubt the connection. */
 export const PROBE_TIMEOUT = 3_000;
+
+/** Milliseconds beyond which Node's timers fire at once. */
+export const LONGEST_TIMER = 2 ** 31 - 1;

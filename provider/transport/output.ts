@@ -37,10 +37,19 @@ export class RunOutput {
         for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, from)) {
             this.#line.push(chunk.subarray(from, at));
             // A line is decoded whole, so that a character split over two chunks stays one.
-            this.#onLine?.(Buffer.concat(this.#line).toString("utf8"));
+            this.#pass(Buffer.concat(this.#line).toString("utf8"));
             this.#line = [];
             from = at + 1;
         }
         if (from < chunk.length) this.#line.push(chunk.subarray(from));
+    }
+
+    /** Whoever shows progress must not be able to break the run. */
+    #pass(line: string): void {
+        try {
+            this.#onLine?.(line);
+        } catch {
+            // Shown or not, the run goes on.
+        }
     }
 }

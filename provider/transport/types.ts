@@ -36,11 +36,14 @@ export interface TransportConfig {
 }
 
 export interface RunOptions {
-    /** Aborting ends the run on the host too; the run rejects with `cancelled`. */
+    /** Aborting ends the run on the host too; the run rejects with `cancelled`, even if the script had just ended. */
     signal?: AbortSignal | undefined;
-    /** Milliseconds until the run is ended, here and on the host; default 60,000. Rejects with `timeout`. */
+    /**
+     * Milliseconds from sending the script until the run is ended, default 60,000; rejects with `timeout`. The host
+     * keeps the deadline itself too, 2 to 4 s later, whatever has become of the connection.
+     */
     timeout?: number | undefined;
-    /** Called with every complete line of standard output as it arrives (without the newline). */
+    /** Called with every complete line of standard output as it arrives (without the newline). What it throws is ignored. */
     onLine?: ((line: string) => void) | undefined;
     /** What is being done, for errors. */
     doing?: string | undefined;
@@ -49,6 +52,7 @@ export interface RunOptions {
 export interface RunResult {
     /** Exit status of the script. A script killed by signal n gives 128 + n. */
     exitStatus: number;
+    /** As UTF-8; bytes that are not become U+FFFD. Both streams together may hold 64 MiB. */
     stdout: string;
     stderr: string;
     /** Milliseconds from sending the script to its last byte. */
@@ -57,7 +61,7 @@ export interface RunResult {
 
 /** What a transport has cost so far; counted, never estimated. */
 export interface TransportCounters {
-    /** Connections opened (for `local`: 0). */
+    /** Connections opened to the host itself, jump hosts not counted (for `local`: 0). */
     connections: number;
     /** Shells (channels) opened. */
     shells: number;
@@ -73,9 +77,14 @@ export interface Transport {
     /**
      * Runs a POSIX `sh` script given on standard input; a script cut short in transit does nothing.
      *
-     * A script that exits with a status other than 0 is a result, not an error.
+     * A script that exits with a status other than 0, or has a syntax error, is a result, not an error. It runs in a
+     * subshell of a shell that is kept: `$$` is the same for many runs. A process left in the background ends with
+     * the connection; one that a later run shall find needs a session of its own (`setsid`, `systemd-run`), and then
+     * no deadline, cancellation or lost connection ends it.
      *
-     * @throws BlockhostError `unreachable`, `auth`, `host-key`, `timeout`, `cancelled`. When the connection is lost
+     * @throws BlockhostError `unreachable`, `auth`, `host-key`, `timeout`, `cancelled`; `unsupported` when the host
+     * has no shell, `setsid` or `sudo` for us; `invalid` for a NUL in the script; `command-failed` when it writes more
+     * than 64 MiB. When the connection is lost
      * while the script may already run, `unreachable` is thrown and the run is **not** sent again: what it did is
      * unknown and has to be observed.
      */

@@ -1,14 +1,20 @@
 import { afterAll, beforeAll } from "vitest";
 import { createTransport } from "../../provider/transport";
 import type { TransportConfig } from "../../provider/transport/types";
+import { startEmbeddedHost, type EmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { startSshd, type TestSshd } from "./support/sshd";
 import { testTransport } from "./transport";
 
 let sshd: TestSshd;
+let embedded: EmbeddedHost;
 beforeAll(async () => {
     sshd = await startSshd();
+    embedded = await startEmbeddedHost({ tgt: false });
 });
-afterAll(() => sshd.stop());
+afterAll(async () => {
+    await sshd.stop();
+    await embedded.stop();
+});
 
 const kinds: Record<string, Partial<TransportConfig>> = {
     sh: {},
@@ -20,3 +26,11 @@ const kinds: Record<string, Partial<TransportConfig>> = {
 for (const [name, config] of Object.entries(kinds)) {
     testTransport(`ssh, ${name}`, { make: () => createTransport(sshd.config(config)), connections: 1 });
 }
+
+testTransport("ssh, the embedded host", {
+    make: () => {
+        const { address, port, user, hostKey, privateKeyFile } = embedded;
+        return createTransport({ name: "embedded", address, port, user, hostKey, privateKeyFile });
+    },
+    connections: 1,
+});
