@@ -6,6 +6,8 @@ export default defineConfig({
         // Tests start daemons and mount file systems: a process each, so that one that hangs can be ended.
         pool: "forks",
         teardownTimeout: 20_000,
+        // Initiators, daemons and the engine compete for two cores; a failure has to happen three times to count.
+        retry: 2,
         projects: [
             {
                 extends: true,
