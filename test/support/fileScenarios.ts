@@ -25,7 +25,7 @@ export const KiB = 1024;
 /** One that stays below what is copied within a run. */
 export const SIZE = 256 * KiB;
 
-type Plans = Planner<FileOptions>;
+export type Plans = Planner<FileOptions>;
 
 const vMark = mark();
 const noWipe: Wipe = { method: "none", limitBytes: 0, ionice: "idle" };
@@ -47,6 +47,7 @@ export const plans = {
         (c) =>
             fileDriver.remove(c, { name: "v", mark: vMark, wipe }),
     removeSnapshot: (): Plans => (c) => fileDriver.remove(c, { name: "s", mark: snapMark, wipe: noWipe }),
+    removeClone: (): Plans => (c) => fileDriver.remove(c, { name: "c", mark: cloneMark, wipe: noWipe }),
     snapshot:
         (inUse = false): Plans =>
         (c) =>
@@ -77,12 +78,14 @@ export const plans = {
         }),
 };
 
+export type Files = Readonly<Record<string, { word: string; size: number }>>;
+
 export interface Scenario {
     readonly name: string;
-    readonly prepare: readonly ((world: World) => Promise<unknown> | void)[];
+    readonly prepare: readonly ((world: World) => Promise<unknown>)[];
     readonly plan: Plans;
     /** Files of ours with their content: a word at the beginning, the rest zeros. */
-    readonly files: Readonly<Record<string, { word: string; size: number }>>;
+    readonly files: Files;
     readonly provisioning?: "thin" | "thick";
     /** What must hold after any stop. */
     readonly always?: (world: World) => void;
@@ -122,19 +125,19 @@ export class World {
     }
 
     /** Everything as it should be at the end, and nothing else. */
-    async check(scenario: Scenario): Promise<void> {
-        for (const [name, { word, size }] of Object.entries(scenario.files)) {
+    async check(files: Files): Promise<void> {
+        for (const [name, { word, size }] of Object.entries(files)) {
             const content = readFileSync(`${this.directory}/${name}.img`);
             expect(content.length, name).toBe(size);
             expect(content.subarray(0, word.length).toString(), name).toBe(word);
             expect(content.subarray(word.length).equals(Buffer.alloc(size - word.length)), name).toBe(true);
         }
-        const ours = Object.keys(scenario.files).map((name) => `${name}.img`);
+        const ours = Object.keys(files).map((name) => `${name}.img`);
         const present = readdirSync(this.directory).filter((name) => name !== ".blockhost");
         expect(present.sort()).toEqual([...ours, ...(this.foreign ? HOSTILE : [])].sort());
-        expect(readdirSync(`${this.directory}/.blockhost/work`)).toEqual([]);
-        const units = `${this.host.stateDirectory}/units`;
-        expect(existsSync(units) ? readdirSync(units) : []).toEqual([]);
+        for (const left of [`${this.directory}/.blockhost/work`, `${this.host.stateDirectory}/units`]) {
+            expect(existsSync(left) ? readdirSync(left) : []).toEqual([]);
+        }
         const facts = await this.host.observe(this.pool);
         expect(facts.problem).toBeUndefined();
         for (const object of facts.objects.values()) {
@@ -191,25 +194,25 @@ export const HOSTILE: readonly string[] = [
     "v.img.theirs",
 ];
 
-async function volume(world: World): Promise<void> {
+export async function volume(world: World): Promise<void> {
     await world.perform(plans.create());
     world.addForeign();
     world.write("v", "old");
 }
 
-async function withSnapshot(world: World): Promise<void> {
+export async function withSnapshot(world: World): Promise<void> {
     await volume(world);
     await world.perform(plans.snapshot());
     world.write("v", "new");
 }
 
-async function withSafety(world: World): Promise<void> {
+export async function withSafety(world: World): Promise<void> {
     await withSnapshot(world);
     await world.perform(plans.revert("t0"));
     world.write("v", "newer");
 }
 
-async function withDisk(world: World): Promise<void> {
+export async function withDisk(world: World): Promise<void> {
     await world.perform(plans.create());
     await world.perform(plans.remove());
     world.addForeign();
@@ -219,7 +222,7 @@ async function withDisk(world: World): Promise<void> {
     writeAt(disk, "disk");
 }
 
-const of = (word: string, size = SIZE) => ({ word, size });
+export const of = (word: string, size = SIZE) => ({ word, size });
 const neverWithout = (world: World) => {
     expect(["new", "newer", "old"]).toContain(world.word("v"));
 };

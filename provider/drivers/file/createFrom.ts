@@ -63,8 +63,9 @@ export function createFrom(context: Context, want: CopyWanted, found: ObjectFact
         ...begin,
         ...copy.steps,
         putInPlace(context, want, copy.file, source.sizeBytes, found?.sizeBytes !== undefined),
-        setMark(context, want.name, mark),
+        // Before the last mark: what is ready is never looked at again.
         dropWorkAfter(context, want.name, mark, copy),
+        setMark(context, want.name, mark),
     ].filter((one) => one !== undefined);
     return plan(context, [want.name], steps, rest);
 }

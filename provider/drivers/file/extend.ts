@@ -7,10 +7,12 @@ import { requireData, requirePool, requireReady, sameObject } from "./check";
 import { dataFile } from "./layout";
 import { prepare } from "./pool";
 import { preallocate } from "./preallocate";
+import { settleRevert } from "./revert";
 import { type Context, guard, plan, step } from "./steps";
 
 /**
- * Grows a volume in place; the new part reads as zeros (F1: extend_volume). No command used can make a file shorter.
+ * Grows a volume in place; the new part reads as zeros (F1: extend_volume). No command used can make a file shorter. A
+ * revert that was stopped half-way is ended first.
  *
  * @throws BlockhostError `invalid` (it is larger already), `no-space`, `not-found`, `not-ours`, `conflict` (half-made).
  */
@@ -18,6 +20,7 @@ export function extend(context: Context, want: { name: string; mark: Mark; sizeB
     requirePool(context);
     const { name, sizeBytes } = want;
     const found = requireData(context, name, sameObject(context, name, want.mark));
+    if (found.mark.phase === "reverting") return settleRevert(context, found);
     requireReady(name, found.mark);
     if (found.sizeBytes > sizeBytes) {
         throw new BlockhostError(

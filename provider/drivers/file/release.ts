@@ -1,9 +1,10 @@
 import { BlockhostError } from "../../errors";
 import { type Mark, describeOwner, encodeMark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
-import { requirePool, requireReady, sameObject } from "./check";
+import { requireData, requirePool, requireReady, sameObject } from "./check";
 import { prepare } from "./pool";
 import { safetyOf } from "./remove";
+import { settleRevert } from "./revert";
 import { type Context, guard, plan, removeMarks, setMark } from "./steps";
 import { dropWork } from "./work";
 
@@ -25,8 +26,11 @@ export function release(context: Context, want: { name: string; mark: Mark }): P
     }
     const found = sameObject(context, name, want.mark);
     if (found?.mark === undefined) return NOTHING;
-    // Half-way through a revert the data is whole, old or new; half-made data is nothing to leave behind.
-    if (found.mark.phase !== "reverting") requireReady(name, found.mark);
+    // A stopped revert may have left two names for one file.
+    if (found.mark.phase === "reverting" && found.sizeBytes !== undefined) {
+        return settleRevert(context, requireData(context, name, found));
+    }
+    requireReady(name, found.mark);
     const safety = safetyOf(context, found);
     const objects = safety === undefined ? [found] : [found, safety];
     const names = objects.map((object) => object.name);

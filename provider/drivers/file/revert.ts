@@ -12,7 +12,7 @@ import { notOpen } from "./open";
 import { prepare } from "./pool";
 import { preallocate } from "./preallocate";
 import { safetyOf } from "./remove";
-import { type Context, guard, plan, setMark, step } from "./steps";
+import { type Context, guard, plan, removeMarks, setMark, step } from "./steps";
 import { dropWork } from "./work";
 
 export interface RevertWanted {
@@ -41,25 +41,59 @@ export function revert(context: Context, want: RevertWanted): Plan {
     const volume = requireData(context, name, sameObject(context, name, want.mark));
     const token = want.mark.extra["token"] ?? "";
     if (volume.mark.phase === "ready" && volume.mark.extra["token"] === token) return NOTHING;
-    const interrupted = volume.mark.phase === "reverting";
-    if (!interrupted && volume.mark.phase !== "ready") throw notNow(name, volume.mark.phase);
-    const begun = interrupted ? volume.mark.extra["token"] : undefined;
-    const safety = safetyOf(context, volume);
-    if (begun !== undefined && exchanged(volume, safety, begun)) {
-        // Also where another revert is asked for by now: this one has to be ended before that can begin.
-        return conclude(context, volume, safety, begun === token ? want.mark : volume.mark);
+    if (volume.mark.phase !== "reverting" && volume.mark.phase !== "ready") {
+        throw notNow(name, volume.mark.phase);
     }
+    const safety = safetyOf(context, volume);
+    // Also where another revert is asked for by now: this one has to be ended before that can begin.
+    if (safety !== undefined && exchanged(volume, safety)) return conclude(context, volume, safety);
     return exchange(context, want, volume, safety);
 }
 
+/**
+ * Ends a revert that was stopped half-way and that nobody asks for any more: where the exchange has happened it counts
+ * as done, else all that there is of it goes, and the volume is as it was.
+ */
+export function settleRevert(context: Context, volume: Data): Plan {
+    const { name, mark } = volume;
+    const safety = safetyOf(context, volume);
+    if (safety !== undefined && exchanged(volume, safety)) return conclude(context, volume, safety);
+    // This revert's link, or the mark of an earlier safety snapshot whose data has gone already.
+    const ours = safety?.mark?.extra["token"] === safetyToken(pendingOf(mark) ?? "");
+    const begun = ours || safety?.sizeBytes === undefined ? safety : undefined;
+    const kept = name + SAFETY_SUFFIX;
+    const steps = [
+        ...prepare(context, mark),
+        guard(context, {
+            marked: begun === undefined ? [volume] : [volume, begun],
+            present: [dataFile(name)],
+        }),
+        dropWork(context, name, mark.generation),
+        ...(begun?.sizeBytes === undefined
+            ? []
+            : [step(context, `remove the second link ${dataFile(kept)}`, sh`rm -f -- ${dataFile(kept)}`)]),
+        ...(begun === undefined ? [] : [removeMarks(context, [kept])]),
+        setMark(context, name, settled(mark, mark.extra["token"])),
+    ];
+    return plan(context, [name, kept], steps);
+}
+
+/** Token of the revert that is under way; `token` is that of the last that was done. */
+function pendingOf(mark: Mark): string | undefined {
+    return mark.phase === "reverting" ? (mark.extra["pending"] ?? "") : undefined;
+}
+
+function settled(mark: Mark, token: string | undefined): Mark {
+    const { pending: _, token: __, ...extra } = mark.extra;
+    return { ...mark, phase: "ready", extra: token === undefined ? extra : { ...extra, token } };
+}
+
 /** The rename has happened: the safety data is of this revert, and not the volume's own file any more. */
-function exchanged(
-    volume: ObjectFacts,
-    safety: ObjectFacts | undefined,
-    token: string,
-): safety is ObjectFacts {
+function exchanged(volume: Data, safety: ObjectFacts): boolean {
+    const token = pendingOf(volume.mark);
     return (
-        safety?.mark?.extra["token"] === safetyToken(token) &&
+        token !== undefined &&
+        safety.mark?.extra["token"] === safetyToken(token) &&
         safety.sizeBytes !== undefined &&
         safety.uid !== volume.uid
     );
@@ -74,7 +108,7 @@ function exchange(context: Context, want: RevertWanted, volume: Data, safety: Ob
     }
     const source = requireSnapshot(context, want.snapshot, volume);
     // A copy for another revert is of no use any more.
-    const stale = volume.mark.phase === "reverting" && volume.mark.extra["token"] !== token;
+    const stale = ![undefined, token].includes(pendingOf(volume.mark));
     const job = {
         name,
         generation: volume.mark.generation,
@@ -94,7 +128,8 @@ function exchange(context: Context, want: RevertWanted, volume: Data, safety: Ob
     });
     const rest = { claims: [claim], ...timeoutOf(copy) };
     if (copy.waitFor !== undefined && copy.steps.length === 0) return plan(context, names, [], rest);
-    const reverting: Mark = { ...volume.mark, phase: "reverting", extra: { ...volume.mark.extra, token } };
+    const extra = { ...volume.mark.extra, pending: token };
+    const reverting: Mark = { ...volume.mark, phase: "reverting", extra };
     const begin: Step[] = [
         ...prepare(context, volume.mark),
         guard(context, {
@@ -113,7 +148,7 @@ function exchange(context: Context, want: RevertWanted, volume: Data, safety: Ob
         resize(context, name, copy.file, volume.sizeBytes),
         ...keepPresent(context, name, safetyMark(volume.mark, name, token), safety),
         step(context, `put ${dataFile(name)} in place`, sh`mv -fT -- ${copy.file} ${dataFile(name)}`),
-        ...readySteps(context, name, safetyMark(volume.mark, name, token), want.mark, volume.mark),
+        ...readySteps(context, name, token, { ...want.mark, generation: volume.mark.generation }),
     ];
     return plan(context, names, steps, rest);
 }
@@ -161,27 +196,28 @@ function keepPresent(context: Context, name: string, mark: Mark, old: ObjectFact
     ];
 }
 
-function conclude(context: Context, volume: Data, safety: ObjectFacts, mark: Mark): Plan {
-    const { name } = volume;
-    const token = volume.mark.extra["token"] ?? "";
+function conclude(context: Context, volume: Data, safety: ObjectFacts): Plan {
+    const { name, mark } = volume;
     const steps = [
-        ...prepare(context, volume.mark),
+        ...prepare(context, mark),
         guard(context, { marked: [volume, safety], present: [dataFile(name), dataFile(safety.name)] }),
-        ...readySteps(context, name, safetyMark(volume.mark, name, token), mark, volume.mark),
+        ...readySteps(context, name, pendingOf(mark) ?? "", mark),
     ];
     return plan(context, [name, safety.name], steps);
 }
 
-function readySteps(context: Context, name: string, safety: Mark, mark: Mark, before: Mark): Step[] {
+/** The volume's own mark goes last: until then all of this is done again. */
+function readySteps(context: Context, name: string, token: string, mark: Mark): Step[] {
     const kept = name + SAFETY_SUFFIX;
+    const safety = encodeMark(safetyMark(mark, name, token));
     return [
         step(
             context,
             `mark "${kept}" as ready`,
-            sh`chmod 0400 -- ${dataFile(kept)} && ln -sfnT -- ${encodeMark(safety)} ${markFile(kept)}`,
+            sh`chmod 0400 -- ${dataFile(kept)} && ln -sfnT -- ${safety} ${markFile(kept)}`,
         ),
-        dropWork(context, name, before.generation),
-        setMark(context, name, { ...mark, generation: before.generation, phase: "ready" }),
+        dropWork(context, name, mark.generation),
+        setMark(context, name, settled(mark, token)),
     ];
 }
 

@@ -69,7 +69,7 @@ async function stoppedAt(world: World, scenario: Scenario, stop: Stop): Promise<
     try {
         scenario.always?.(world);
         await world.perform(scenario.plan);
-        await world.check(scenario);
+        await world.check(scenario.files);
         expect(world.foreignState()).toEqual(foreign);
     } catch (error) {
         throw new Error(`after a stop at ${JSON.stringify(stop)}`, { cause: error });

@@ -29,8 +29,8 @@ describe("create from another object", () => {
             'mark "v" as creating',
             "copy s.img",
             "put v.img in place",
-            'mark "v" as ready',
             'clear away unfinished work of "v"',
+            'mark "v" as ready',
         ]);
     });
     test("copies what is large as a unit, and waits for it", () => {
@@ -53,8 +53,8 @@ describe("create from another object", () => {
             expect(labels(create({ objects: [large, half], reflink: "no", units }, { from }))).toEqual([
                 GUARD,
                 "put v.img in place",
-                'mark "v" as ready',
                 'clear away unfinished work of "v"',
+                'mark "v" as ready',
             ]);
         }
     });

@@ -29,7 +29,7 @@ describe.each(CASES)("on %s in %j", (kind, shell) => {
             for (const prepare of scenario.prepare) await prepare(world);
             const foreign = world.foreignState();
             await world.perform(scenario.plan);
-            await world.check(scenario);
+            await world.check(scenario.files);
             expect(isEmpty(scenario.plan(await world.host.context(world.pool)))).toBe(true);
             expect(world.foreignState()).toEqual(foreign);
             expect(existsSync("/pwned")).toBe(false);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isEmpty } from "../../../provider/host/plan";
 import { GiB, type World, labels, mark, object, script } from "../../support/fileFacts";
-import { GUARD, NOT_OPEN, snapMark, snap, revert, failure } from "../../support/filePlans";
+import { GUARD, NOT_OPEN, extend, failure, release, revert, snap, snapMark } from "../../support/filePlans";
 
 /** Planners against facts: which steps are left, and what is refused. */
 
@@ -21,7 +21,7 @@ describe("revert", () => {
         'mark "v" as ready',
     ];
     const reverting = (token = "t1", more = {}) =>
-        object("v", { mark: mark({ phase: "reverting", extra: { token } }), uid: "2", ...more });
+        object("v", { mark: mark({ phase: "reverting", extra: { pending: token } }), uid: "2", ...more });
     /** The safety snapshot as a revert with this token leaves it. */
     const kept = (token: string, more = {}) => {
         const text = script(revert({ objects: [volume, snap] }, token));
@@ -103,5 +103,31 @@ describe("revert", () => {
         ],
     ])("%s is refused", (_, world, code) => {
         expect(failure(() => revert(world)).code).toBe(code);
+    });
+
+    test("nobody asks for it any more: extending or releasing first takes back what there is of it", () => {
+        const linked = kept("t1", { uid: "2" });
+        const begun = { objects: [reverting(), snap, linked] };
+        const back = [
+            GUARD,
+            'clear away unfinished work of "v"',
+            "remove the second link v.safety.img",
+            "remove the owner mark",
+            'mark "v" as ready',
+        ];
+        expect(labels(extend(begun, GiB))).toEqual(back);
+        expect(labels(release(begun))).toEqual(back);
+        expect(script(extend(begun, GiB))).not.toContain("token:t1");
+        // After the exchange it counts as done.
+        expect(script(extend({ objects: [reverting(), snap, kept("t1")] }, GiB))).toContain(
+            "phase:ready&token:t1",
+        );
+        // The safety snapshot of an earlier revert is not touched.
+        const earlier = kept("t0", { mark: mark({ kind: "safety", extra: { token: "other" } }) });
+        expect(labels(extend({ objects: [reverting(), snap, earlier] }, GiB))).toEqual([
+            GUARD,
+            'clear away unfinished work of "v"',
+            'mark "v" as ready',
+        ]);
     });
 });
