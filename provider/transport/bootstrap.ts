@@ -104,14 +104,13 @@ bh_run() {
     bh_job=$!
 }
 
-# bh_read <bytes> <seconds> <nonce>: the same for a script that follows as counted bytes.
+# bh_read <bytes> <seconds> <nonce>: the same for a script that follows as counted bytes, of which the last is a dot:
+# a command substitution drops newlines at the end.
 bh_read() {
     case $3 in ????????????????????????????????) ;; *) exit 1 ;; esac
-    # The dot keeps newlines at the end, which a command substitution would drop.
-    bh_text=$(head -c "$1"; echo .)
-    bh_text=\${bh_text%.}
+    bh_text=$(exec head -c "$1")
     [ "\${#bh_text}" -eq "$1" ] || exit 1
-    bh_run "$bh_text" "$2" "$3"
+    bh_run "\${bh_text%.}" "$2" "$3"
     bh_text=
 }
 

@@ -24,7 +24,7 @@ export function quote(text: string): string {
 export type Handover = "word" | "bytes";
 
 /** From this many bytes on, a shell that reads its program byte by byte gets the script as counted bytes. */
-export const BYTES_FROM = 4096;
+export const BYTES_FROM = 8192;
 
 /**
  * The text that starts one run.
@@ -47,7 +47,8 @@ export function runText(
     const length = handover === "bytes" ? Buffer.byteLength(script) : 0;
     if (handover === "word" || length < bytesFrom)
         return `bh_run ${quote(script)} ${String(seconds)} ${nonce}\n`;
-    return `bh_read ${String(length)} ${String(seconds)} ${nonce}\n${script}`;
+    // The dot is the last of the bytes counted.
+    return `bh_read ${String(length + 1)} ${String(seconds)} ${nonce}\n${script}.`;
 }
 
 /** The text that ends the run under way, its whole process tree and then the shell itself. */

@@ -52,9 +52,11 @@ export class LocalTransport implements Transport {
     }
 
     async close(): Promise<void> {
-        const gone = [...this.#channels].map((channel) => channel.closed);
+        const channels = [...this.#channels];
         this.#pool.close();
-        await Promise.all(gone);
+        // Whoever waits for this must not see the process end first.
+        for (const channel of channels) channel.ref();
+        await Promise.all(channels.map((channel) => channel.closed));
     }
 
     async #open(): Promise<Shell> {

@@ -121,6 +121,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
             });
             child.stderr.on("data", (chunk: Buffer) => appendFileSync(logFile, chunk));
             listener = child;
+            // A test that fails half-way leaves no server behind.
+            process.once("exit", () => child.kill("SIGKILL"));
             for (let i = 0; !(await answers(port)); i++) {
                 if (i > 200 || child.exitCode !== null)
                     throw new Error(`sshd did not start: ${server.log()}`);

@@ -86,7 +86,7 @@ describe("texts", () => {
     it("count a long script's bytes where the shell asks for that", () => {
         const script = "ü".repeat(BYTES_FROM);
         expect(runText(script, nonce, 62, "bytes")).toBe(
-            `bh_read ${String(BYTES_FROM * 2)} 62 ${nonce}\n${script}`,
+            `bh_read ${String(BYTES_FROM * 2 + 1)} 62 ${nonce}\n${script}.`,
         );
         expect(runText("short", nonce, 62, "bytes")).toMatch(/^bh_run /);
         expect(runText(script, nonce, 62, "word")).toMatch(/^bh_run /);
