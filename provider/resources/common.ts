@@ -224,19 +224,21 @@ export function requireTools(
 }
 
 /**
- * The object a resource may work on, or nothing if the name is free.
+ * The object a resource may work on, or nothing if the name is free, or taken by the very thing that `adopt` names.
  *
  * @throws BlockhostError `not-ours`: the name is taken by something that this resource did not make.
  */
 export function ownObject(
     pool: UsablePool,
-    name: string,
+    { name, adopt }: { readonly name: string; readonly adopt?: string },
     kind: Mark["kind"],
     owners: readonly Owner[],
 ): ObjectFacts | undefined {
     const found = pool.facts.objects.get(name);
     if (found === undefined) return undefined;
     if (found.mark === undefined) {
+        if (adopt !== undefined && pool.driver.resolveReference(pool.ref, pool.facts, adopt) === name)
+            return undefined;
         throw new BlockhostError(
             "not-ours",
             `"${name}" already exists in pool "${pool.ref.name}" and carries no owner mark`,

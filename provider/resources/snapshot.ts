@@ -209,7 +209,7 @@ function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState
         effect: "change",
         plan: (facts) => {
             const pool = usablePool(config, facts, of.container);
-            const existing = ownObject(pool, args.name, "snapshot", [owner]);
+            const existing = ownObject(pool, args, "snapshot", [owner]);
             const origin = pool.facts.objects.get(of.name);
             const ready = existing?.mark?.phase === "ready" && existing.sizeBytes !== undefined;
             if (!ready && (origin?.mark?.kind !== "volume" || origin.sizeBytes === undefined)) {

@@ -248,7 +248,7 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
         effect: "change",
         plan: (facts) => {
             const pool = usablePool(config, facts, args.pool);
-            const existing = ownObject(pool, args.name, "volume", [owner]);
+            const existing = ownObject(pool, args, "volume", [owner]);
             const mark: Mark = {
                 kind: "volume",
                 owner,
