@@ -88,7 +88,7 @@ export class Batch {
                 this.conclude(item, index, parsed);
             });
         } catch (error) {
-            for (const item of due) item.reject(this.located(error, item.operation));
+            for (const item of due) item.reject(this.located(error, item.operation, true));
         }
     }
 
@@ -183,7 +183,7 @@ export class Batch {
                 sink.step(config.name, operation.doing, step.label, step.script.display, frame);
             if (frame?.exitStatus === 0) continue;
             const error = parsed.timedOut.has(index) ? timedOut(step, plan) : stepError(step, frame);
-            item.reject(this.located(error, operation));
+            item.reject(this.located(error, operation, true));
             return;
         }
         for (const pool of Object.keys(plan.touched.pools ?? {})) {
@@ -193,7 +193,7 @@ export class Batch {
                 label: `make pool "${pool}" durable`,
                 script: { text: "", display: "sync" },
             };
-            item.reject(this.located(stepError(step, frame), operation));
+            item.reject(this.located(stepError(step, frame), operation, true));
             return;
         }
         item.resolve({ plan });
@@ -213,8 +213,9 @@ export class Batch {
         });
     }
 
-    private located(error: unknown, operation: Operation<unknown>): BlockhostError {
-        return toBlockhostError(error, { host: this.around.config.name, doing: operation.doing });
+    private located(error: unknown, operation: Operation<unknown>, begun = false): BlockhostError {
+        const details = { host: this.around.config.name, doing: operation.doing };
+        return toBlockhostError(error, begun ? { ...details, begun } : details);
     }
 }
 

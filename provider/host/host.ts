@@ -34,6 +34,12 @@ export interface Operation<T> {
     result(facts: HostFacts): T;
 }
 
+/** How far an operation has come, over all its tries. */
+interface Progress {
+    /** Steps were sent to the host. */
+    begun: boolean;
+}
+
 /** How often an operation is planned anew because the host had changed, or an answer was lost. */
 const MAX_TRIES = 4;
 /** Rounds of steps within one try: initialise, start long work, put in place … */
@@ -134,11 +140,14 @@ export class Host {
     /** Brings something about, and returns its verified state. */
     async perform<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T> {
         this.refuseDecommissioned();
+        const progress: Progress = { begun: false };
         for (let attempt = 1; ; attempt++) {
             try {
-                return await this.attempt(operation, options);
+                return await this.attempt(operation, options, progress);
             } catch (error) {
-                const failure = toBlockhostError(error, { host: this.config.name, doing: operation.doing });
+                const located = toBlockhostError(error, { host: this.config.name, doing: operation.doing });
+                progress.begun ||= located.details.begun === true;
+                const failure = progress.begun ? located.with({ begun: true }) : located;
                 // After a lost answer, a timeout or a conflict only the host itself knows how things stand.
                 if (hasCode(failure, "conflict", "unreachable", "timeout", "cancelled")) {
                     this.forget();
@@ -156,7 +165,7 @@ export class Host {
         }
     }
 
-    private async attempt<T>(operation: Operation<T>, options: CallOptions): Promise<T> {
+    private async attempt<T>(operation: Operation<T>, options: CallOptions, progress: Progress): Promise<T> {
         await this.facts(options);
         const waited = new Set<string>();
         for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -164,6 +173,7 @@ export class Host {
             const planner = (facts: HostFacts) => operation.plan(hideFailedUnits(facts, waited));
             const { plan } = await this.batch.submit({ ...operation, plan: planner }, options);
             for (const claim of plan.claims ?? []) this.announced.delete(`${claim.pool}/${claim.name}`);
+            progress.begun ||= !isEmpty(plan);
             if (plan.waitFor !== undefined) {
                 waited.add(plan.waitFor);
                 await this.wait(plan.waitFor, operation.doing, options);

@@ -1,6 +1,14 @@
 import { BlockhostError } from "../errors";
 import { type Allowed, type Change, CHANGE_CLASSES, type ChangeClass } from "./types";
 
+/** A creation that was cut short is finished. */
+export const COMPLETION: Change = {
+    property: "incomplete",
+    kind: "update",
+    class: "none",
+    reason: "what was begun is finished",
+};
+
 /**
  * Refuses changes of a class that `allow` does not name.
  *

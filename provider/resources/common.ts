@@ -196,7 +196,8 @@ export function usablePool(config: HostConfig, facts: HostFacts, pool: string, p
             hint: found.problem.hint,
         });
     }
-    if (poolId !== undefined && found.id !== poolId) {
+    // An empty identity: the resource was recorded before the pool could be read again.
+    if (poolId !== undefined && poolId !== "" && found.id !== poolId) {
         throw new BlockhostError(
             "not-found",
             `what is configured as pool "${pool}" is another pool than the one the resource was made in (${found.id}, not ${poolId})`,

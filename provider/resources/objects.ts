@@ -23,7 +23,18 @@ export function readObject(
     if (object === undefined) return undefined;
     if (object.mark === undefined) throw unmarked(pool, name, kind);
     if (object.mark.generation !== generation || object.mark.kind !== kind) return undefined;
-    return object.sizeBytes === undefined ? undefined : object;
+    // What is half-made or half-deleted is still there, data or not: only then does the next run finish it.
+    return object.sizeBytes === undefined && !isIncomplete(object) ? undefined : object;
+}
+
+/** True for an object whose creation or deletion was cut short. */
+export function isIncomplete({ mark }: ObjectFacts): boolean {
+    return mark?.phase === "creating" || mark?.phase === "deleting";
+}
+
+/** What a state says of it. */
+export function incompleteness(object: ObjectFacts): { incomplete?: true } {
+    return isIncomplete(object) ? { incomplete: true } : {};
 }
 
 /**

@@ -5,12 +5,12 @@ import type { HostConfig } from "../host/config";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
-import type { Mark, Owner } from "../host/mark";
+import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { SAFETY_SUFFIX, formatId } from "../names";
 import { formatSize, parseSize } from "../size";
 import { hasUnknown, problemsOf } from "../validate";
-import { refuseUnlessAllowed } from "./changes";
+import { COMPLETION, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -33,8 +33,9 @@ import {
     sizeSchema,
     usablePool,
 } from "./common";
+import { performCreation } from "./creation";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
-import { isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
+import { incompleteness, isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const wipeSchema = z.strictObject({
@@ -115,6 +116,8 @@ export interface VolumeState extends VolumeArgs {
     readonly revertedWith: string;
     /** Name of the safety snapshot of the last revert; empty where there is none. */
     readonly safetySnapshot: string;
+    /** Its creation or deletion was cut short; the next update finishes the creation. */
+    readonly incomplete?: true;
 }
 
 export const volume: Lifecycle<VolumeArgs, VolumeState> = {
@@ -150,12 +153,13 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as VolumeArgs;
         const host = context.hosts.get(args.host);
-        return { inputs, failures: await previewFailures(context, host, creation(context, args)) };
+        return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
     },
 
     async diff(context, olds, news) {
         const changes: Change[] = [];
         const doing = `update volume "${olds.name}"`;
+        if (olds.incomplete === true) changes.push(COMPLETION);
         for (const property of ["host", "pool", "name"] as const) {
             if (sameInput(property, olds, news)) continue;
             changes.push(
@@ -171,7 +175,9 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             if (hasUnknown(news[property])) continue;
             changes.push(replacement(property, olds, "counts at creation only"));
         }
-        changes.push(...hostChange(olds, news), ...sizeChange(olds, news), ...revertChange(olds, news));
+        changes.push(...hostChange(olds, news));
+        // What is not finished has no size or content yet that could change.
+        if (olds.incomplete !== true) changes.push(...sizeChange(olds, news), ...revertChange(olds, news));
         for (const property of ["wipe", "onDelete", "allow", "owner"] as const) {
             if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
                 changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
@@ -192,8 +198,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
 
     async create(context, args) {
         const host = context.hosts.get(args.host);
-        const state = await host.perform(creation(context, args), context);
-        return { id: volumeId(args), state };
+        const { operation, begun } = creation(context, args);
+        return performCreation(context, host, operation, volumeId(args), (facts) =>
+            incompleteState(context, facts, args, begun),
+        );
     },
 
     async read(context, state) {
@@ -202,12 +210,18 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
         const object = readObject(pool, state.name, state.generation, "volume");
         if (object === undefined) return undefined;
-        return { id: volumeId(state), state: { ...state, ...observed(pool, object) } };
+        const { incomplete: _, ...recorded } = state;
+        return { id: volumeId(state), state: { ...recorded, ...observed(pool, object) } };
     },
 
     async update(context, olds, news) {
         const host = context.hosts.get(news.host);
-        return host.perform(alteration(context, olds, news), context);
+        if (olds.incomplete !== true) return host.perform(alteration(context, olds, news), context);
+        const finished = await host.perform(
+            creation(context, { ...news, owner: olds.owner }).operation,
+            context,
+        );
+        return host.perform(alteration(context, finished, news), context);
     },
 
     async delete(context, state) {
@@ -239,11 +253,16 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     },
 };
 
-function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
+/** The creation, and with which generation and in which pool it was last begun. */
+function creation(
+    context: Context,
+    args: VolumeArgs,
+): { operation: Operation<VolumeState>; begun: { generation: string; poolId: string } } {
     const generation = newGeneration();
     const owner = ownerOf(context, args.owner);
     const { config } = context.hosts.get(args.host);
-    return {
+    const begun = { generation, poolId: "" };
+    const operation: Operation<VolumeState> = {
         doing: `create volume "${args.name}" in pool "${args.pool}"`,
         effect: "change",
         plan: (facts) => {
@@ -257,6 +276,8 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
                 // A new volume has nothing to go back from: the token counts as used, and no later update runs it.
                 extra: args.revertTo === undefined ? {} : { token: args.revertTo.token },
             };
+            begun.generation = mark.generation;
+            begun.poolId = pool.facts.id === "new" ? "" : pool.facts.id;
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
             const leftMark = lostData(existing);
             if (leftMark !== undefined)
@@ -280,6 +301,25 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
         },
         result: (facts) => stateOf(config, facts, args),
     };
+    return { operation, begun };
+}
+
+/** What to record of a creation that failed half-way; `undefined`: nothing was made. */
+function incompleteState(
+    context: Context,
+    facts: HostFacts | undefined,
+    args: VolumeArgs,
+    begun: { generation: string; poolId: string },
+): VolumeState | undefined {
+    const { config } = context.hosts.get(args.host);
+    if (facts === undefined || facts.pools.get(args.pool)?.problem !== undefined) {
+        const unknown = { sizeBytes: 0, path: "", revertedWith: "", safetySnapshot: "" };
+        return { ...args, ...unknown, ...begun, incomplete: true };
+    }
+    const pool = usablePool(config, facts, args.pool);
+    const object = pool.facts.objects.get(args.name);
+    const ours = object?.mark !== undefined && sameOwner(object.mark.owner, ownerOf(context, args.owner));
+    return ours ? { ...args, ...observed(pool, object) } : undefined;
 }
 
 function planAdoption(
@@ -505,6 +545,9 @@ function revertImpact(config: HostConfig, facts: HostFacts, object: ObjectFacts)
 }
 
 function replacement(property: string, olds: VolumeState, why: string): Change {
+    if (olds.incomplete === true) {
+        return { property, kind: "replace", class: "none", reason: `${why}; it was never finished` };
+    }
     return {
         property,
         kind: "replace",
@@ -600,6 +643,7 @@ function observed(pool: UsablePool, object: ObjectFacts) {
         poolId: pool.facts.id,
         revertedWith: object.mark?.extra["token"] ?? "",
         safetySnapshot: pool.facts.objects.has(safety) ? safety : "",
+        ...incompleteness(object),
     };
 }
 
