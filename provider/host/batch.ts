@@ -6,6 +6,7 @@ import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
 import { absorbReadback, type CallOptions, type Operation } from "./host";
 import { observationSections } from "./observation";
+import { clearLeftovers } from "./leftovers";
 import {
     type Claim,
     DEFAULT_PLAN_TIMEOUT,
@@ -122,7 +123,11 @@ export class Batch {
                     reserved,
                 });
                 if (plan.steps.length === 0) {
-                    item.resolve({ plan });
+                    if (facts.leftovers === true && !this.around.config.readOnly && due.length === 0) {
+                        due.push({ ...item, plan: clearLeftovers(this.around.config.stateDirectory) });
+                    } else {
+                        item.resolve({ plan });
+                    }
                     continue;
                 }
                 const keys = touchedKeys(plan);

@@ -71,6 +71,8 @@ export interface HostFacts {
     /** By protocol: `iscsi`, `nvme-tcp`. */
     readonly targets: ReadonlyMap<string, TargetFacts>;
     readonly units: ReadonlyMap<string, UnitFacts>;
+    /** A run that was cut short has left files half-written in the state directory. */
+    readonly leftovers?: boolean;
     /** Stock tools that are there, by name (`truncate`, `tgtadm`): an absent one is missing. */
     readonly tools: ReadonlySet<string>;
     /** Claims of plans that are not in the facts yet: of this batch, or (in preview) of this whole run. */

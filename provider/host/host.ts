@@ -312,7 +312,14 @@ export function absorbReadback(
         targets = mergeTarget(config, targets, protocol as Protocol, only, frames);
     }
     const units = frames.get("units");
-    return { ...facts, pools, targets, ...(units === undefined ? {} : { units: parseUnits(units.stdout) }) };
+    const leftovers = frames.get("leftovers");
+    return {
+        ...facts,
+        pools,
+        targets,
+        ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),
+        ...(leftovers === undefined ? {} : { leftovers: leftovers.stdout !== "" }),
+    };
 }
 
 /** A promise that one of those who wait for it can give up on. */

@@ -5,6 +5,7 @@ import type { HostConfig } from "./config";
 import type { HostFacts, PoolFacts } from "./facts";
 import type { Touched } from "./plan";
 import type { Frame, Section } from "./script";
+import { observeLeftovers } from "./leftovers";
 import { observeUnits, parseUnits } from "./units";
 
 /** Which sections an observation has, and how their output becomes facts. */
@@ -26,6 +27,7 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
 :`,
         });
     }
+    sections.push({ id: "leftovers", script: observeLeftovers(config.stateDirectory) });
     sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
     return sections;
 }
@@ -61,6 +63,7 @@ export function parseObservation(config: HostConfig, frames: Frames): HostFacts 
         pools,
         targets,
         units: parseUnits(frames.get("units")?.stdout ?? ""),
+        leftovers: (frames.get("leftovers")?.stdout ?? "") !== "",
         tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
         claims: [],
         reserved: new Set(),
