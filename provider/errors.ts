@@ -58,6 +58,8 @@ export interface ErrorDetails {
     stderr?: string | undefined;
     /** What to do next. */
     hint?: string | undefined;
+    /** Steps were sent to the host before it failed, so something may have been made or changed there. */
+    begun?: boolean | undefined;
     cause?: unknown;
 }
 

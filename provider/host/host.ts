@@ -34,8 +34,12 @@ export interface Operation<T> {
     result(facts: HostFacts): T;
 }
 
-/** How often an operation is planned anew because the host had changed, or an answer was lost. */
-const MAX_TRIES = 4;
+/** How far an operation has come, over all its tries. */
+interface Progress {
+    /** Steps were sent to the host. */
+    begun: boolean;
+}
+
 /** Rounds of steps within one try: initialise, start long work, put in place … */
 const MAX_ROUNDS = 8;
 /** Milliseconds without progress after which long work counts as stalled. */
@@ -134,18 +138,21 @@ export class Host {
     /** Brings something about, and returns its verified state. */
     async perform<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T> {
         this.refuseDecommissioned();
+        const progress: Progress = { begun: false };
         for (let attempt = 1; ; attempt++) {
             try {
-                return await this.attempt(operation, options);
+                return await this.attempt(operation, options, progress);
             } catch (error) {
-                const failure = toBlockhostError(error, { host: this.config.name, doing: operation.doing });
+                const located = toBlockhostError(error, { host: this.config.name, doing: operation.doing });
+                progress.begun ||= located.details.begun === true;
+                const failure = progress.begun ? located.with({ begun: true }) : located;
                 // After a lost answer, a timeout or a conflict only the host itself knows how things stand.
                 if (hasCode(failure, "conflict", "unreachable", "timeout", "cancelled")) {
                     this.forget();
                 }
                 if (options.signal?.aborted === true) throw failure;
                 const again = ERROR_TABLE[failure.code].retry && failure.code !== "timeout";
-                if (!again || attempt >= MAX_TRIES || (failure.code === "unreachable" && attempt > 1))
+                if (!again || attempt >= this.config.tries || (failure.code === "unreachable" && attempt > 1))
                     throw failure;
                 await sleep(
                     50 * 2 ** attempt,
@@ -156,7 +163,7 @@ export class Host {
         }
     }
 
-    private async attempt<T>(operation: Operation<T>, options: CallOptions): Promise<T> {
+    private async attempt<T>(operation: Operation<T>, options: CallOptions, progress: Progress): Promise<T> {
         await this.facts(options);
         const waited = new Set<string>();
         for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -164,6 +171,7 @@ export class Host {
             const planner = (facts: HostFacts) => operation.plan(hideFailedUnits(facts, waited));
             const { plan } = await this.batch.submit({ ...operation, plan: planner }, options);
             for (const claim of plan.claims ?? []) this.announced.delete(`${claim.pool}/${claim.name}`);
+            progress.begun ||= !isEmpty(plan);
             if (plan.waitFor !== undefined) {
                 waited.add(plan.waitFor);
                 await this.wait(plan.waitFor, operation.doing, options);

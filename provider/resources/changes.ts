@@ -1,6 +1,22 @@
 import { BlockhostError } from "../errors";
 import { type Allowed, type Change, CHANGE_CLASSES, type ChangeClass } from "./types";
 
+/** A creation that was cut short is finished. */
+export const COMPLETION: Change = {
+    property: "incomplete",
+    kind: "update",
+    class: "none",
+    reason: "what was begun is finished",
+};
+
+/** What is wrong with an object on the host is mended. */
+export const MENDING: Change = {
+    property: "health",
+    kind: "update",
+    class: "none",
+    reason: "is mended on the host",
+};
+
 /**
  * Refuses changes of a class that `allow` does not name.
  *

@@ -129,8 +129,8 @@ export function hostReferenceProblems(context: Context, host: unknown): Failure[
     return typeof host === "object" && host !== null ? hostProblems(host, "host", true) : [];
 }
 
-/** Problems of `pool` and `host` together, where both are known. */
-export function poolProblems(context: Context, host: unknown, pool: unknown): Failure[] {
+/** Problems of `host`, `pool` and the name of an object there together, where they are known. */
+export function poolProblems(context: Context, host: unknown, pool: unknown, name: unknown): Failure[] {
     if (hasUnknown(host) || typeof pool !== "string" || hasUnknown(pool)) return [];
     let config: HostConfig;
     try {
@@ -138,7 +138,12 @@ export function poolProblems(context: Context, host: unknown, pool: unknown): Fa
     } catch (error) {
         return [{ property: "host", reason: toBlockhostError(error).message }];
     }
-    if (config.pools.has(pool)) return [];
+    const configured = config.pools.get(pool);
+    if (configured !== undefined) {
+        if (typeof name !== "string" || hasUnknown(name)) return [];
+        const problem = configured.driver.nameProblem?.(configured.ref, name);
+        return problem === undefined ? [] : [{ property: "name", reason: problem }];
+    }
     const known = [...config.pools.keys()];
     const none = known.length === 0 ? "; the host has no pools configured" : suggestion(pool, known);
     return [{ property: "pool", reason: `host "${config.name}" has no pool ${JSON.stringify(pool)}${none}` }];
@@ -189,14 +194,15 @@ export function usablePool(config: HostConfig, facts: HostFacts, pool: string, p
             hint: `configured are: ${[...config.pools.keys()].join(", ") || "none"}`,
         });
     }
-    requireTools(config, facts, { ...HOST_TOOLS, ...configured.driver.tools });
+    requireTools(config, facts, { ...HOST_TOOLS, ...configured.driver.tools(configured.ref.options) });
     if (found.problem !== undefined) {
         throw new BlockhostError("not-found", found.problem.summary, {
             host: config.name,
             hint: found.problem.hint,
         });
     }
-    if (poolId !== undefined && found.id !== poolId) {
+    // An empty identity: the resource was recorded before the pool could be read again.
+    if (poolId !== undefined && poolId !== "" && found.id !== poolId) {
         throw new BlockhostError(
             "not-found",
             `what is configured as pool "${pool}" is another pool than the one the resource was made in (${found.id}, not ${poolId})`,
@@ -224,19 +230,21 @@ export function requireTools(
 }
 
 /**
- * The object a resource may work on, or nothing if the name is free.
+ * The object a resource may work on, or nothing if the name is free, or taken by the very thing that `adopt` names.
  *
  * @throws BlockhostError `not-ours`: the name is taken by something that this resource did not make.
  */
 export function ownObject(
     pool: UsablePool,
-    name: string,
+    { name, adopt }: { readonly name: string; readonly adopt?: string },
     kind: Mark["kind"],
     owners: readonly Owner[],
 ): ObjectFacts | undefined {
     const found = pool.facts.objects.get(name);
     if (found === undefined) return undefined;
     if (found.mark === undefined) {
+        if (adopt !== undefined && pool.driver.resolveReference(pool.ref, pool.facts, adopt) === name)
+            return undefined;
         throw new BlockhostError(
             "not-ours",
             `"${name}" already exists in pool "${pool.ref.name}" and carries no owner mark`,

@@ -20,6 +20,7 @@ import type {
 } from "../targets/types";
 import { type Failure, hasUnknown, problemsOf } from "../validate";
 import { refuseUnlessAllowed } from "./changes";
+import { performCreation } from "./creation";
 import {
     type OwnerInput,
     allowSchema,
@@ -132,7 +133,10 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as ExportArgs;
         const host = context.hosts.get(args.host);
-        return { inputs, failures: await previewFailures(context, host, ensuring(context, args)) };
+        return {
+            inputs,
+            failures: await previewFailures(context, host, ensuring(context, args, newGeneration())),
+        };
     },
 
     async diff(context, olds, news) {
@@ -168,8 +172,11 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 
     async create(context, args) {
         const host = context.hosts.get(args.host);
-        const state = await host.perform(ensuring(context, args), context);
-        return { id: exportId(args), state };
+        const generation = newGeneration();
+        const operation = ensuring(context, args, generation);
+        return performCreation(context, host, operation, exportId(args), (facts) =>
+            incompleteState(context, facts, args, generation),
+        );
     },
 
     async read(context, state) {
@@ -183,25 +190,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
             return undefined;
         }
         if (one.mark.generation !== state.generation) return undefined;
-        const drift = found.problem === undefined ? one.differences : [found.problem.summary];
-        const wanted = wantedFor(state, one.mark, one.devicePath, 0, false);
-        const connection = target.target.connection(target.ref, wanted, one);
-        return {
-            id: exportId(state),
-            state: {
-                ...state,
-                targetName: one.targetName,
-                serial: one.serial,
-                devicePath: one.devicePath,
-                drift,
-                connection,
-            },
-        };
+        return { id: exportId(state), state: { ...state, ...observed(target, found, state, one) } };
     },
 
     async update(context, olds, news) {
         const host = context.hosts.get(news.host);
-        return host.perform(ensuring(context, news, olds), context);
+        return host.perform(ensuring(context, news, olds.generation, olds), context);
     },
 
     async delete(context, state) {
@@ -253,10 +247,14 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 };
 
 /** Create, finish, change, heal: all the same to an export. */
-function ensuring(context: Context, args: ExportArgs, olds?: ExportState): Operation<ExportState> {
+function ensuring(
+    context: Context,
+    args: ExportArgs,
+    generation: string,
+    olds?: ExportState,
+): Operation<ExportState> {
     const { config } = context.hosts.get(args.host);
     const owner = ownerOf(context, args.owner);
-    const generation = newGeneration();
     return {
         doing: olds === undefined ? `create export "${args.name}"` : `update export "${args.name}"`,
         effect: "change",
@@ -272,7 +270,7 @@ function ensuring(context: Context, args: ExportArgs, olds?: ExportState): Opera
                     to: { ...one.mark, owner },
                 });
             }
-            const wanted = wantedFrom(config, facts, args, one, owner, olds?.generation ?? generation);
+            const wanted = wantedFrom(config, facts, args, one, owner, generation);
             refuseCuts(config, target, targetContext, wanted, args);
             return target.target.ensure(targetContext, wanted);
         },
@@ -284,18 +282,41 @@ function ensuring(context: Context, args: ExportArgs, olds?: ExportState): Opera
                     "conflict",
                     `export "${args.name}" was not there when it was read back`,
                 );
-            const wanted = wantedFrom(config, facts, args, one, owner, generation);
-            return {
-                ...args,
-                targetName: one.targetName,
-                serial: one.serial,
-                devicePath: one.devicePath,
-                generation: one.mark.generation,
-                drift: one.differences,
-                connection: target.target.connection(target.ref, wanted, one),
-            };
+            return { ...args, ...observed(target, found, args, one) };
         },
     };
+}
+
+/** What an export that is there adds to what is declared. */
+function observed(target: ConfiguredTarget, found: TargetFacts, args: ExportArgs, one: ExportFacts) {
+    const wanted = wantedFor(args, one.mark, one.devicePath, 0, false);
+    return {
+        targetName: one.targetName,
+        serial: one.serial,
+        devicePath: one.devicePath,
+        generation: one.mark.generation,
+        drift: found.problem === undefined ? one.differences : [found.problem.summary],
+        connection: target.target.connection(target.ref, wanted, one),
+    };
+}
+
+/** What to record of a creation that failed half-way; `undefined`: nothing was made. */
+function incompleteState(
+    context: Context,
+    facts: HostFacts | undefined,
+    args: ExportArgs,
+    generation: string,
+): ExportState | undefined {
+    if (facts === undefined) {
+        const unknown = { targetName: "", serial: "", devicePath: "", drift: ["missing"] };
+        const type = args.protocol === "iscsi" ? "iscsi" : "nvmeof";
+        return { ...args, ...unknown, generation, connection: { driver_volume_type: type, data: {} } };
+    }
+    const { config } = context.hosts.get(args.host);
+    const { target, found } = usableTarget(config, facts, args.protocol, { evenIfDown: true });
+    const one = found.exports.get(args.name);
+    if (one === undefined || !sameOwner(one.mark.owner, ownerOf(context, args.owner))) return undefined;
+    return { ...args, ...observed(target, found, args, one) };
 }
 
 /** What else an update would do: sessions it cuts, and drift it heals. Facts decide, where they can be had. */

@@ -5,11 +5,11 @@ import type { HostConfig } from "../host/config";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
-import type { Mark } from "../host/mark";
+import { type Mark, sameOwner } from "../host/mark";
 import { NOTHING } from "../host/plan";
 import { formatId } from "../names";
 import { hasUnknown, problemsOf } from "../validate";
-import { refuseUnlessAllowed } from "./changes";
+import { COMPLETION, MENDING, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -32,8 +32,19 @@ import {
     previewFailures,
     usablePool,
 } from "./common";
+import { performCreation } from "./creation";
 import { refuseDependants, usersOf } from "./dependants";
-import { isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
+import {
+    type Condition,
+    conditionOf,
+    isReleased,
+    lostData,
+    ownedAs,
+    planRemoval,
+    readObject,
+    warnOfHealth,
+    withoutCondition,
+} from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 export const snapshotArgs = z
@@ -58,7 +69,7 @@ export interface SnapshotArgs {
     readonly owner: OwnerInput;
 }
 
-export interface SnapshotState extends SnapshotArgs {
+export interface SnapshotState extends SnapshotArgs, Condition {
     readonly pool: string;
     readonly sizeBytes: number;
     readonly path: string;
@@ -79,20 +90,22 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         ];
         if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as SnapshotArgs;
-        failures.push(...poolProblems(context, args.host, parseReference(args.volume).container));
+        failures.push(...poolProblems(context, args.host, parseReference(args.volume).container, args.name));
         if (failures.length > 0 || olds !== undefined) return { inputs, failures };
         const host = context.hosts.get(args.host);
-        return { inputs, failures: await previewFailures(context, host, creation(context, args)) };
+        return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
     },
 
     diff(_context, olds, news) {
         const changes: Change[] = hostChange(olds, news);
+        if (olds.incomplete === true) changes.push(COMPLETION);
+        else if (olds.mendable === true) changes.push(MENDING);
         for (const property of ["volume", "name"] as const) {
             if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
             changes.push({
                 property,
                 kind: "replace",
-                class: "data-loss",
+                class: olds.incomplete === true ? "none" : "data-loss",
                 reason: `snapshot "${olds.name}" would be deleted and a new one taken of what the volume holds now`,
                 wayOut: `put \`${property}\` back, or declare a second snapshot`,
             });
@@ -117,8 +130,10 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
 
     async create(context, args) {
         const host = context.hosts.get(args.host);
-        const state = await host.perform(creation(context, args), context);
-        return { id: snapshotId(state), state };
+        const { operation, begun } = creation(context, args);
+        return performCreation(context, host, operation, snapshotId(args), (facts) =>
+            incompleteState(context, facts, args, begun),
+        );
     },
 
     async read(context, state) {
@@ -127,11 +142,16 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
         const object = readObject(pool, state.name, state.generation, "snapshot");
         if (object === undefined) return undefined;
-        return { id: snapshotId(state), state: { ...state, ...observed(pool, object) } };
+        warnOfHealth(context, pool, object);
+        return { id: snapshotId(state), state: { ...withoutCondition(state), ...observed(pool, object) } };
     },
 
-    async update(context, olds, news) {
+    async update(context, before, news) {
         const host = context.hosts.get(news.host);
+        const olds =
+            before.incomplete === true
+                ? await host.perform(creation(context, { ...news, owner: before.owner }).operation, context)
+                : before;
         const owners = [ownerOf(context, olds.owner), ownerOf(context, news.owner)];
         return host.perform(
             {
@@ -151,8 +171,11 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                             },
                         );
                     }
-                    if (JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
                     const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+                    if (JSON.stringify(mark.owner) === JSON.stringify(owner)) {
+                        if (object?.mendable !== true) return NOTHING;
+                        return pool.driver.heal?.(planContext, { name: olds.name, mark }) ?? NOTHING;
+                    }
                     return pool.driver.remark(planContext, {
                         name: olds.name,
                         from: mark,
@@ -199,17 +222,22 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
     },
 };
 
-function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState> {
+/** The creation, and with which generation and in which pool it was last begun. */
+function creation(
+    context: Context,
+    args: SnapshotArgs,
+): { operation: Operation<SnapshotState>; begun: { generation: string; poolId: string } } {
     const { config } = context.hosts.get(args.host);
     const owner = ownerOf(context, args.owner);
     const generation = newGeneration();
     const of = parseReference(args.volume);
-    return {
+    const begun = { generation, poolId: "" };
+    const operation: Operation<SnapshotState> = {
         doing: `create snapshot "${args.name}" of volume "${of.name}"`,
         effect: "change",
         plan: (facts) => {
             const pool = usablePool(config, facts, of.container);
-            const existing = ownObject(pool, args.name, "snapshot", [owner]);
+            const existing = ownObject(pool, args, "snapshot", [owner]);
             const origin = pool.facts.objects.get(of.name);
             const ready = existing?.mark?.phase === "ready" && existing.sizeBytes !== undefined;
             if (!ready && (origin?.mark?.kind !== "volume" || origin.sizeBytes === undefined)) {
@@ -228,6 +256,8 @@ function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState
                 phase: "ready",
                 extra: { origin: of.name, origingen: origin?.mark?.generation ?? "" },
             };
+            begun.generation = mark.generation;
+            begun.poolId = pool.facts.id;
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
             const leftMark = lostData(existing);
             if (leftMark !== undefined)
@@ -252,6 +282,25 @@ function creation(context: Context, args: SnapshotArgs): Operation<SnapshotState
         },
         result: (facts) => stateOf(config, facts, args),
     };
+    return { operation, begun };
+}
+
+/** What to record of a creation that failed half-way; `undefined`: nothing was made. */
+function incompleteState(
+    context: Context,
+    facts: HostFacts | undefined,
+    args: SnapshotArgs,
+    begun: { generation: string; poolId: string },
+): SnapshotState | undefined {
+    const { config } = context.hosts.get(args.host);
+    const { container } = parseReference(args.volume);
+    if (facts === undefined || facts.pools.get(container)?.problem !== undefined) {
+        return { ...args, pool: container, sizeBytes: 0, path: "", ...begun, incomplete: true };
+    }
+    const pool = usablePool(config, facts, container);
+    const object = pool.facts.objects.get(args.name);
+    const ours = object?.mark !== undefined && sameOwner(object.mark.owner, ownerOf(context, args.owner));
+    return ours ? { ...args, pool: container, ...observed(pool, object) } : undefined;
 }
 
 function stateOf(config: HostConfig, facts: HostFacts, args: SnapshotArgs): SnapshotState {
@@ -269,9 +318,10 @@ function observed(pool: UsablePool, object: ObjectFacts) {
         path: object.path,
         generation: object.mark?.generation ?? "",
         poolId: pool.facts.id,
+        ...conditionOf(object),
     };
 }
 
-function snapshotId(state: SnapshotState): string {
-    return formatId({ host: hostName(state.host) ?? "", container: state.pool, name: state.name });
+function snapshotId({ host, volume, name }: SnapshotArgs): string {
+    return formatId({ host: hostName(host) ?? "", container: parseReference(volume).container, name });
 }

@@ -54,6 +54,7 @@ export interface Lifecycle<Args = unknown, State = unknown> {
      * @throws BlockhostError for a change that is refused, with its class and the way out.
      */
     diff(context: Context, olds: State, news: Args): Promise<readonly Change[]>;
+    /** @throws IncompleteCreation when it failed after something was made, with what is to be recorded. */
     create(context: Context, args: Args): Promise<{ id: string; state: State }>;
     /** `undefined`: gone, and its container is proven to be healthy. */
     read(context: Context, state: State): Promise<{ id: string; state: State } | undefined>;

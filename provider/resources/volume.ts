@@ -5,12 +5,12 @@ import type { HostConfig } from "../host/config";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
-import type { Mark, Owner } from "../host/mark";
+import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { SAFETY_SUFFIX, formatId } from "../names";
-import { formatSize, parseSize } from "../size";
+import { SECTOR, formatSize, parseSize, roundUp } from "../size";
 import { hasUnknown, problemsOf } from "../validate";
-import { refuseUnlessAllowed } from "./changes";
+import { COMPLETION, MENDING, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -33,12 +33,27 @@ import {
     sizeSchema,
     usablePool,
 } from "./common";
+import { performCreation } from "./creation";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
-import { isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
+import {
+    type Condition,
+    conditionOf,
+    isReleased,
+    lostData,
+    ownedAs,
+    planRemoval,
+    readObject,
+    warnOfHealth,
+    withoutCondition,
+} from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const wipeSchema = z.strictObject({
-    method: z.enum(["none", "zero"]).describe("`none`: just delete; `zero`: overwrite with zeros first."),
+    method: z
+        .enum(["none", "zero", "discard"])
+        .describe(
+            "`none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.",
+        ),
     limit: sizeSchema.optional().describe("Wipe only so much from the start; default: all."),
     ionice: z
         .union([z.literal("idle"), z.int().min(0).max(7)])
@@ -66,7 +81,9 @@ export const volumeArgs = z
             .string()
             .min(1)
             .optional()
-            .describe("Take over what exists in the pool under this name (file driver: a file name)."),
+            .describe(
+                "Take over what exists in the pool under this name (file driver: a file; lvm: a logical volume).",
+            ),
         wipe: wipeSchema
             .optional()
             .describe("What happens to the data when the volume is deleted. Default `none`."),
@@ -94,7 +111,7 @@ export interface VolumeArgs {
     readonly source?: { readonly snapshot?: string; readonly volume?: string };
     readonly adopt?: string;
     readonly wipe?: {
-        readonly method: "none" | "zero";
+        readonly method: "none" | "zero" | "discard";
         readonly limit?: string | number;
         readonly ionice?: "idle" | number;
     };
@@ -105,7 +122,7 @@ export interface VolumeArgs {
 }
 
 /** What is recorded: all inputs, and what the host made of them. */
-export interface VolumeState extends VolumeArgs {
+export interface VolumeState extends VolumeArgs, Condition {
     readonly sizeBytes: number;
     /** What an export backs onto. */
     readonly path: string;
@@ -115,6 +132,8 @@ export interface VolumeState extends VolumeArgs {
     readonly revertedWith: string;
     /** Name of the safety snapshot of the last revert; empty where there is none. */
     readonly safetySnapshot: string;
+    /** Sizes in the pool are multiples of it; absent: of a sector. */
+    readonly grainBytes?: number;
 }
 
 export const volume: Lifecycle<VolumeArgs, VolumeState> = {
@@ -128,7 +147,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             ...problemsOf(volumeArgs, inputs),
             ...hostReferenceProblems(context, inputs["host"]),
         ];
-        if (failures.length === 0) failures.push(...poolProblems(context, inputs["host"], inputs["pool"]));
+        if (failures.length === 0) failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
         const { size, source, adopt, revertTo } = inputs;
         const from = source as VolumeArgs["source"];
         if (size === undefined && source === undefined && adopt === undefined && olds === undefined) {
@@ -150,12 +169,14 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as VolumeArgs;
         const host = context.hosts.get(args.host);
-        return { inputs, failures: await previewFailures(context, host, creation(context, args)) };
+        return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
     },
 
     async diff(context, olds, news) {
         const changes: Change[] = [];
         const doing = `update volume "${olds.name}"`;
+        if (olds.incomplete === true) changes.push(COMPLETION);
+        else if (olds.mendable === true) changes.push(MENDING);
         for (const property of ["host", "pool", "name"] as const) {
             if (sameInput(property, olds, news)) continue;
             changes.push(
@@ -171,7 +192,9 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             if (hasUnknown(news[property])) continue;
             changes.push(replacement(property, olds, "counts at creation only"));
         }
-        changes.push(...hostChange(olds, news), ...sizeChange(olds, news), ...revertChange(olds, news));
+        changes.push(...hostChange(olds, news));
+        // What is not finished has no size or content yet that could change.
+        if (olds.incomplete !== true) changes.push(...sizeChange(olds, news), ...revertChange(olds, news));
         for (const property of ["wipe", "onDelete", "allow", "owner"] as const) {
             if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
                 changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
@@ -192,8 +215,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
 
     async create(context, args) {
         const host = context.hosts.get(args.host);
-        const state = await host.perform(creation(context, args), context);
-        return { id: volumeId(args), state };
+        const { operation, begun } = creation(context, args);
+        return performCreation(context, host, operation, volumeId(args), (facts) =>
+            incompleteState(context, facts, args, begun),
+        );
     },
 
     async read(context, state) {
@@ -202,12 +227,18 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
         const object = readObject(pool, state.name, state.generation, "volume");
         if (object === undefined) return undefined;
-        return { id: volumeId(state), state: { ...state, ...observed(pool, object) } };
+        warnOfHealth(context, pool, object);
+        return { id: volumeId(state), state: { ...withoutCondition(state), ...observed(pool, object) } };
     },
 
     async update(context, olds, news) {
         const host = context.hosts.get(news.host);
-        return host.perform(alteration(context, olds, news), context);
+        if (olds.incomplete !== true) return host.perform(alteration(context, olds, news), context);
+        const finished = await host.perform(
+            creation(context, { ...news, owner: olds.owner }).operation,
+            context,
+        );
+        return host.perform(alteration(context, finished, news), context);
     },
 
     async delete(context, state) {
@@ -239,16 +270,21 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     },
 };
 
-function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
+/** The creation, and with which generation and in which pool it was last begun. */
+function creation(
+    context: Context,
+    args: VolumeArgs,
+): { operation: Operation<VolumeState>; begun: { generation: string; poolId: string } } {
     const generation = newGeneration();
     const owner = ownerOf(context, args.owner);
     const { config } = context.hosts.get(args.host);
-    return {
+    const begun = { generation, poolId: "" };
+    const operation: Operation<VolumeState> = {
         doing: `create volume "${args.name}" in pool "${args.pool}"`,
         effect: "change",
         plan: (facts) => {
             const pool = usablePool(config, facts, args.pool);
-            const existing = ownObject(pool, args.name, "volume", [owner]);
+            const existing = ownObject(pool, args, "volume", [owner]);
             const mark: Mark = {
                 kind: "volume",
                 owner,
@@ -257,6 +293,8 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
                 // A new volume has nothing to go back from: the token counts as used, and no later update runs it.
                 extra: args.revertTo === undefined ? {} : { token: args.revertTo.token },
             };
+            begun.generation = mark.generation;
+            begun.poolId = pool.facts.id === "new" ? "" : pool.facts.id;
             const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
             const leftMark = lostData(existing);
             if (leftMark !== undefined)
@@ -280,6 +318,25 @@ function creation(context: Context, args: VolumeArgs): Operation<VolumeState> {
         },
         result: (facts) => stateOf(config, facts, args),
     };
+    return { operation, begun };
+}
+
+/** What to record of a creation that failed half-way; `undefined`: nothing was made. */
+function incompleteState(
+    context: Context,
+    facts: HostFacts | undefined,
+    args: VolumeArgs,
+    begun: { generation: string; poolId: string },
+): VolumeState | undefined {
+    const { config } = context.hosts.get(args.host);
+    if (facts === undefined || facts.pools.get(args.pool)?.problem !== undefined) {
+        const unknown = { sizeBytes: 0, path: "", revertedWith: "", safetySnapshot: "" };
+        return { ...args, ...unknown, ...begun, incomplete: true };
+    }
+    const pool = usablePool(config, facts, args.pool);
+    const object = pool.facts.objects.get(args.name);
+    const ours = object?.mark !== undefined && sameOwner(object.mark.owner, ownerOf(context, args.owner));
+    return ours ? { ...args, ...observed(pool, object) } : undefined;
 }
 
 function planAdoption(
@@ -328,6 +385,7 @@ function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Oper
                 () => renaming(planContext, pool, object, ownerOf(context, news.owner)),
                 () => reverting(planContext, pool, object, news, config),
                 () => growing(planContext, pool, object, news, config),
+                () => mending(planContext, pool, object),
             );
         },
         result: (facts) => stateOf(config, facts, news),
@@ -346,6 +404,12 @@ function renaming(context: PlanContext, pool: UsablePool, object: ObjectFacts, o
     const { mark } = object;
     if (mark === undefined || JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
     return pool.driver.remark(context, { name: object.name, from: mark, to: { ...mark, owner } });
+}
+
+function mending(context: PlanContext, pool: UsablePool, object: ObjectFacts): Plan {
+    const { name, mark } = object;
+    if (object.mendable !== true || mark === undefined) return NOTHING;
+    return pool.driver.heal?.(context, { name, mark }) ?? NOTHING;
 }
 
 function growing(
@@ -412,31 +476,19 @@ function reverting(
 function sizeChange(olds: VolumeState, news: VolumeArgs): Change[] {
     if (news.size === undefined || hasUnknown(news.size)) return [];
     const wanted = parseSize(news.size).bytes ?? 0;
-    // The host may have rounded up to its grain: what was asked for then is what counts.
-    const asked = olds.size === undefined ? undefined : parseSize(olds.size).bytes;
-    if (
-        wanted === olds.sizeBytes ||
-        (wanted === asked && olds.sizeBytes > wanted && roundsTo(olds, wanted))
-    ) {
+    const rounded = roundUp(wanted, olds.grainBytes ?? SECTOR);
+    if (rounded === olds.sizeBytes) {
         return JSON.stringify(olds.size) === JSON.stringify(news.size)
             ? []
             : [{ property: "size", kind: "update", class: "none", reason: "is written in another way" }];
     }
-    if (wanted < olds.sizeBytes)
+    if (rounded < olds.sizeBytes)
         throw shrinkError(olds.sizeBytes, wanted).with({
             doing: `update volume "${olds.name}"`,
             host: hostName(olds.host),
         });
-    return [{ property: "size", kind: "update", class: "none", reason: `grows to ${formatSize(wanted)}` }];
+    return [{ property: "size", kind: "update", class: "none", reason: `grows to ${formatSize(rounded)}` }];
 }
-
-/** A volume that is larger than asked for by less than any pool's grain was rounded, not grown by somebody. */
-function roundsTo(olds: VolumeState, wanted: number): boolean {
-    return olds.sizeBytes - wanted < LARGEST_GRAIN;
-}
-
-/** Bytes. The file driver's grain is a sector; LVM's extents are at most this in practice. */
-const LARGEST_GRAIN = 512;
 
 function revertChange(olds: VolumeState, news: VolumeArgs): Change[] {
     const before = JSON.stringify(olds.revertTo);
@@ -505,6 +557,9 @@ function revertImpact(config: HostConfig, facts: HostFacts, object: ObjectFacts)
 }
 
 function replacement(property: string, olds: VolumeState, why: string): Change {
+    if (olds.incomplete === true) {
+        return { property, kind: "replace", class: "none", reason: `${why}; it was never finished` };
+    }
     return {
         property,
         kind: "replace",
@@ -575,7 +630,7 @@ function wantedSize(pool: UsablePool, args: VolumeArgs): number | undefined {
     if (args.size === undefined) return undefined;
     const { bytes, problem } = parseSize(args.size);
     if (bytes === undefined) throw new BlockhostError("invalid", `size: ${problem}`);
-    return pool.driver.roundSize(pool.ref.options, bytes);
+    return roundUp(bytes, pool.driver.grain(pool.ref, pool.facts));
 }
 
 function wipeOf(state: VolumeState): Wipe {
@@ -593,6 +648,7 @@ function stateOf(config: HostConfig, facts: HostFacts, args: VolumeArgs): Volume
 
 function observed(pool: UsablePool, object: ObjectFacts) {
     const safety = `${object.name}${SAFETY_SUFFIX}`;
+    const grain = pool.driver.grain(pool.ref, pool.facts);
     return {
         sizeBytes: object.sizeBytes ?? 0,
         path: object.path,
@@ -600,6 +656,8 @@ function observed(pool: UsablePool, object: ObjectFacts) {
         poolId: pool.facts.id,
         revertedWith: object.mark?.extra["token"] ?? "",
         safetySnapshot: pool.facts.objects.has(safety) ? safety : "",
+        ...(grain === SECTOR ? {} : { grainBytes: grain }),
+        ...conditionOf(object),
     };
 }
 

@@ -10,6 +10,8 @@ import type { Context, Lifecycle } from "../../provider/resources/types";
 import { shim } from "../../sdk/nodejs/shim";
 import { startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { mountXfs } from "../../tools/embedded-host/filesystems.mjs";
+import { startSshd } from "../contract/support/sshd";
+import { type TransportBench, benchTransport } from "./transport";
 
 /** `npm run bench [-- --json FILE]`: what operations cost, counted by the code. Ratios mean something, times do not. */
 
@@ -192,6 +194,16 @@ async function providerBytes(): Promise<number> {
     return Buffer.byteLength(text);
 }
 
+/** On loopback, against a real sshd that serves nobody else. */
+async function transport(): Promise<TransportBench> {
+    const sshd = await startSshd({ keyTypes: ["ed25519"] });
+    try {
+        return await benchTransport(sshd.config());
+    } finally {
+        await sshd.stop();
+    }
+}
+
 async function main(): Promise<void> {
     const xfs = await mountXfs({});
     const host = await startEmbeddedHost({
@@ -206,6 +218,7 @@ async function main(): Promise<void> {
             remoteRuns: operations.remoteRuns,
             providerBytes: await providerBytes(),
             scale: await scale(host),
+            transport: await transport(),
         };
         print(result);
         if (values.json !== undefined)

@@ -1,6 +1,7 @@
 import { BlockhostError, hasCode, toBlockhostError } from "../../errors";
 import { Hosts } from "../../host/hosts";
 import { lifecycles } from "../../resources";
+import { IncompleteCreation } from "../../resources/creation";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
 
@@ -81,14 +82,16 @@ async function reported<T>(what: () => Promise<T>): Promise<T> {
     try {
         return await what();
     } catch (error) {
-        const failure = error instanceof BlockhostError ? error : toBlockhostError(error);
-        const shown = new Error(failure.message);
-        if (error instanceof BlockhostError) {
-            shown.stack = "";
-            shown.toString = () => "blockhost";
-        }
-        throw shown;
+        if (error instanceof Error && "reasons" in error) throw error;
+        throw error instanceof BlockhostError ? shown(error) : new Error(toBlockhostError(error).message);
     }
+}
+
+function shown(error: BlockhostError): Error {
+    const failure = new Error(error.message);
+    failure.stack = "";
+    failure.toString = () => "blockhost";
+    return failure;
 }
 
 /** What the program of this run declares: those have a `check` before their `diff`; in a refresh nothing has. */
@@ -127,8 +130,15 @@ export function diff(olds: Inputs, news: Inputs) {
 
 export function create(inputs: Inputs) {
     return reported(async () => {
-        const { id, state } = await lifecycle(inputs).create(current(), ownInputs(inputs));
-        return { id, outs: recorded(state, inputs) };
+        try {
+            const { id, state } = await lifecycle(inputs).create(current(), ownInputs(inputs));
+            return { id, outs: recorded(state, inputs) };
+        } catch (error) {
+            if (!(error instanceof IncompleteCreation)) throw error;
+            // By an error with these properties Pulumi records what there is, and calls `update` in the next run.
+            const properties = { ...recorded(error.state, inputs), __provider: inputs["__provider"] };
+            throw Object.assign(shown(error.cause), { id: error.id, reasons: [error.message], properties });
+        }
     });
 }
 

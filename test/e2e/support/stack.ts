@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import * as automation from "@pulumi/pulumi/automation/index.js";
 import type { EmbeddedHost } from "../../../tools/embedded-host/index.mjs";
+import { processesMarked } from "../../../tools/embedded-host/processes.mjs";
 import { removeDirectory, temporaryDirectory } from "../../../tools/lifetime.mjs";
 import { checkout } from "../../../tools/paths.mjs";
 import { prepare } from "../../../tools/prepare.mjs";
@@ -116,6 +117,22 @@ export class TestStack {
         await this.stack.setConfig(key, { value, secret });
     }
 
+    /** Processes of Pulumi's at work on this stack whose command line has a text in it. */
+    processes(text: string): number[] {
+        return processesMarked(join(this.directory, "home"), "PULUMI_HOME").filter((pid) => {
+            try {
+                return readFileSync(`/proc/${String(pid)}/cmdline`, "latin1").includes(text);
+            } catch {
+                return false;
+            }
+        });
+    }
+
+    /** What has to be done after Pulumi was killed: its lock outlives it. */
+    async unlock(): Promise<void> {
+        await this.stack.cancel();
+    }
+
     remove(): void {
         removeDirectory(this.directory);
     }
@@ -124,13 +141,18 @@ export class TestStack {
         const started = performance.now();
         const events: automation.EngineEvent[] = [];
         let output = "";
+        const { onStep, ...passed } = options;
         const common = {
-            ...options,
+            ...passed,
             color: "never" as const,
             suppressProgress: true,
             onOutput: (text: string) => void (output += text),
             onError: (text: string) => void (output += text),
-            onEvent: (event: automation.EngineEvent) => void events.push(event),
+            onEvent: (event: automation.EngineEvent) => {
+                events.push(event);
+                const { op, urn } = event.resourcePreEvent?.metadata ?? {};
+                if (op !== undefined && urn !== undefined) onStep?.(op, nameIn(urn));
+            },
         };
         let failed = false;
         try {
@@ -155,6 +177,10 @@ export class TestStack {
 
 interface Options {
     readonly parallel?: number;
+    /** As Ctrl-C does. */
+    readonly signal?: AbortSignal;
+    /** Told of every operation on a resource as it begins. */
+    readonly onStep?: (operation: string, resource: string) => void;
 }
 
 function summarise(events: readonly automation.EngineEvent[]) {
