@@ -138,7 +138,7 @@ function takeAway<O, D extends CommonDeclared, Own>(
     const cuts = faults.flatMap((fault) => fault.cuts ?? []);
     if (takes.size === 0 || before === undefined) return raw("");
     const whom = cuts.includes("all") ? "all" : cuts;
-    const guard = cuts.length === 0 ? raw("") : helper.guard(before.declared, before.sessions, whom);
+    const guard = cuts.length === 0 ? raw("") : helper.guard(before, whom);
     return sh`cd ${root(helper.protocol)} || exit
 ${guard}
 ${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}`;
@@ -177,7 +177,7 @@ export function remove<O, D extends CommonDeclared, Own>(
             {
                 label: `take ${before.targetName} out of ${helper.label}`,
                 script: sh`cd ${root(helper.protocol)} 2>/dev/null || exit 0
-${helper.guard(before.declared, before.sessions, "all")}
+${helper.guard(before, "all")}
 ${helper.takeDown(target, before)}
 ${removeNote(target, want.name)}`,
             },

@@ -125,8 +125,8 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     ): void;
     /** Host-wide values that this export takes, for {@link refuse} of others in the same run. */
     reserved(context: TargetContext<Options>, want: ExportWanted, declared: Declared): readonly string[];
-    /** Ends the script if others than `known` are logged in among those that are to be cut. */
-    guard(declared: Declared, known: readonly Session[], cuts: "all" | readonly string[]): Sh;
+    /** Ends the script if others than those of the facts are logged in among those that are to be cut. */
+    guard(before: KernelExport<Declared>, cuts: "all" | readonly string[]): Sh;
     /** Takes everything away that the export has in the kernel. */
     takeDown(target: TargetRef<Options>, before: KernelExport<Declared>): Sh;
 }

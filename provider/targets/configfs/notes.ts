@@ -25,13 +25,14 @@ export const IDENTIFY = raw(`identify() {
     done
 }`);
 
-/** Shell function `note`: notes identity and size of `$device`. */
+/** Shell functions: `note` notes identity and size of `$device`, `noted` prints what was noted. */
 export function noteFunction(target: TargetRef, name: string): Sh {
     return sh`${IDENTIFY}
 note() {
     [ -d ${noteDirectory(target)} ] || mkdir -p -m 0700 ${noteDirectory(target)}
     identify "$device" > ${`${noteDirectory(target)}/${name}`}
-}`;
+}
+noted() { v=; [ ! -e ${`${noteDirectory(target)}/${name}`} ] || IFS= read -r v < ${`${noteDirectory(target)}/${name}`}; echo "$v"; }`;
 }
 
 export function removeNote(target: TargetRef, name: string): Sh {

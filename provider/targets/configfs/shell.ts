@@ -13,7 +13,7 @@ make() {
     [ $# = 0 ] || mkdir -- "$@"
 }
 write() {
-    v=; IFS= read -r v < "$1"
+    v=; read -r v < "$1"
     [ "$v" = "$2" ] || printf %s "$2" > "$1" || fail "the kernel does not take this value for $1"
 }
 may() { [ ! -e "$1" ] || write "$@"; }`);
@@ -31,7 +31,7 @@ remove() {
 /** Values of many attributes of one directory. */
 export function mayAll(directory: Sh, attributes: Readonly<Record<string, string>>): Sh {
     const words = Object.entries(attributes).map(([name, value]) => `${name}=${value}`);
-    return sh`for a in ${words}; do may ${directory}/"\${a%%=*}" "\${a#*=}"; done`;
+    return sh`for pair in ${words}; do may ${directory}/"\${pair%%=*}" "\${pair#*=}"; done`;
 }
 
 /** Makes the device appear, if it is not there. */

@@ -25,7 +25,7 @@ export function reopen(
     const run = sh`. ${bootFile(place)}`;
     if (want.exchanged) {
         const close = sh`cd ${ROOT} || exit
-${guard(declared, before.sessions, "all")}
+${guard(before, "all")}
 ${closeUnit(declared)}`;
         return {
             close: [{ label: `close export ${want.name}`, script: close }],

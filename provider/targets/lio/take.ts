@@ -1,5 +1,4 @@
 import { raw, type Sh, sh } from "../../sh";
-import type { Session } from "../types";
 import { IN_USE } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
 import { groupOf, type LioDeclared, type LioExport } from "./model";
@@ -47,8 +46,8 @@ remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" "\${p%/*}" "$
 }
 
 /** Ends the script if others than those that are known are logged in. */
-export function guard(declared: LioDeclared, known: readonly Session[], cuts: "all" | readonly string[]): Sh {
-    const names = [...new Set(known.map(({ initiator }) => initiator))];
+export function guard({ declared, sessions }: LioExport, cuts: "all" | readonly string[]): Sh {
+    const names = [...new Set(sessions.map(({ initiator }) => initiator))];
     const whom =
         cuts === "all"
             ? sh`${`${groupOf(declared)}/acls`}/*`
