@@ -1,4 +1,5 @@
 import { asWord, Sh, sh } from "../sh";
+import type { Activation } from "../host/facts";
 import { decodeMark, encodeMark, type Mark } from "../host/mark";
 import { GUARD_FAILED, type Step } from "../host/plan";
 import type { Protocol } from "./types";
@@ -16,6 +17,12 @@ import type { Protocol } from "./types";
  *     #bh target iqn.2010-10.org.blockhost:pg-lun:9f3a12cd
  *     #bh accounts db1
  *     #bh declared {"devicePath":"/srv/pool/pg-data.img", …}
+ *     #bh activate lvchange -ay -K vg0/pg-data      what makes the device appear after a boot; a tab before its last word
+ *     #bh roots iscsi/iqn.2010-10.org.blockhost:…   its objects in the kernel's configfs
+ *     #bh device /dev/vg0/pg-data                   for who reads them
+ *     #bh secrets {"chap iqn.…":"5e88…"}            SHA-256 of each secret, to be compared with the kernel's; not shown
+ *
+ * The last four are there only where a helper has them.
  *
  * `applied 0`: it was written, but what it declares was not carried out to the end; one byte is overwritten when it was.
  */
@@ -28,6 +35,10 @@ export interface BootHeader {
     readonly accounts: readonly string[];
     /** What the helper keeps of the declaration; holds no secret. */
     readonly declared: unknown;
+    readonly activation?: Activation | undefined;
+    readonly roots?: readonly string[];
+    readonly device?: string;
+    readonly secrets?: Readonly<Record<string, string>>;
 }
 
 /** Where an export's boot file is. */
@@ -58,7 +69,7 @@ ${comment("size", String(header.sizeBytes))}
 ${comment("target", header.targetName)}
 ${comment("accounts", header.accounts.join(" "))}
 ${comment("declared", JSON.stringify(header.declared))}
-${body}`;
+${more(header)}${body}`;
     return {
         label: `write the boot file of export ${at.name}`,
         script: sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
@@ -67,6 +78,20 @@ umask 077
 printf '%s\\n' ${asWord(content)} > "$dir/.$name.new" && sync "$dir/.$name.new" &&
 mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`,
     };
+}
+
+function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied">): Sh {
+    const found: Sh[] = [];
+    if (activation !== undefined)
+        found.push(comment("activate", `${activation.command}\t${activation.object}`));
+    if (roots !== undefined) found.push(comment("roots", roots.join(" ")));
+    if (device !== undefined) found.push(comment("device", device));
+    if (secrets !== undefined && Object.keys(secrets).length > 0)
+        found.push(new Sh(comment("secrets", JSON.stringify(secrets)).text, "#bh secrets ***"));
+    return new Sh(
+        found.map((one) => `${one.text}\n`).join(""),
+        found.map((one) => `${one.display}\n`).join(""),
+    );
 }
 
 /** Puts another owner mark into a boot file, and touches nothing else. */
@@ -135,7 +160,20 @@ export function parseBootHeader(lines: readonly string[]): BootHeader | undefine
         targetName: target,
         accounts: (fields.get("accounts") ?? "").split(" ").filter((user) => user !== ""),
         declared,
+        ...optional("activation", activation(fields.get("activate"))),
+        ...optional("roots", fields.get("roots")?.split(" ")),
+        ...optional("device", fields.get("device")),
+        ...optional("secrets", json(fields.get("secrets")) as Record<string, string> | undefined),
     };
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [k in K]?: V } {
+    return value === undefined ? {} : ({ [key]: value } as { [k in K]: V });
+}
+
+function activation(text: string | undefined): Activation | undefined {
+    const [, command, object] = /^(.*)\t(.*)$/.exec(text ?? "") ?? [];
+    return command === undefined || object === undefined ? undefined : { command, object };
 }
 
 function json(text: string | undefined): unknown {

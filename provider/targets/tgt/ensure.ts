@@ -24,7 +24,8 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const accounts = [declared.incoming, declared.outgoing].flatMap((one) =>
         one === undefined ? [] : [one.user],
     );
-    const header = { mark: want.mark, sizeBytes, targetName, accounts, declared };
+    const { mark, activation } = want;
+    const header = { mark, sizeBytes, targetName, accounts, declared, activation };
     // Once for all exports of a run.
     const unit = `targets/boot-unit/${target.stateDirectory}`;
     const bootUnit = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);
