@@ -1,8 +1,8 @@
-import { asWord, Sh, sh } from "../sh";
+import { asWord, raw, Sh, sh } from "../sh";
 import type { Activation } from "../host/facts";
 import { decodeMark, encodeMark, type Mark } from "../host/mark";
 import { GUARD_FAILED, type Step } from "../host/plan";
-import type { Protocol } from "./types";
+import type { ExportFacts, Protocol } from "./types";
 
 /**
  * Boot files: one per export, `<stateDirectory>/exports/<protocol>/<name>`, an idempotent `sh` script that makes the
@@ -59,7 +59,29 @@ export function bootFile({ stateDirectory, protocol, name }: BootPlace): string 
     return `${bootDirectory(stateDirectory, protocol)}/${name}`;
 }
 
-/** Writes a boot file whole or not at all, and makes it durable. */
+/**
+ * First step of whatever writes or removes a boot file: ends the plan, to observe and plan again, unless the file bears
+ * the mark that was observed. Another process may have given the name away, or taken it, since.
+ *
+ * @param seen The export as it was observed; `undefined`: there was none.
+ * @param more More to be asked, under the same lock; its exit status counts.
+ */
+export function guardBootFile(at: BootPlace, seen: Pick<ExportFacts, "mark" | "orphaned"> | undefined, more: Sh = raw("")): Step {
+    const expected = seen === undefined || seen.orphaned === true ? "none" : markLine(seen.mark).text;
+    return {
+        label: `see that export ${at.name} is as it was observed`,
+        script: sh`file=${bootFile(at)} mark=none
+if [ -e "$file" ] || [ -L "$file" ]; then
+    mark=
+    { read -r mark && read -r mark && IFS= read -r mark; } < "$file"
+fi
+[ "$mark" = ${expected} ] || { echo "its boot file is another one now" >&2; exit ${GUARD_FAILED}; }
+${more}`,
+        guard: true,
+    };
+}
+
+/** Writes a boot file whole or not at all, and makes it durable; comes after {@link guardBootFile}. */
 export function writeBootFile(at: BootPlace, header: Omit<BootHeader, "applied">, body: Sh): Step {
     const content = sh`#!/bin/sh
 # Export of pulumi-blockhost: changed by it, run at boot. Do not edit.
@@ -105,7 +127,7 @@ ${change}`,
     };
 }
 
-/** Notes the size with which the device was last opened. */
+/** Notes the size with which the device was last opened; comes after {@link guardBootFile}. */
 export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
     return {
         label: `note the size of export ${at.name}`,
@@ -113,6 +135,7 @@ export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
     };
 }
 
+/** Comes after {@link guardBootFile}. */
 export function removeBootFile(at: BootPlace): Sh {
     return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)}
 [ -d "$dir" ] || exit 0

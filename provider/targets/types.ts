@@ -42,6 +42,13 @@ export interface Target<Options = unknown> {
     /** Take our mark over to a renamed resource, nothing else. */
     remark(context: TargetContext<Options>, want: { name: string; from: Mark; to: Mark }): Plan;
     /**
+     * An export whose boot file is gone while it is still served, recognised as the one in the state by what is new with
+     * each making: its target name and its serial. Given to the other planners in the facts, it is made whole or removed.
+     *
+     * @param want As in the state.
+     */
+    orphan?(context: TargetContext<Options>, want: ExportWanted, targetName: string): ExportFacts | undefined;
+    /**
      * Steps that make an export see that its device has grown or was exchanged (revert). Steps before the change
      * (`close`) and after it (`open`).
      */
@@ -142,6 +149,8 @@ export interface ExportFacts {
     /** In what the live object differs from the boot file; empty: it is as declared. `missing` when it is not there. */
     readonly differences: readonly string[];
     readonly sessions: readonly Session[];
+    /** Its boot file is gone while it is still served: only the state can tell that it is ours ({@link Target.orphan}). */
+    readonly orphaned?: true;
     readonly extra: Readonly<Record<string, string>>;
 }
 

@@ -2,7 +2,7 @@ import { BlockhostError } from "../../errors";
 import { describeOwner, encodeMark, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../host/plan";
 import { raw, type Sh, sh } from "../../sh";
-import { bootFile, remarkBootFile, removeBootFile, writeBootFile } from "../boot";
+import { bootFile, guardBootFile, remarkBootFile, removeBootFile, writeBootFile } from "../boot";
 import { installBootUnit, removeBootUnit } from "../bootUnit";
 import type { ExportWanted, Session, TargetContext } from "../types";
 import {
@@ -30,7 +30,7 @@ interface Change<D extends CommonDeclared> extends Declaration<D> {
 /**
  * The change from what is to what is wanted; `undefined`: it is so already.
  *
- * @throws BlockhostError `invalid`, `not-found` (the kernel's part or the device), `not-ours`, `exists`, `busy`.
+ * @throws BlockhostError `invalid`, `not-found` (the kernel's part or the device), `not-ours`, `exists`, `in-use`.
  */
 function planChange<O, D extends CommonDeclared, Own>(
     helper: Helper<O, D, Own>,
@@ -113,6 +113,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
     const unit = `targets/boot-unit/${target.stateDirectory}`;
     const install = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);
     const steps: Step[] = [
+        guardBootFile(place, before),
         ...(install ? [installBootUnit(target.stateDirectory)] : []),
         ...(written ? [] : [writeBootFile(place, header, helper.body(target, want, declared))]),
         {
@@ -174,6 +175,7 @@ export function remove<O, D extends CommonDeclared, Own>(
     requireAnswer(facts);
     return {
         steps: [
+            guardBootFile(placeOf(target, want.name), before),
             {
                 label: `take ${before.targetName} out of ${helper.label}`,
                 script: sh`cd ${root(helper.protocol)} 2>/dev/null || exit 0

@@ -115,7 +115,7 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     /**
      * Refuses what the rest of the host does not allow.
      *
-     * @throws BlockhostError `busy`, `exists`, `not-ours`, `invalid`, `unsupported`
+     * @throws BlockhostError `exists`, `in-use`, `not-ours`, `invalid`, `unsupported`
      */
     refuse(
         context: TargetContext<Options>,

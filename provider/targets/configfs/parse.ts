@@ -1,9 +1,9 @@
 import { BlockhostError } from "../../errors";
 import { type BootHeader, parseBootHeader } from "../boot";
+import { parseAddresses } from "../portals";
 import type { TargetFacts, TargetRef } from "../types";
 import type { CommonDeclared, Helper, KernelExport, KernelExtra, Live } from "./model";
 import {
-    parseAddresses,
     parseDevices,
     parseListeners,
     parseNotes,

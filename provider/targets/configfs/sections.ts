@@ -89,20 +89,6 @@ export function parseOwners(lines: readonly string[]): Map<string, string> {
     );
 }
 
-/** Addresses that the host has, in their shortest form. */
-export function parseAddresses(lines: readonly string[]): Set<string> {
-    const found = new Set<string>();
-    let last = "";
-    for (const line of lines) {
-        const four = /\|-- ([0-9.]+)$/.exec(line)?.[1];
-        if (four !== undefined) last = four;
-        else if (/\/32 host LOCAL/.test(line)) found.add(last);
-        const six = /^([0-9a-f]{32}) /.exec(line)?.[1];
-        if (six !== undefined) found.add(shortestIPv6((six.match(/.{4}/g) ?? []).join(":")));
-    }
-    return found;
-}
-
 /** Devices by path: what is there now. */
 export function parseDevices(lines: readonly string[]): Map<string, Device> {
     const devices = lines.map(parseDevice).filter((device) => device !== undefined);
