@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import assert from "node:assert/strict";
 import { BlockhostError, type ErrorCode } from "../../provider/errors";
 import { Hosts } from "../../provider/host/hosts";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
@@ -6,7 +6,6 @@ import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/
 import type { Context } from "../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
 import type { createTransport } from "../../provider/transport";
-import type { EmbeddedHost } from "../../tools/embedded-host/index.mjs";
 
 export const HOST = "emb";
 export const POOL = "fast";
@@ -19,6 +18,11 @@ export interface ClientOptions {
     readonly stack?: string;
 }
 
+/** A storage host, as far as a process of the provider has to know it: its entry in `blockhost:hosts`. */
+export interface Configured {
+    configuration(more?: Readonly<Record<string, unknown>>): unknown;
+}
+
 /** One process of the provider, with one storage host; a stack of its own where asked for. */
 export class Client {
     readonly hosts: Hosts;
@@ -26,7 +30,7 @@ export class Client {
     readonly warnings: string[] = [];
     private readonly stack: string;
 
-    constructor(host: EmbeddedHost, options: ClientOptions = {}) {
+    constructor(host: Configured, options: ClientOptions = {}) {
         this.stack = options.stack ?? "test";
         this.hosts = new Hosts({ [HOST]: host.configuration(options.configuration) }, options.transport);
         this.context = {
@@ -137,8 +141,7 @@ export async function refused(what: Promise<unknown>, code: ErrorCode): Promise<
         () => undefined,
         (reason: unknown) => reason,
     );
-    expect(error, `expected the error ${code}`).toBeInstanceOf(BlockhostError);
-    const failure = error as BlockhostError;
-    expect(failure.code, failure.message).toBe(code);
-    return failure;
+    assert(error instanceof BlockhostError, `expected the error ${code}, not ${String(error)}`);
+    assert.equal(error.code, code, error.message);
+    return error;
 }
