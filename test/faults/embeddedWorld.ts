@@ -184,22 +184,33 @@ ${this.tgtadm("--mode account --op show")} | sed 's/^/tgtd account /'`);
             .sort();
     }
 
-    /** Processes of runs and units, tgtd and idle shells excepted. */
+    /** Processes that belong neither to tgtd nor to a shell that a connection still holds. */
     private runs(): string[] {
-        const idle = this.host.sessions().length;
-        return idle === 0 && this.host.processes().length > 1 ? ["processes are left"] : [];
+        const { shells, all } = this.processes();
+        const tgtd = this.host.tgt?.pid;
+        const channels = new Set(this.host.sessions().map(({ pid }) => pid));
+        const left = all.filter(
+            ({ pid, parent, session }) =>
+                !shells.has(session) &&
+                pid !== tgtd &&
+                !channels.has(pid) &&
+                parent !== tgtd &&
+                session !== tgtd,
+        );
+        return left.length === 0 ? [] : ["processes are left"];
+    }
+
+    private processes(): { all: Process[]; shells: Set<number> } {
+        const channels = new Set(this.host.sessions().map(({ pid }) => pid));
+        const all = this.host.processes().flatMap((pid) => processOf(pid) ?? []);
+        const shells = all.filter((one) => channels.has(one.parent) && one.session === one.pid);
+        return { all, shells: new Set(shells.map(({ pid }) => pid)) };
     }
 
     /** The shells that scripts run in and all that belongs to their sessions; not what has made a session of its own. */
     killShells(): Promise<void> {
-        const channels = new Set(this.host.sessions().map(({ pid }) => pid));
-        const processes = this.host.processes().flatMap((pid) => processOf(pid) ?? []);
-        const shells = new Set(
-            processes
-                .filter((one) => channels.has(one.parent) && one.session === one.pid)
-                .map(({ pid }) => pid),
-        );
-        for (const { pid, session } of processes) {
+        const { shells, all } = this.processes();
+        for (const { pid, session } of all) {
             if (shells.has(session)) killNow(pid);
         }
         return Promise.resolve();

@@ -21,6 +21,7 @@ export function faultMatrix(title: string, start: () => Promise<World>, cases: r
         });
         afterAll(async () => {
             noMoreProviders();
+            await trials.stop();
             await world.stop();
         });
 
