@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { BlockhostError } from "../../provider/errors";
 import type { Point } from "../support/saboteur";
+import type { Case } from "./cases/types";
 import type { Volume, World } from "./world";
 
 /** A way to stop an operation at a point, and what has to be done before the next run is asked for the same. */
@@ -9,14 +10,16 @@ export interface Stop {
     readonly where: Point["where"];
     /** The operation runs in a process of its own, which is killed. */
     readonly kills?: "provider";
-    /** Concerns operations on exports only. */
-    readonly exportsOnly?: true;
+    /** Concerns only some operations. */
+    readonly concerns?: (what: Case) => boolean;
+    /** Within steps there are many points: the full matrix tries every n-th. Default 1. */
+    readonly every?: number;
     /** The process lives on and may well finish the operation by itself. */
     readonly lives?: true;
     /** Happens while the host stands still at the point. */
-    strike?(scene: Scene): Promise<void>;
+    readonly strike?: (scene: Scene) => Promise<void>;
     /** The operation has come to its end, in whatever way. */
-    afterwards?(scene: Scene): Promise<void>;
+    readonly afterwards?: (scene: Scene) => Promise<void>;
 }
 
 /** One stop of one operation, as far as it has come. */
@@ -25,16 +28,18 @@ export interface Scene {
     /** File on the host that a halted process waits for to go. */
     readonly marker: string;
     /** Takes the marker away. */
-    release(): Promise<void>;
+    readonly release: () => Promise<void>;
     /** How the stopped operation ended. */
     outcome?: Outcome;
     /** Asks for the same once more, in a new process. */
-    again(): Promise<Outcome>;
+    readonly again: () => Promise<Outcome>;
     /** Undoes what the strike did to the host. */
     mend?: () => Promise<void>;
 }
 
 export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown };
+
+const exported = (what: Case) => what.exported === true;
 
 const between: readonly Stop[] = [
     {
@@ -63,19 +68,21 @@ const between: readonly Stop[] = [
 ];
 
 const inside: readonly Stop[] = [
-    { title: "shell killed in a step", where: "inside", strike: ({ world }) => world.killShells() },
+    { title: "shell killed in a step", where: "inside", every: 3, strike: ({ world }) => world.killShells() },
     {
         title: "command of a step killed",
         where: "inside",
+        every: 4,
         lives: true,
         strike: async ({ world, marker }) => {
             await world.sh(`kill -KILL "$(cat '${marker}')"`);
         },
     },
-    { title: "provider killed -9 in a step", where: "inside", kills: "provider" },
+    { title: "provider killed -9 in a step", where: "inside", every: 8, kills: "provider" },
     {
         title: "power fails in a step",
         where: "inside",
+        every: 8,
         strike: ({ world }) => world.powerOff(),
         afterwards: ({ world }) => world.powerOn(),
     },
@@ -85,7 +92,7 @@ const daemon: readonly Stop[] = [
     {
         title: "tgtd killed",
         where: "between",
-        exportsOnly: true,
+        concerns: exported,
         lives: true,
         strike: ({ world }) => world.killDaemon(),
         afterwards: ({ world }) => world.startDaemon(),
@@ -93,7 +100,7 @@ const daemon: readonly Stop[] = [
     {
         title: "tgtd restarted",
         where: "between",
-        exportsOnly: true,
+        concerns: exported,
         lives: true,
         strike: async ({ world }) => {
             await world.killDaemon();
@@ -103,19 +110,24 @@ const daemon: readonly Stop[] = [
     {
         title: "tgtd killed in a step",
         where: "inside",
-        exportsOnly: true,
+        every: 4,
+        concerns: exported,
         lives: true,
         strike: ({ world }) => world.killDaemon(),
         afterwards: ({ world }) => world.startDaemon(),
     },
 ];
 
-const full = (what: Volume, where: "between" | "inside", title: string): Stop => ({
+const full = (volume: Volume, where: "between" | "inside", title: string): Stop => ({
     title,
     where,
+    every: where === "inside" ? 6 : 1,
+    // Exports and long work are what writes to the state directory.
+    concerns: (what) =>
+        volume === "pool" ? what.touchesPool !== false : exported(what) || what.slow === true,
     lives: true,
     strike: async (scene) => {
-        scene.mend = await scene.world.fillUp(what);
+        scene.mend = await scene.world.fillUp(volume);
     },
     afterwards: async (scene) => {
         // What takes no room may go through; all else says what it lacks, however often it is asked.

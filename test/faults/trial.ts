@@ -201,6 +201,11 @@ export class Trials {
         return true;
     }
 
+    /** Trials so far. */
+    get count(): number {
+        return this.serial;
+    }
+
     private marker(name: string): string {
         return join(this.world.haltDirectory, name);
     }

@@ -34,6 +34,7 @@ export const exports: readonly Case[] = [
     {
         title: "create an export",
         exported: true,
+        touchesPool: false,
         prepare: async (client, name) => ({ volume: await client.volume(name) }),
         act: async (client, name) => ({ export: await client.export(name, name, access(name)) }),
         verify: (world, _name, after) => admits(world, after),
@@ -41,6 +42,7 @@ export const exports: readonly Case[] = [
     {
         title: "create an export: mutual CHAP, two portals, two initiators, read-only",
         exported: true,
+        touchesPool: false,
         prepare: async (client, name) => ({ volume: await client.volume(name) }),
         act: async (client, name) => ({
             export: await client.export(name, name, {
@@ -69,6 +71,7 @@ export const exports: readonly Case[] = [
     {
         title: "export a snapshot",
         exported: true,
+        touchesPool: false,
         prepare: async (client, name) => {
             const origin = await client.volume(`${name}-o`);
             return { origin, snapshot: await client.snapshot(`${name}-s`, `${name}-o`) };
@@ -84,6 +87,7 @@ export const exports: readonly Case[] = [
     {
         title: "change an export: another password",
         exported: true,
+        touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
             export: await client.changeExport(need(before.export), access(name, "Another-Word-1")),
@@ -97,6 +101,7 @@ export const exports: readonly Case[] = [
     {
         title: "change an export: another user",
         exported: true,
+        touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
             export: await client.changeExport(need(before.export), access(`${name}-2`, "Another-Word-1")),
@@ -110,6 +115,7 @@ export const exports: readonly Case[] = [
     {
         title: "change an export: one initiator more",
         exported: true,
+        touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
             export: await client.changeExport(need(before.export), access(name, SECRET, [CLIENT, OTHER])),
@@ -122,6 +128,7 @@ export const exports: readonly Case[] = [
     {
         title: "change an export: one initiator less, read-only",
         exported: true,
+        touchesPool: false,
         prepare: (client, name) => exported(client, name, access(name, SECRET, [CLIENT, OTHER])),
         act: async (client, name, before) => ({
             export: await client.changeExport(need(before.export), { ...access(name), readOnly: true }),
@@ -134,6 +141,7 @@ export const exports: readonly Case[] = [
     {
         title: "heal an export whose target is gone",
         exported: true,
+        touchesPool: false,
         prepare: async (client, name, world) => {
             const states = await exported(client, name);
             await world.dropTarget(need(states.export).targetName);
@@ -147,6 +155,7 @@ export const exports: readonly Case[] = [
     {
         title: "rename an export's resource",
         exported: true,
+        touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
             export: await client.changeExport(need(before.export), {
@@ -199,6 +208,7 @@ export const exports: readonly Case[] = [
     {
         title: "delete an export",
         exported: true,
+        touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, _name, before) => {
             await client.delete(need(before.export));

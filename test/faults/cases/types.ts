@@ -22,7 +22,9 @@ export interface Case {
     readonly leaves?: (name: string) => readonly string[];
     /** Has an export: stops of the target's daemon concern it. */
     readonly exported?: true;
-    /** Takes seconds a run (long work on the host): fewer points of the middle of its steps are tried. */
+    /** `false`: no room of the pool is needed for it. */
+    readonly touchesPool?: false;
+    /** Takes seconds a run (long work on the host): every second point is tried, and fewer within steps. */
     readonly slow?: true;
 }
 
