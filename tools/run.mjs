@@ -40,7 +40,16 @@ const verbs = {
         const status = await node(
             "vitest/vitest.mjs",
             // Once each: what fails now and then has failed.
-            ["run", "--retry", "0", ...(args.length === 0 ? ["test/faults"] : args)],
+            [
+                "run",
+                "--retry",
+                "0",
+                "--maxWorkers",
+                "2",
+                "--minWorkers",
+                "2",
+                ...(args.length === 0 ? ["test/faults"] : args),
+            ],
             { BLOCKHOST_FAULTS: "full", BLOCKHOST_FAULTS_RESULTS: results },
         );
         // Only a whole run says something about everything.

@@ -36,10 +36,11 @@ describe("a host", () => {
             const name = `reach-${how}`;
             const marker = join(host.directory, `halt-${how}`);
             const saboteur = new Saboteur({ where: "between", at: 1, marker });
-            const configuration = { connectTimeout: 1000 };
+            const configuration = { connectTimeout: 5000 };
             const one = another({ transport: saboteur.transport, configuration });
-            const work = refused(one.volume(name), "unreachable");
-            while (!existsSync(marker)) await sleep(5);
+            let ended = false;
+            const work = refused(one.volume(name), "unreachable").finally(() => (ended = true));
+            while (!existsSync(marker) && !ended) await sleep(5);
             await host.setReachable(how);
             host.cutConnections();
             const error = await work;

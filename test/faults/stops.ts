@@ -78,11 +78,11 @@ const inside: readonly Stop[] = [
             await world.sh(`kill -KILL "$(cat '${marker}')"`);
         },
     },
-    { title: "provider killed -9 in a step", where: "inside", every: 8, kills: "provider" },
+    { title: "provider killed -9 in a step", where: "inside", every: 10, kills: "provider" },
     {
         title: "power fails in a step",
         where: "inside",
-        every: 8,
+        every: 10,
         strike: ({ world }) => world.powerOff(),
         afterwards: ({ world }) => world.powerOn(),
     },
@@ -121,7 +121,7 @@ const daemon: readonly Stop[] = [
 const full = (volume: Volume, where: "between" | "inside", title: string): Stop => ({
     title,
     where,
-    every: where === "inside" ? 6 : 1,
+    every: where === "inside" ? 8 : 1,
     // Exports and long work are what writes to the state directory.
     concerns: (what) =>
         volume === "pool" ? what.touchesPool !== false : exported(what) || what.slow === true,
