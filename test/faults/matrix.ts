@@ -46,7 +46,7 @@ export function faultMatrix(title: string, start: () => Promise<World>, cases: r
 /** Tries points until there are no more; gives what failed. */
 async function everyPoint(trials: Trials, what: Case, stop: Stop): Promise<string[]> {
     const failures: string[] = [];
-    const stride = (stop.every ?? 1) * (what.slow === true ? 2 : 1);
+    const stride = (stop.every ?? 1) * (what.slow === true ? 3 : 1);
     // Other points for other operations and ways.
     const first = stride === 1 ? 0 : (trials.count + stop.title.length) % stride;
     let at = first;

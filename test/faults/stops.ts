@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { BlockhostError } from "../../provider/errors";
+import { failureOf } from "../support/client";
 import type { Point } from "../support/saboteur";
 import type { Case } from "./cases/types";
 import type { Volume, World } from "./world";
@@ -68,21 +69,21 @@ const between: readonly Stop[] = [
 ];
 
 const inside: readonly Stop[] = [
-    { title: "shell killed in a step", where: "inside", every: 3, strike: ({ world }) => world.killShells() },
+    { title: "shell killed in a step", where: "inside", every: 6, strike: ({ world }) => world.killShells() },
     {
         title: "command of a step killed",
         where: "inside",
-        every: 4,
+        every: 6,
         lives: true,
         strike: async ({ world, marker }) => {
             await world.sh(`kill -KILL "$(cat '${marker}')"`);
         },
     },
-    { title: "provider killed -9 in a step", where: "inside", every: 10, kills: "provider" },
+    { title: "provider killed -9 in a step", where: "inside", every: 15, kills: "provider" },
     {
         title: "power fails in a step",
         where: "inside",
-        every: 10,
+        every: 15,
         strike: ({ world }) => world.powerOff(),
         afterwards: ({ world }) => world.powerOn(),
     },
@@ -110,7 +111,7 @@ const daemon: readonly Stop[] = [
     {
         title: "tgtd killed in a step",
         where: "inside",
-        every: 4,
+        every: 6,
         concerns: exported,
         lives: true,
         strike: ({ world }) => world.killDaemon(),
@@ -121,7 +122,7 @@ const daemon: readonly Stop[] = [
 const full = (volume: Volume, where: "between" | "inside", title: string): Stop => ({
     title,
     where,
-    every: where === "inside" ? 8 : 1,
+    every: where === "inside" ? 12 : 1,
     // Exports and long work are what writes to the state directory.
     concerns: (what) =>
         volume === "pool" ? what.touchesPool !== false : exported(what) || what.slow === true,
@@ -133,7 +134,7 @@ const full = (volume: Volume, where: "between" | "inside", title: string): Stop 
         // What takes no room may go through; all else says what it lacks, however often it is asked.
         for (const outcome of [scene.outcome, await scene.again()]) {
             if (outcome === undefined || outcome.done) continue;
-            const { error } = outcome;
+            const error = failureOf(outcome.error);
             assert(error instanceof BlockhostError && error.code === "no-space", String(error));
             assert(error.details.hint, "no hint");
         }

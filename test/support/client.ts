@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { BlockhostError, type ErrorCode } from "../../provider/errors";
 import { Hosts } from "../../provider/host/hosts";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
+import { IncompleteCreation } from "../../provider/resources/creation";
 import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/resources/snapshot";
 import type { Context } from "../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
@@ -135,11 +136,18 @@ export function exportInputs(state: ExportState): ExportArgs {
     return inputs;
 }
 
+/** What is wrong, whether or not something was made before. */
+export function failureOf(error: unknown): unknown {
+    return error instanceof IncompleteCreation ? error.cause : error;
+}
+
 /** Expects an error with a code; returns it for more. */
 export async function refused(what: Promise<unknown>, code: ErrorCode): Promise<BlockhostError> {
-    const error = await what.then(
-        () => undefined,
-        (reason: unknown) => reason,
+    const error = failureOf(
+        await what.then(
+            () => undefined,
+            (reason: unknown) => reason,
+        ),
     );
     assert(error instanceof BlockhostError, `expected the error ${code}, not ${String(error)}`);
     assert.equal(error.code, code, error.message);

@@ -24,7 +24,7 @@ export interface Case {
     readonly exported?: true;
     /** `false`: no room of the pool is needed for it. */
     readonly touchesPool?: false;
-    /** Takes seconds a run (long work on the host): every second point is tried, and fewer within steps. */
+    /** Takes seconds a run (long work on the host): every third point is tried, and fewer within steps. */
     readonly slow?: true;
 }
 
