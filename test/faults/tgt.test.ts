@@ -2,4 +2,5 @@ import { CASES } from "./cases";
 import { embeddedWorld } from "./embeddedWorld";
 import { faultMatrix } from "./matrix";
 
-faultMatrix("exports by tgt", () => embeddedWorld("copies"), CASES.exports);
+const cases = CASES.exports.filter(({ title }) => !/^change/.test(title));
+faultMatrix("exports by tgt", () => embeddedWorld("copies"), cases);
