@@ -17,6 +17,8 @@ export interface Stop {
     readonly every?: number;
     /** The process lives on and may well finish the operation by itself. */
     readonly lives?: true;
+    /** The process dies, but the answer may be quicker. */
+    readonly mayEnd?: true;
     /** Happens while the host stands still at the point. */
     readonly strike?: (scene: Scene) => Promise<void>;
     /** The operation has come to its end, in whatever way. */
@@ -52,6 +54,7 @@ const between: readonly Stop[] = [
     {
         title: "connection cut, the host goes on",
         where: "between",
+        mayEnd: true,
         strike: async ({ world, release }) => {
             await release();
             await world.cutConnections();
