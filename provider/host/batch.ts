@@ -329,8 +329,8 @@ function stepError(
         return new BlockhostError(known.code, known.summary, { ...details, hint: known.hint });
     if (/No space left on device|Disk quota exceeded/.test(said)) {
         const hint =
-            "free space on the host or grow the pool, then run the same again: what was begun will be finished";
-        return new BlockhostError("no-space", "the pool's file system is full", { ...details, hint });
+            "free space there (in the pool, or in the state directory) or give it more, then run the same again: what was begun will be finished";
+        return new BlockhostError("no-space", "a file system of the host is full", { ...details, hint });
     }
     if (/Permission denied|Operation not permitted|Read-only file system/.test(said)) {
         const hint =

@@ -202,11 +202,16 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     async read(context, state) {
         const host = context.hosts.get(state.host);
         const facts = await host.facts(context);
-        const { target, found } = usableTarget(host.config, facts, state.protocol, { evenIfDown: true });
+        const { target, found } = withOrphan(
+            context,
+            facts,
+            usableTarget(host.config, facts, state.protocol, { evenIfDown: true }),
+            state,
+        );
         const one = found.exports.get(state.name);
         if (one === undefined) {
-            if (found.problem !== undefined && found.extra === undefined)
-                throw problemError(host.config, found);
+            // Without an answer it may well be served still.
+            if (found.problem !== undefined) throw problemError(host.config, found);
             return undefined;
         }
         if (one.mark.generation !== state.generation) return undefined;
@@ -226,7 +231,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 doing: `delete export "${state.name}"`,
                 effect: "delete",
                 plan: (facts) => {
-                    const { target, found } = usableTarget(host.config, facts, state.protocol, {});
+                    const { target, found } = withOrphan(
+                        context,
+                        facts,
+                        usableTarget(host.config, facts, state.protocol, {}),
+                        state,
+                    );
                     const one = ownExport(
                         found,
                         state.name,
@@ -279,7 +289,11 @@ function ensuring(
         doing: olds === undefined ? `create export "${args.name}"` : `update export "${args.name}"`,
         effect: "change",
         plan: (facts) => {
-            const { target, found } = usableTarget(config, facts, args.protocol, {});
+            const usable = usableTarget(config, facts, args.protocol, {});
+            const { target, found } =
+                olds === undefined
+                    ? usable
+                    : withOrphan(context, facts, usable, { ...olds, owner: args.owner });
             const owners = olds === undefined ? [owner] : [owner, ownerOf(context, olds.owner)];
             const one = ownExport(found, args.name, owners, olds?.generation);
             const targetContext = { target: target.ref, facts: found, host: facts };
@@ -357,7 +371,8 @@ async function impact(
         return [];
     }
     try {
-        const { target, found } = usableTarget(host.config, facts, olds.protocol, {});
+        const usable = usableTarget(host.config, facts, olds.protocol, {});
+        const { target, found } = withOrphan(context, facts, usable, olds);
         const one = found.exports.get(olds.name);
         const owner = ownerOf(context, news.owner);
         const wanted = wantedFrom(host.config, facts, news, one, owner, olds.generation);
@@ -391,8 +406,10 @@ async function impact(
 
 async function liveFacts(context: Context, olds: ExportState): Promise<ExportFacts | undefined> {
     try {
-        const facts = await context.hosts.get(olds.host).facts(context);
-        return facts.targets.get(olds.protocol)?.exports.get(olds.name);
+        const host = context.hosts.get(olds.host);
+        const facts = await host.facts(context);
+        const usable = usableTarget(host.config, facts, olds.protocol, { evenIfDown: true });
+        return withOrphan(context, facts, usable, olds).found.exports.get(olds.name);
     } catch {
         return undefined;
     }
@@ -550,6 +567,31 @@ function usableTarget(
     requireTools(config, facts, { ...HOST_TOOLS, ...target.target.tools });
     if (found.problem !== undefined) throw problemError(config, found);
     return { target, found };
+}
+
+/**
+ * The same facts, with the export in the state where only its boot file is gone: else it would count as gone, and stay
+ * behind as a target that nobody owns.
+ */
+function withOrphan(
+    context: Context,
+    facts: HostFacts,
+    { target, found }: { target: ConfiguredTarget; found: TargetFacts },
+    state: ExportState,
+): { target: ConfiguredTarget; found: TargetFacts } {
+    if (target.target.orphan === undefined || found.problem !== undefined || found.exports.has(state.name))
+        return { target, found };
+    const owner = ownerOf(context, state.owner);
+    const { generation } = state;
+    const mark: Mark = { kind: "export", owner, generation, phase: "ready", extra: {} };
+    const { container, name } = parseReference(state.source);
+    const object = facts.pools.get(container)?.objects.get(name);
+    const snapshot = object !== undefined && isSnapshot(object);
+    const want = wantedFor(state, mark, state.devicePath, object?.sizeBytes ?? 0, snapshot);
+    const targetContext = { target: target.ref, facts: found, host: facts };
+    const one = target.target.orphan(targetContext, want, state.targetName);
+    if (one === undefined) return { target, found };
+    return { target, found: { ...found, exports: new Map(found.exports).set(state.name, one) } };
 }
 
 function problemError(config: HostConfig, found: TargetFacts): BlockhostError {
