@@ -172,7 +172,8 @@ export async function previewFailures(
             "not-ours": "name",
             exists: "name",
         };
-        return [{ property: byCode[failure.code] ?? "host", reason: failure.message }];
+        const property = failure.details.property ?? byCode[failure.code] ?? "host";
+        return [{ property, reason: failure.message }];
     }
 }
 

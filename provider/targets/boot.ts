@@ -66,7 +66,11 @@ export function bootFile({ stateDirectory, protocol, name }: BootPlace): string 
  * @param seen The export as it was observed; `undefined`: there was none.
  * @param more More to be asked, under the same lock; its exit status counts.
  */
-export function guardBootFile(at: BootPlace, seen: Pick<ExportFacts, "mark" | "orphaned"> | undefined, more: Sh = raw("")): Step {
+export function guardBootFile(
+    at: BootPlace,
+    seen: Pick<ExportFacts, "mark" | "orphaned"> | undefined,
+    more: Sh = raw(""),
+): Step {
     const expected = seen === undefined || seen.orphaned === true ? "none" : markLine(seen.mark).text;
     return {
         label: `see that export ${at.name} is as it was observed`,

@@ -3,14 +3,7 @@ import { type BootHeader, parseBootHeader } from "../boot";
 import { parseAddresses } from "../portals";
 import type { TargetFacts, TargetRef } from "../types";
 import type { CommonDeclared, Helper, KernelExport, KernelExtra, Live } from "./model";
-import {
-    parseDevices,
-    parseListeners,
-    parseNotes,
-    parseOwners,
-    parseTree,
-    Sections,
-} from "./sections";
+import { parseDevices, parseListeners, parseNotes, parseOwners, parseTree, Sections } from "./sections";
 
 /** Facts from what `observeTree` printed. */
 export function parseFacts<O, D extends CommonDeclared, Own>(

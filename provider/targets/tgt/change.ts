@@ -2,6 +2,7 @@ import { BlockhostError } from "../../errors";
 import { describeOwner, encodeMark, sameOwner } from "../../host/mark";
 import { addressAdmitted } from "../address";
 import { refuseAddresses, refuseTaken } from "../portals";
+import { isTargetOf } from "../iqn";
 import type { ExportWanted, Session } from "../types";
 import { planAccounts } from "./accounts";
 import { refuseOrders } from "./boot";
@@ -161,13 +162,16 @@ function refuseOthers(
         );
     }
     if (before === undefined) {
-        const name = nameOfTarget({ facts, target } as TgtContext, want);
-        if (!extraOf(facts).names.has(name)) return;
+        // Of whatever generation: a lost boot file must not lead to a second target beside the first.
+        const { names, ours } = extraOf(facts);
+        const { prefix } = target.options;
+        const name = [...names].find((one) => isTargetOf(prefix, want.name, one) && !ours.has(one));
+        if (name === undefined) return;
         throw new BlockhostError(
             "not-ours",
             `tgtd already has a target ${name}, and no boot file of ours says why`,
             {
-                hint: "it stays untouched: remove it by hand, or give this export another `name`",
+                hint: "it stays untouched: put back the state directory if that was lost or changed, remove the target by hand (`tgtadm`), or give this export another `name`",
             },
         );
     }

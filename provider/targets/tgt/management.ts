@@ -257,7 +257,16 @@ function encode(order: Order): Sh {
         case "account": {
             const { user, fingerprint, plan, targetName, directory, self } = order;
             // As `declared` in a boot file has it.
-            return line("account", user, JSON.stringify(user), fingerprint, plan, targetName, directory, self);
+            return line(
+                "account",
+                user,
+                JSON.stringify(user),
+                fingerprint,
+                plan,
+                targetName,
+                directory,
+                self,
+            );
         }
         case "applied":
             return line("applied", order.file);

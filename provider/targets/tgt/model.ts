@@ -75,6 +75,8 @@ export interface TgtExtra {
     readonly names: ReadonlySet<string>;
     /** Live targets by name; of exports that were not asked for, only their accounts. */
     readonly live: ReadonlyMap<string, LiveTarget>;
+    /** Target names that boot files give. */
+    readonly ours: ReadonlySet<string>;
     /** Names of all boot files. */
     readonly boot: ReadonlySet<string>;
     /** Addresses of the host; empty where sockets may listen on others, too (`ip_nonlocal_bind`). */

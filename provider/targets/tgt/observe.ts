@@ -117,10 +117,11 @@ if (%taken) {
 }
 
 # On a host that takes over addresses of another, sockets may listen on what is not there yet.
-my $nonlocal = grep { open(my $in, "<", "/proc/sys/net/$_/ip_nonlocal_bind") && <$in> =~ /^1/ } "ipv4", "ipv6";
+my $in;
+my $nonlocal = grep { open($in, "<", "/proc/sys/net/$_/ip_nonlocal_bind") && <$in> =~ /^1/ } "ipv4", "ipv6";
 unless ($nonlocal) {
     for my $table ("fib_trie", "if_inet6") {
-        open(my $in, "<", "/proc/net/$table") or next;
+        open($in, "<", "/proc/net/$table") or next;
         while (<$in>) { print "W $_" if $table eq "if_inet6" || m{\\|-- |/32 host LOCAL} }
     }
 }

@@ -4,7 +4,14 @@ import { parseAddresses } from "../portals";
 import { formatPortal, normalizePortal, shortestIPv6 } from "../portal";
 import type { TargetFacts } from "../types";
 import { differences } from "./compare";
-import { type Declared, declaredSchema, type TgtExport, type TgtExtra, type TgtRef, UNFINISHED } from "./model";
+import {
+    type Declared,
+    declaredSchema,
+    type TgtExport,
+    type TgtExtra,
+    type TgtRef,
+    UNFINISHED,
+} from "./model";
 import { type LiveTarget, parseAccounts, parsePortals, parseTargets } from "./show";
 
 type Header = BootHeader & { readonly declared: Declared };
@@ -57,6 +64,7 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         taken: new Map(lines("L").flatMap(parseListener)),
         names: new Set(byName.keys()),
         live: byName,
+        ours: ourTargets,
         boot: new Set([...boot.keys(), ...lines("E").map((line) => splitAt(line, " ")[0])]),
         addresses: parseAddresses(lines("W")),
         unreadable,

@@ -26,7 +26,8 @@ export function reopen(
     const resized = sizeBytes !== want.sizeBytes;
     const asSeen = guardBootFile(placeOf(target, want.name), before);
     const note = resized ? [resizeBootFile(placeOf(target, want.name), want.sizeBytes)] : [];
-    if (live === undefined || unitOf(live) === undefined) return { close: note.length === 0 ? [] : [asSeen], open: note };
+    if (live === undefined || unitOf(live) === undefined)
+        return { close: note.length === 0 ? [] : [asSeen], open: note };
     if (!resized && !want.exchanged) return { close: [], open: [] };
     const use: Order = { verb: "use", name: targetName };
     const known = namesOf(live.sessions);
