@@ -71,13 +71,13 @@ export function guardBootFile(
     seen: Pick<ExportFacts, "mark" | "orphaned"> | undefined,
     more: Sh = raw(""),
 ): Step {
-    const expected = seen === undefined || seen.orphaned === true ? "none" : markLine(seen.mark).text;
+    const expected = seen === undefined || seen.orphaned === true ? "" : `=${markLine(seen.mark).text}`;
     return {
         label: `see that export ${at.name} is as it was observed`,
-        script: sh`file=${bootFile(at)} mark=none
+        script: sh`file=${bootFile(at)} mark=
 if [ -e "$file" ] || [ -L "$file" ]; then
-    mark=
     { read -r mark && read -r mark && IFS= read -r mark; } < "$file"
+    mark="=$mark"
 fi
 [ "$mark" = ${expected} ] || { echo "its boot file is another one now" >&2; exit ${GUARD_FAILED}; }
 ${more}`,

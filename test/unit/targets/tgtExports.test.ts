@@ -174,7 +174,9 @@ describe("an export", () => {
             const portal = `127.0.0.3:${String(port)}`;
             Object.assign(host, { ref: { ...host.ref, portals: [portal] } });
             expect(() => tgtTarget.ensure(host.context(), host.want("pg"))).toThrow(
-                new RegExp(`portal ${portal} is taken by .* \\(process ${String(process.pid)}\\) \\[in-use\\]`),
+                new RegExp(
+                    `portal ${portal} is taken by .* \\(process ${String(process.pid)}\\) \\[in-use\\]`,
+                ),
             );
         } finally {
             server.close();
