@@ -108,17 +108,16 @@ mkdir -p /srv/blockhost-test && truncate -s 64M ${FILE}`);
             const wrong: string[] = [];
             for (const { by, property, on } of suite.alterations) {
                 if (on !== undefined && on !== kind) continue;
-                await host.sh(
-                    `cd /sys/kernel/config/${ref.protocol === "iscsi" ? "target" : "nvmet"}\n${by}`,
-                );
-                const found = (await host.facts("pg"))?.differences ?? [];
+                const root = ref.protocol === "iscsi" ? "target" : "nvmet";
+                const facts = await host.after(`cd /sys/kernel/config/${root}\n${by}`);
+                const found = facts.exports.get("pg")?.differences ?? [];
                 if (!found.some((text) => text.startsWith(property)))
                     wrong.push(`${by}: ${property} is not among ${JSON.stringify(found)}`);
                 await host
                     .ensure(want, facts)
                     .catch((error: unknown) => wrong.push(`${by}: ${String(error)}`));
-                if ((await dump()) !== before)
-                    wrong.push(`${by}: is not put back: ${difference(before, await dump())}`);
+                const now = await dump();
+                if (now !== before) wrong.push(`${by}: is not put back: ${difference(before, now)}`);
             }
             expect(wrong).toEqual([]);
             await host.remove(want);
