@@ -127,7 +127,7 @@ export function volumeInputs(state: VolumeState): VolumeArgs {
 
 export function exportInputs(state: ExportState): ExportArgs {
     const { targetName: _1, serial: _2, devicePath: _3, generation: _4, drift: _5, ...rest } = state;
-    const { connection: _6, ...inputs } = rest;
+    const { connection: _6, poolId: _7, ...inputs } = rest;
     return inputs;
 }
 
