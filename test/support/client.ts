@@ -6,11 +6,15 @@ import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/
 import type { Context } from "../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
 import type { createTransport } from "../../provider/transport";
-import type { EmbeddedHost } from "../../tools/embedded-host/index.mjs";
 
 export const HOST = "emb";
 export const POOL = "fast";
 export const MiB = 1024 * 1024;
+
+/** A storage host, as the provider's configuration has it. */
+export interface ConfiguredHost {
+    configuration(more?: Readonly<Record<string, unknown>>): unknown;
+}
 
 export interface ClientOptions {
     /** More for the host's configuration. */
@@ -26,7 +30,7 @@ export class Client {
     readonly warnings: string[] = [];
     private readonly stack: string;
 
-    constructor(host: EmbeddedHost, options: ClientOptions = {}) {
+    constructor(host: ConfiguredHost, options: ClientOptions = {}) {
         this.stack = options.stack ?? "test";
         this.hosts = new Hosts({ [HOST]: host.configuration(options.configuration) }, options.transport);
         this.context = {
