@@ -17,7 +17,7 @@ import type {
 } from "../types";
 import type { Device } from "./notes";
 import type { ObservedTree } from "./observe";
-import type { Listener, Sections } from "./sections";
+import type { Listener, Note, Sections } from "./sections";
 import type { Tree } from "./tree";
 
 /** What the two kernel targets, LIO and nvmet, have in common: exports that are objects in configfs. */
@@ -43,7 +43,7 @@ export interface Live {
     /** What is at the device's path now; absent: nothing. */
     readonly device?: Device | undefined;
     /** What was there when the kernel opened it; absent: nobody noted it. */
-    readonly noted?: Device | undefined;
+    readonly noted?: Note | undefined;
     readonly sections: Sections;
 }
 

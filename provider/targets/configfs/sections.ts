@@ -95,13 +95,24 @@ export function parseDevices(lines: readonly string[]): Map<string, Device> {
     return new Map(devices.map((device) => [device.path, device]));
 }
 
-/** Notes by export name: what was there when the kernel opened it. */
-export function parseNotes(lines: readonly string[]): Map<string, Device> {
-    return new Map(
-        lines.flatMap((line): [string, Device][] => {
-            const [name = "", rest = ""] = line.split("\0");
-            const device = parseDevice(rest);
-            return device === undefined ? [] : [[name, device]];
-        }),
-    );
+/** What was noted of a device when the kernel opened it. */
+export interface Note {
+    readonly device: Device;
+    /** Attributes that the kernel took from it. */
+    readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** Notes by export name. */
+export function parseNotes(lines: readonly string[]): Map<string, Note> {
+    const notes = new Map<string, Note>();
+    for (const line of lines) {
+        const [name = "", rest = ""] = line.split("\0");
+        const known = notes.get(name);
+        const device = known === undefined ? parseDevice(rest) : undefined;
+        if (device !== undefined) notes.set(name, { device, attributes: {} });
+        const [, key, value] = /^(\S+) (\S+)$/.exec(rest) ?? [];
+        if (known === undefined || key === undefined || value === undefined) continue;
+        notes.set(name, { ...known, attributes: { ...known.attributes, [key]: value } });
+    }
+    return notes;
 }

@@ -26,6 +26,30 @@ export const BACKSTORE: Attributes = {
     unmap_zeroes_data: "0",
 };
 
+/** Of the backstore, those that the kernel does not let anybody change while a target has it. */
+export const FIXED: ReadonlySet<string> = new Set([
+    "alua_support",
+    "block_size",
+    "emulate_model_alias",
+    "emulate_rest_reord",
+    "emulate_tas",
+    "emulate_ua_intlck_ctrl",
+    "emulate_write_cache",
+    "force_pr_aptpl",
+    "pi_prot_type",
+    "unmap_zeroes_data",
+]);
+
+/** Of the backstore, those that the kernel takes from the device as it opens it; they are noted then. */
+export const OF_DEVICE: readonly string[] = [
+    "is_nonrot",
+    "max_unmap_block_desc_count",
+    "max_unmap_lba_count",
+    "max_write_same_len",
+    "unmap_granularity",
+    "unmap_granularity_alignment",
+];
+
 /** `iscsi/<target>/tpgt_1/attrib`, beside `authentication`, `default_cmdsn_depth` and `prod_mode_write_protect`. */
 export const PORTAL_GROUP: Attributes = {
     cache_dynamic_acls: "0",

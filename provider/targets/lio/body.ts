@@ -1,11 +1,11 @@
 import { lines, raw, type Sh, sh } from "../../sh";
 import { bootFile } from "../boot";
 import { placeOf } from "../configfs/model";
-import { noteFunction } from "../configfs/notes";
+import { noteDirectory, noteFunction } from "../configfs/notes";
 import { activate, enter, MAKING, mayAll, noteApplied } from "../configfs/shell";
 import { normalizeIscsiName } from "../iqn";
 import type { ExportWanted, Initiator } from "../types";
-import { BACKSTORE, INITIATOR, PARAMETERS, PORTAL_GROUP } from "./attributes";
+import { BACKSTORE, INITIATOR, OF_DEVICE, PARAMETERS, PORTAL_GROUP } from "./attributes";
 import { groupOf, isFile, LINK, type LioDeclared, type LioRef, LUN } from "./model";
 
 export const ROOT = "/sys/kernel/config/target";
@@ -37,12 +37,13 @@ export function body(target: LioRef, want: ExportWanted, declared: LioDeclared):
         MAKING,
         SECRET,
         noteFunction(target, want.name),
-        sh`device=${declared.devicePath} s=${declared.backstore} p=${group}`,
+        sh`l= device=${declared.devicePath} s=${declared.backstore} p=${group}`,
         activate(want.activation),
         sh`[ ${raw(isFile(declared) ? "-f" : "-b")} "$device" ] || fail "there is no ${raw(isFile(declared) ? "file" : "block device")} at $device"`,
         enter(ROOT, ["target_core_mod"]),
         sh`make ${directories} || exit`,
         openDevice(declared),
+        deviceAttributes(target, want.name),
         attributes(declared),
         sh`[ -L "$p"/lun/${LUN_DIRECTORY}/${LINK} ] || ln -s ${ROOT}/"$s" "$p"/lun/${LUN_DIRECTORY}/${LINK} || exit`,
         mayAll(raw(`"$p"/attrib`), groupAttributes(declared, chap)),
@@ -63,7 +64,7 @@ function openDevice(declared: LioDeclared): Sh {
     const grow = sh`
 else
     ${size}
-    while read -r l; do case $l in *" Size: $v "*) v= ;; esac; done < "$s/info"
+    while read -r k; do case $k in *" Size: $v "*) v= ;; esac; done < "$s/info"
     [ -z "$v" ] || printf %s "fd_dev_size=$v" > "$s/control" || fail "LIO does not take the new size of $device"`;
     return sh`v=; IFS= read -r v < "$s/enable"
 if [ "$v" != 1 ]; then
@@ -76,6 +77,14 @@ if [ "$v" != 1 ]; then
                 : sh`\n    write "$s/attrib/block_size" ${declared.blockSize}`
         }${file ? grow : raw("")}
 fi`;
+}
+
+/** What the kernel took from the device when it opened it is noted once, and put back where it was changed. */
+function deviceAttributes(target: LioRef, name: string): Sh {
+    const note = `${noteDirectory(target)}/${name}`;
+    return sh`[ -e ${note} ] || note
+{ read -r v; while read -r k v; do may "$s/attrib/$k" "$v"; l=1; done; } < ${note}
+[ -n "$l" ] || for k in ${[...OF_DEVICE]}; do v=; [ ! -e "$s/attrib/$k" ] || read -r v < "$s/attrib/$k"; [ -z "$v" ] || echo "$k $v"; done >> ${note}`;
 }
 
 /** Discard can be offered only where the device has it. */

@@ -2,7 +2,7 @@ import { raw, sh, type Sh } from "../../sh";
 import type { Fault, Live } from "../configfs/model";
 import type { Tree } from "../configfs/tree";
 import { covers, parsePortal } from "../portal";
-import { BACKSTORE, INITIATOR, PARAMETERS } from "./attributes";
+import { BACKSTORE, FIXED, INITIATOR, PARAMETERS } from "./attributes";
 import { authMethod, groupAttributes } from "./body";
 import { chapKey, groupOf, isFile, LINK, type LioDeclared, LUN, mutualKey } from "./model";
 import { parseInfo } from "./own";
@@ -39,7 +39,7 @@ function unitFaults(declared: LioDeclared, { tree, device, noted }: Live): Fault
         return [{ text: `devicePath: LIO does not serve ${devicePath}` }];
     const info = parseInfo(tree.lines(`${backstore}/info`));
     const file = isFile(declared);
-    const open = file ? noted?.id : info.id;
+    const open = file ? noted?.device.id : info.id;
     const others: (string | undefined)[] = [
         info.path === devicePath
             ? undefined
@@ -63,15 +63,23 @@ function unitFaults(declared: LioDeclared, { tree, device, noted }: Live): Fault
         const text = `size: initiators see ${String(info.bytes ?? 0)} bytes, the file has ${String(device.bytes)}`;
         found.push({ text });
     }
-    const has = tree.value(`${backstore}/attrib/max_unmap_block_desc_count`) !== "0";
+    const unmap = "max_unmap_block_desc_count";
+    const has = (noted?.attributes[unmap] ?? tree.value(`${backstore}/attrib/${unmap}`)) !== "0";
     const discard = declared.discard && has ? "1" : "0";
     const attributes = {
         ...BACKSTORE,
+        ...noted?.attributes,
         emulate_tpu: discard,
         emulate_tpws: discard,
         ...(file ? { emulate_write_cache: declared.writeCache ? "1" : "0" } : {}),
     };
-    return [...found, ...attributeFaults(tree, `${backstore}/attrib`, attributes, propertyOf)];
+    const linked = tree.linksIn(`${groupOf(declared)}/lun/${LUN_DIRECTORY}`).length > 0;
+    const differing = Object.entries(attributes).flatMap(([name, value]): Fault[] => {
+        const text = differs(tree, `${backstore}/attrib/${name}`, value, propertyOf(name));
+        if (text === undefined) return [];
+        return [linked && FIXED.has(name) ? remake(declared, text) : { text }];
+    });
+    return [...found, ...differing];
 }
 
 function propertyOf(attribute: string): string {

@@ -1,6 +1,6 @@
 import { raw } from "../../sh";
 import type { ObservedTree } from "../configfs/observe";
-import { BACKSTORE, INITIATOR, PARAMETERS, PORTAL_GROUP } from "./attributes";
+import { BACKSTORE, INITIATOR, OF_DEVICE, PARAMETERS, PORTAL_GROUP } from "./attributes";
 import type { LioRef } from "./model";
 
 const ATTRIBUTES = [
@@ -12,7 +12,7 @@ const ATTRIBUTES = [
     "emulate_tpws",
     "emulate_write_cache",
     "block_size",
-    "max_unmap_block_desc_count",
+    ...OF_DEVICE,
     ...Object.keys(PORTAL_GROUP),
     "authentication",
     "default_cmdsn_depth",

@@ -20,7 +20,7 @@ export const lioOptions = z.strictObject({
             "Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves.",
         ),
     blockSize: z
-        .literal([512, 1024, 2048, 4096])
+        .union([z.literal(512), z.literal(1024), z.literal(2048), z.literal(4096)])
         .optional()
         .describe(
             "Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards.",

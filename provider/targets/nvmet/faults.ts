@@ -63,14 +63,14 @@ function namespaceFaults(declared: NvmetDeclared, { tree, device, noted }: Live)
             attribute === "device_path" ? "devicePath" : attribute === "buffered_io" ? "state" : "serial";
         return differs(tree, `${path}/${attribute}`, value, property) ?? [];
     });
-    if (open && noted !== undefined && device !== undefined && noted.id !== device.id)
+    if (open && noted !== undefined && device !== undefined && noted.device.id !== device.id)
         others.push("devicePath: nvmet still serves what was at the path before");
     // While it is closed, the boot file writes what differs.
     for (const text of others)
         found.push(open ? { text, take: closeNamespace(declared), cuts: "all" } : { text });
     if (!open) found.push({ text: `devicePath: nvmet does not serve ${devicePath}` });
-    else if (others.length === 0 && device !== undefined && noted?.bytes !== device.bytes) {
-        const seen = noted === undefined ? "an unknown number of" : String(noted.bytes);
+    else if (others.length === 0 && device !== undefined && noted?.device.bytes !== device.bytes) {
+        const seen = noted === undefined ? "an unknown number of" : String(noted.device.bytes);
         found.push({ text: `size: hosts see ${seen} bytes, the device has ${String(device.bytes)}` });
     }
     const group = differs(tree, `${path}/ana_grpid`, "1", "state");

@@ -31,6 +31,6 @@ ${closeNamespace(declared)}`;
             open: [{ label: `open export ${want.name}`, script: run }],
         };
     }
-    if (live.noted?.bytes === want.sizeBytes) return { close: [], open: [] };
+    if (live.noted?.device.bytes === want.sizeBytes) return { close: [], open: [] };
     return { close: [], open: [{ label: `tell nvmet that export ${want.name} has grown`, script: run }] };
 }

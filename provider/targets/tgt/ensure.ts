@@ -25,7 +25,8 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
         one === undefined ? [] : [one.user],
     );
     const { mark, activation } = want;
-    const header = { mark, sizeBytes, targetName, accounts, declared, activation };
+    const device = want.devicePath;
+    const header = { mark, sizeBytes, targetName, accounts, declared, activation, device };
     // Once for all exports of a run.
     const unit = `targets/boot-unit/${target.stateDirectory}`;
     const bootUnit = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);

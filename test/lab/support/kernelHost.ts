@@ -11,6 +11,8 @@ import type {
     TargetRef,
 } from "../../../provider/targets/types";
 
+const NEXT = "---- harness: next ----";
+
 /** Runs a script on a host as root. */
 export type Run = (
     script: string,
@@ -31,8 +33,25 @@ export class KernelHost<Options> {
         return stdout;
     }
 
+    /** Runs scripts one after the other in one call; returns what each printed. */
+    async all(scripts: readonly string[]): Promise<string[]> {
+        const text = scripts.map((script) => `(\n${script}\n) </dev/null || exit\necho '${NEXT}'`).join("\n");
+        const { status, stdout, stderr } = await this.run(text);
+        if (status !== 0) throw new StepFailed(status, stderr);
+        return stdout.split(`${NEXT}\n`);
+    }
+
+    private read(printed: string | undefined): TargetFacts {
+        return this.target.parse(this.ref, printed ?? "");
+    }
+
     async observe(only?: readonly string[]): Promise<TargetFacts> {
-        return this.target.parse(this.ref, await this.sh(this.target.observe(this.ref, only).text));
+        return this.read(await this.sh(this.target.observe(this.ref, only).text));
+    }
+
+    /** Does something, and observes. */
+    async after(script: string): Promise<TargetFacts> {
+        return this.read((await this.all([script, this.target.observe(this.ref).text]))[1]);
     }
 
     context(facts: TargetFacts, reserved: readonly string[] = []): TargetContext<Options> {
@@ -47,37 +66,30 @@ export class KernelHost<Options> {
         return { target: this.ref, facts, host };
     }
 
-    /** Runs steps one after the other up to the first that fails. */
-    async steps(steps: readonly Step[]): Promise<void> {
-        const text = steps
-            .map(
-                ({ label, script }) =>
-                    `(\n${script.text}\n) </dev/null || { s=$?; echo 'in: ${label.replaceAll("'", "")}' >&2; exit $s; }`,
-            )
-            .join("\n");
-        const { status, stderr } = await this.run(text);
-        if (status !== 0) throw new StepFailed(status, stderr);
+    /** Runs steps one after the other up to the first that fails, and observes. */
+    async steps(steps: readonly Step[]): Promise<TargetFacts> {
+        const scripts = steps.map(({ script }) => script.text);
+        return this.read((await this.all([...scripts, this.target.observe(this.ref).text])).at(-2));
     }
 
     /** Plans, runs, observes and plans again, until nothing is left to do; returns what was planned first. */
-    async converge(plan: (context: TargetContext<Options>) => Plan): Promise<Plan> {
-        const first = plan(this.context(await this.observe()));
+    async converge(plan: (context: TargetContext<Options>) => Plan, facts?: TargetFacts): Promise<Plan> {
+        const first = plan(this.context(facts ?? (await this.observe())));
         let now = first;
         for (let round = 0; !isEmpty(now); round++) {
             if (round > 2)
                 throw new Error(`still to be done: ${now.steps.map(({ label }) => label).join(", ")}`);
-            await this.steps(now.steps);
-            now = plan(this.context(await this.observe()));
+            now = plan(this.context(await this.steps(now.steps)));
         }
         return first;
     }
 
-    ensure(want: ExportWanted): Promise<Plan> {
-        return this.converge((context) => this.target.ensure(context, want));
+    ensure(want: ExportWanted, facts?: TargetFacts): Promise<Plan> {
+        return this.converge((context) => this.target.ensure(context, want), facts);
     }
 
-    remove(want: ExportWanted): Promise<Plan> {
-        return this.converge((context) => this.target.remove(context, want));
+    remove(want: ExportWanted, facts?: TargetFacts): Promise<Plan> {
+        return this.converge((context) => this.target.remove(context, want), facts);
     }
 
     async facts(name: string): Promise<ExportFacts | undefined> {
@@ -88,8 +100,8 @@ export class KernelHost<Options> {
     async dump(): Promise<string> {
         const root = this.ref.protocol === "iscsi" ? "target" : "nvmet";
         return this.sh(`cd /sys/kernel/config/${root} 2>/dev/null || exit 0
-{ find . -type l -printf '%p -> %l\\n' -o -type d -printf '%p/\\n'
-grep -rs . . | grep -v -e /statistics/ -e /fabric_statistics/ -e alua; } | sort`);
+{ find . \\( -name '*statistics' -o -name alua \\) -prune -o -type l -printf '%p -> %l\\n' -o -type d -printf '%p/\\n'
+grep -rs --exclude-dir='*statistics' --exclude-dir=alua --exclude-dir=pr . .; } | sort`);
     }
 }
 
