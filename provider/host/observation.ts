@@ -99,6 +99,9 @@ export function mergeTarget(
     const read = parseTarget(config, protocol, frames);
     const before = targets.get(protocol);
     if (before === undefined) return new Map(targets).set(protocol, read);
+    const target = config.targets.get(protocol)?.target;
+    if (target?.merge !== undefined && read.extra !== undefined)
+        return new Map(targets).set(protocol, target.merge(before, read, only));
     const exports = new Map(before.exports);
     for (const name of only) exports.delete(name);
     for (const [name, facts] of read.exports) exports.set(name, facts);

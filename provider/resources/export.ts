@@ -19,7 +19,8 @@ import type {
     TargetContext,
     TargetFacts,
 } from "../targets/types";
-import { type Failure, distinct, hasUnknown, problemsOf } from "../validate";
+import { dhchapKeyProblem } from "../targets/dhchap";
+import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { RECORDED, refuseUnlessAllowed } from "./changes";
 import { performCreation } from "./creation";
 import {
@@ -54,12 +55,25 @@ const chapSchema = z.strictObject({
     password: z.string().describe("Secret; 12 bytes at least."),
 });
 
+const dhchapKey = z.string().superRefine((value, context) => {
+    const problem = value === UNKNOWN ? undefined : dhchapKeyProblem(value);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+});
+
+const dhchapSchema = z.strictObject({
+    key: dhchapKey.describe("Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`."),
+    controllerKey: dhchapKey
+        .optional()
+        .describe("Secret; what the controller proves to the host (bidirectional)."),
+});
+
 const initiatorSchema = z
     .strictObject({
         iqn: z.string().optional().describe("iSCSI qualified name of the initiator."),
         nqn: z.string().optional().describe("NVMe qualified name of the host, for `nvme-tcp`."),
         chap: chapSchema.optional().describe("What the initiator has to prove to be let in."),
         mutualChap: chapSchema.optional().describe("What the target proves to the initiator (mutual CHAP)."),
+        dhchap: dhchapSchema.optional().describe("NVMe in-band authentication, for `nvme-tcp`."),
     })
     .describe("An initiator that may log in.");
 
@@ -92,6 +106,11 @@ interface ChapInput {
     readonly password: string;
 }
 
+interface DhchapInput {
+    readonly key: string;
+    readonly controllerKey?: string;
+}
+
 export interface ExportArgs {
     readonly source: string;
     readonly protocol: Protocol;
@@ -102,6 +121,7 @@ export interface ExportArgs {
         readonly nqn?: string;
         readonly chap?: ChapInput;
         readonly mutualChap?: ChapInput;
+        readonly dhchap?: DhchapInput;
     }[];
     readonly addresses?: readonly string[];
     readonly portals?: readonly string[];
@@ -463,6 +483,16 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
                 property: `initiators[${String(i)}].${named}`,
                 reason: `is missing: ${protocol} needs it`,
             });
+        for (const property of protocol === "iscsi"
+            ? (["dhchap"] as const)
+            : (["chap", "mutualChap"] as const)) {
+            if (initiator[property] === undefined) continue;
+            const other = protocol === "iscsi" ? "`chap` and `mutualChap`" : "`dhchap`";
+            failures.push({
+                property: `initiators[${String(i)}].${property}`,
+                reason: `is not for ${protocol}: use ${other}`,
+            });
+        }
     });
     if (failures.length > 0) return failures;
     const mark: Mark = {
@@ -521,7 +551,10 @@ function wantedFrom(
     }
     refuseUnfinished(`"${args.source}"`, object, "source");
     const mark: Mark = one?.mark ?? { kind: "export", owner, generation, phase: "ready", extra: {} };
-    return wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object));
+    return {
+        ...wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object)),
+        activation: object.activation,
+    };
 }
 
 function wantedFor(
@@ -542,10 +575,18 @@ function wantedFor(
             name: initiator.iqn ?? initiator.nqn ?? "",
             ...(initiator.chap === undefined ? {} : { chap: secretChap(initiator.chap) }),
             ...(initiator.mutualChap === undefined ? {} : { mutualChap: secretChap(initiator.mutualChap) }),
+            ...(initiator.dhchap === undefined ? {} : { dhchap: secretKeys(initiator.dhchap) }),
         })),
         addresses: args.addresses ?? [],
         portals: args.portals ?? [],
         discard: args.discard ?? !readOnly,
+    };
+}
+
+function secretKeys({ key, controllerKey }: DhchapInput) {
+    return {
+        key: new Secret(key),
+        ...(controllerKey === undefined ? {} : { controllerKey: new Secret(controllerKey) }),
     };
 }
 

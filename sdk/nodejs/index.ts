@@ -1,3 +1,4 @@
+export { dhchapKey } from "./dhchapKey";
 export { Export, type ExportArgs } from "./export";
 export { Snapshot, type SnapshotArgs } from "./snapshot";
 export * from "./types";

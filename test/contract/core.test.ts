@@ -15,7 +15,7 @@ import { exportLifecycle } from "../../provider/resources/export";
 import { volume, type VolumeState } from "../../provider/resources/volume";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import * as iscsi from "../../tools/iscsi.mjs";
-import { CHAP, CLIENT, Client, HOST, MiB, POOL, id, refused, volumeInputs } from "../support/client";
+import { CLIENT, Client, HOST, MiB, POOL, id, refused, volumeInputs } from "../support/client";
 
 /** The contract of the resources over the file driver and tgt, through SSH, without the Pulumi engine. */
 
@@ -269,92 +269,6 @@ describe("snapshots", () => {
     });
 
     const taken_id = ({ name }: { name: string }) => id(name);
-});
-
-describe("an export", () => {
-    test("lets in who proves who it is, and nobody else", async () => {
-        await client.volume("e1");
-        // With tgt a user has one password in all exports.
-        const chap = { ...CHAP, username: "alone" };
-        const initiators = [{ iqn: CLIENT, chap }];
-        const { inputs, failures } = await exportLifecycle.check(client.context, undefined, {
-            ...client.exportArgs("e1-x", "e1", { initiators }),
-        });
-        expect(failures).toEqual([]);
-        expect(inputs).toMatchObject({ host: HOST });
-        const exported = await client.export("e1-x", "e1", { initiators });
-        const lun = iscsi.lunOf(exported.connection, CLIENT);
-        expect(lun.chap).toEqual(chap);
-        expect(await iscsi.login(lun)).toMatchObject({ ok: true });
-        expect(await iscsi.login({ ...lun, chap: { ...chap, password: "Open-Sesame-124" } })).toMatchObject({
-            ok: false,
-        });
-        const { chap: _, ...open } = lun;
-        expect(await iscsi.login(open)).toMatchObject({ ok: false });
-        expect(await iscsi.login({ ...lun, initiator: `${CLIENT}2` })).toMatchObject({ ok: false });
-        await iscsi.write(lun, { offset: 0, length: 4096, pattern: 0x5a });
-        expect(firstByte("e1")).toBe(0x5a);
-        expect(await client.export("e1-x", "e1", { initiators })).toEqual(exported);
-        await refused(another({ stack: "theirs" }).export("e1-x", "e1", { initiators }), "not-ours");
-        const rotated = await client.changeExport(exported, {
-            initiators: [{ iqn: CLIENT, chap: { ...chap, password: "Another-Word-1" } }],
-        });
-        expect(await iscsi.login(lun)).toMatchObject({ ok: false });
-        expect(await iscsi.login(iscsi.lunOf(rotated.connection, CLIENT))).toMatchObject({ ok: true });
-    });
-
-    test("keeps its volume from being deleted", async () => {
-        const state = await client.volume("e2");
-        const exported = await client.export("e2-x", "e2");
-        expect((await refused(client.delete(state), "in-use")).message).toContain("e2-x");
-        await client.delete(exported);
-        await client.delete(exported);
-        expect(await iscsi.login(iscsi.lunOf(exported.connection, CLIENT))).toMatchObject({ ok: false });
-        await client.delete(state);
-        expect(await exportLifecycle.read(another().context, exported)).toBeUndefined();
-    });
-
-    test("lost with its daemon is drift, which an update heals", async () => {
-        await client.volume("e3");
-        const exported = await client.export("e3-x", "e3");
-        const lun = iscsi.lunOf(exported.connection, CLIENT);
-        await host.stopTgtd();
-        await host.startTgtd();
-        expect(await iscsi.login(lun)).toMatchObject({ ok: false });
-        const fresh = another();
-        const found = await exportLifecycle.read(fresh.context, exported);
-        expect(found?.state.drift).not.toEqual([]);
-        const state = found?.state ?? exported;
-        const changes = await exportLifecycle.diff(fresh.context, state, client.exportArgs("e3-x", "e3"));
-        expect(changes).toMatchObject([{ property: "drift", kind: "update", class: "none" }]);
-        const healed = await fresh.changeExport(state, {});
-        expect(healed.drift).toEqual([]);
-        expect(healed.connection).toEqual(exported.connection);
-        expect(await iscsi.login(lun)).toMatchObject({ ok: true });
-    });
-
-    test("shows initiators that its volume has grown", async () => {
-        const state = await another().volume("e4");
-        const fresh = another();
-        const exported = await fresh.export("e4-x", "e4");
-        const lun = iscsi.lunOf(exported.connection, CLIENT);
-        expect(await iscsi.capacity(lun)).toBe(4 * MiB);
-        await fresh.change(state, { size: "8MiB" });
-        expect(await iscsi.capacity(lun)).toBe(8 * MiB);
-        expect(await iscsi.login(lun)).toMatchObject({ ok: true });
-    });
-
-    test("of a snapshot is read-only", async () => {
-        const fresh = another();
-        await fresh.volume("e5");
-        fill("e5", 4);
-        await fresh.snapshot("e5-a", "e5");
-        const exported = await fresh.export("e5-x", "e5-a");
-        const lun = iscsi.lunOf(exported.connection, CLIENT);
-        expect(await iscsi.read(lun, { offset: 0, length: 4096 })).toEqual(Buffer.alloc(4096, 4));
-        await expect(iscsi.write(lun, { offset: 0, length: 512, pattern: 1 })).rejects.toThrow();
-        expect(firstByte("e5-a")).toBe(4);
-    });
 });
 
 describe("a pool", () => {

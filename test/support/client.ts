@@ -12,16 +12,16 @@ export const HOST = "emb";
 export const POOL = "fast";
 export const MiB = 1024 * 1024;
 
+/** A storage host, as the provider's configuration has it. */
+export interface ConfiguredHost {
+    configuration(more?: Readonly<Record<string, unknown>>): unknown;
+}
+
 export interface ClientOptions {
     /** More for the host's configuration. */
     readonly configuration?: Readonly<Record<string, unknown>>;
     readonly transport?: typeof createTransport;
     readonly stack?: string;
-}
-
-/** A storage host, as far as a process of the provider has to know it: its entry in `blockhost:hosts`. */
-export interface Configured {
-    configuration(more?: Readonly<Record<string, unknown>>): unknown;
 }
 
 /** One process of the provider, with one storage host; a stack of its own where asked for. */
@@ -31,7 +31,7 @@ export class Client {
     readonly warnings: string[] = [];
     private readonly stack: string;
 
-    constructor(host: Configured, options: ClientOptions = {}) {
+    constructor(host: ConfiguredHost, options: ClientOptions = {}) {
         this.stack = options.stack ?? "test";
         this.hosts = new Hosts({ [HOST]: host.configuration(options.configuration) }, options.transport);
         this.context = {

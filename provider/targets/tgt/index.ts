@@ -5,6 +5,7 @@ import { connection } from "./connection";
 import { cuts, ensure } from "./ensure";
 import { observe } from "./observe";
 import { type TgtOptions, tgtOptions } from "./options";
+import { merge } from "./merge";
 import { orphan } from "./orphan";
 import { parse } from "./parse";
 import { remark, remove } from "./remove";
@@ -20,6 +21,7 @@ export const tgtTarget: Target<TgtOptions> = {
     check,
     observe,
     parse,
+    merge,
     ensure,
     cuts,
     remove,
