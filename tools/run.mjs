@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { run, runAttached } from "./command.mjs";
 import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
+import { build } from "./packed.mjs";
 import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
 import { prepare } from "./prepare.mjs";
@@ -59,6 +60,11 @@ const verbs = {
         }
         return status;
     },
+    async build() {
+        await prepare({});
+        await build();
+        return 0;
+    },
     async bench(args) {
         await prepare(everything);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
@@ -106,9 +112,15 @@ if (!verb) {
     process.exit(2);
 }
 let interrupted = false;
-endOnSignals((signal) => {
-    interrupted = true;
-    process.stdout.write(`\n${signal}: cleaning up\n`);
+endOnSignals({
+    begin(signal) {
+        interrupted = true;
+        process.stdout.write(`\n${signal}: cleaning up\n`);
+    },
+    end(done) {
+        const list = done.map((one) => `    ${one}\n`).join("");
+        process.stdout.write(`\nCleaned up; nothing of it is left.\n${list}`);
+    },
 });
 try {
     process.exitCode = await verb(args);
