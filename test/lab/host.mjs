@@ -181,10 +181,16 @@ export class LabHost {
 
     /** Waits until a host that goes on from a saved state takes connections, and tells it how late it is. */
     async #resumed() {
+        await this.monitor(async (execute) => {
+            // It was stopped when its state was kept, and still is.
+            const loaded = async () => (await execute("query-status")).status !== "inmigrate";
+            await until(loaded, { timeoutMs: 60_000, what: `reading the state of host ${this.name}` });
+            await execute("cont");
+        });
         await this.#setClock();
     }
 
-    /** Its clock stood still while its state was kept; and what it would draw at random, others drew as well. */
+    /** Its clock stood still while its state was kept. */
     async #setClock() {
         await this.run(`date -u -s @${(Date.now() / 1000).toFixed(3)} >/dev/null`);
     }

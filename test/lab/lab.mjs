@@ -147,6 +147,7 @@ export async function stopLab(directory) {
  */
 function describeLab(directory, list, end) {
     const byName = new Map(list.map((host) => [host.name, host]));
+    const disconnect = () => list.forEach((host) => host.disconnect());
     return {
         directory,
         hosts: list,
@@ -156,9 +157,11 @@ function describeLab(directory, list, end) {
             if (!host) throw new Error(`this lab has no host ${name}`);
             return host;
         },
+        /** Drops the connections kept to its hosts, so that this process can end. */
+        disconnect,
         /** Ends all its processes and removes its directory. */
         async stop() {
-            for (const host of list) host.disconnect();
+            disconnect();
             await end();
         },
     };

@@ -52,9 +52,10 @@ async function start(directory, list, boot) {
             buildImage,
         );
     }
-    await progress.step(`starting ${names.join(", ")}`, (say) =>
+    const started = await progress.step(`starting ${names.join(", ")}`, (say) =>
         startLab({ directory, hosts: names, keep: true, boot, say }),
     );
+    started.disconnect();
     return status(directory);
 }
 
