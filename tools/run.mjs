@@ -12,7 +12,8 @@ import { prepare } from "./prepare.mjs";
 import { createProgress, report } from "./prepare/progress.mjs";
 import { quickstart } from "./quickstart.mjs";
 
-const everything = { packages: true, pulumi: true, packed: true };
+const engine = { packages: true, pulumi: true, packed: true };
+const everything = { ...engine, lab: true };
 
 /**
  * What each verb does; gives the exit status.
@@ -23,7 +24,7 @@ const verbs = {
     quickstart,
     example,
     async test(args) {
-        await prepare(args.length > 0 && args.every(needsNoEngine) ? { packages: true } : everything);
+        await prepare(needsOf(args));
         if (args.length === 0) await checkSources();
         return node("vitest/vitest.mjs", ["run", ...args]);
     },
@@ -32,7 +33,7 @@ const verbs = {
         return node("vitest/vitest.mjs", ["watch", ...args]);
     },
     async faults(args) {
-        await prepare(everything);
+        await prepare(engine);
         return node("vitest/vitest.mjs", ["run", "test/faults", ...args], { BLOCKHOST_FAULTS: "full" });
     },
     async lab(args) {
@@ -41,14 +42,23 @@ const verbs = {
         return (await import("../test/lab/main.mjs")).lab(args);
     },
     async bench(args) {
-        await prepare(everything);
+        await prepare(engine);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
     },
 };
 
-/** `npm test -- test/unit/…` does not wait for what only whole stacks need. @param {string} argument */
-function needsNoEngine(argument) {
-    return argument.startsWith("-") || /^(\.\/)?test\/(unit|contract)\b/.test(argument);
+/**
+ * `npm test -- test/unit/…` does not wait for what only whole stacks or the lab need.
+ *
+ * @param {readonly string[]} args for vitest
+ */
+function needsOf(args) {
+    const paths = args.filter((argument) => !argument.startsWith("-"));
+    /** @param {RegExp} pattern */
+    const all = (pattern) => args.length > 0 && paths.every((path) => pattern.test(path));
+    if (all(/^(\.\/)?test\/(unit|contract)\b/)) return { packages: true };
+    if (all(/^(\.\/)?test\/(unit|contract|lab)\b/)) return { packages: true, lab: true };
+    return all(/^(\.\/)?test\/(unit|contract|e2e)\b/) ? engine : everything;
 }
 
 /** What is checked without running anything. Side by side: each keeps one core busy. */
