@@ -3,6 +3,7 @@
  * Brings a machine to the state that tests, examples and the quickstart need. Every step is skipped at once where its
  * result is there already. Uses nothing but Node's own modules, as it runs before `npm install`.
  */
+import { buildImage, findImage } from "../test/lab/image/index.mjs";
 import { temporaryDirectory } from "./lifetime.mjs";
 import { packageIsUnpacked, unpackPackage } from "./packed.mjs";
 import { installDebianPackages, missingDebianPackages } from "./prepare/debian-packages.mjs";
@@ -16,6 +17,7 @@ import { checkout } from "./paths.mjs";
 /**
  * @typedef {object} Needs
  * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
+ * @property {boolean} [lab] QEMU and the disk image of the lab's hosts
  * @property {boolean} [pulumi] the Pulumi CLI
  * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
  */
@@ -33,7 +35,6 @@ import { checkout } from "./paths.mjs";
  */
 export async function prepare(needs) {
     const progress = createProgress();
-    const packages = needs.packages ? missingDebianPackages() : [];
     const cli = needs.pulumi ? findPulumiCli() : undefined;
 
     // The long one first; the others, which mostly wait for the network, run beside it.
@@ -41,8 +42,7 @@ export async function prepare(needs) {
         needs.pulumi && !cli
             ? progress.step("building the Pulumi CLI, once, which takes some minutes", buildPulumiCli)
             : cli,
-        packages.length > 0 &&
-            progress.step(`installing ${packages.join(", ")}`, (say) => installDebianPackages(packages, say)),
+        prepareMachine(needs, progress),
         prepareNode(needs, progress),
     ];
     // Let every step come to its end, so that a failure leaves nothing running and no message is lost.
@@ -57,6 +57,25 @@ export async function prepare(needs) {
             return pulumiEnvironment(found, directory);
         },
     };
+}
+
+/**
+ * @param {Needs} needs
+ * @param {ReturnType<typeof createProgress>} progress
+ */
+async function prepareMachine(needs, progress) {
+    const packages = missingDebianPackages(needs);
+    if (packages.length > 0) {
+        await progress.step(`installing ${packages.join(", ")}`, (say) =>
+            installDebianPackages(packages, say),
+        );
+    }
+    if (needs.lab && !findImage()) {
+        await progress.step(
+            "building the disk image of the lab's hosts, once, which takes some minutes",
+            buildImage,
+        );
+    }
 }
 
 /**

@@ -13,7 +13,11 @@ import { prepare } from "./prepare.mjs";
 import { createProgress, report } from "./prepare/progress.mjs";
 import { quickstart } from "./quickstart.mjs";
 
-const everything = { packages: true, pulumi: true, packed: true };
+const engine = { packages: true, pulumi: true, packed: true };
+const everything = { ...engine, lab: true };
+
+/** What is tested where nothing is named: all but what runs in the lab, which has to prove itself first. */
+const usual = ["unit", "contract", "e2e", "faults"].flatMap((project) => ["--project", project]);
 
 /**
  * What each verb does; gives the exit status.
@@ -24,13 +28,14 @@ const verbs = {
     quickstart,
     example,
     async test(args) {
-        await prepare(args.length > 0 && args.every(needsNoEngine) ? { packages: true } : everything);
-        if (args.length === 0) await checkSources();
-        return node("vitest/vitest.mjs", ["run", ...args]);
+        await prepare(needsOf(args));
+        if (args.length > 0) return node("vitest/vitest.mjs", ["run", ...args]);
+        await checkSources();
+        return node("vitest/vitest.mjs", ["run", ...usual]);
     },
     async watch(args) {
-        await prepare(everything);
-        return node("vitest/vitest.mjs", ["watch", ...args]);
+        await prepare(needsOf(args));
+        return node("vitest/vitest.mjs", ["watch", ...(args.length > 0 ? args : usual)]);
     },
     async faults(args) {
         await prepare({ packages: true });
@@ -65,15 +70,30 @@ const verbs = {
         await build();
         return 0;
     },
+    async lab(args) {
+        await prepare({ lab: true });
+        // Uses npm packages, which were not there before.
+        return (await import("../test/lab/main.mjs")).lab(args);
+    },
     async bench(args) {
-        await prepare(everything);
+        await prepare(engine);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
     },
 };
 
-/** `npm test -- test/unit/…` does not wait for what only whole stacks need. @param {string} argument */
-function needsNoEngine(argument) {
-    return argument.startsWith("-") || /^(\.\/)?test\/(unit|contract|faults)\b/.test(argument);
+/**
+ * `npm test -- test/unit/…` does not wait for what only whole stacks or the lab need.
+ *
+ * @param {readonly string[]} args for vitest
+ */
+function needsOf(args) {
+    const paths = args.filter((argument) => !argument.startsWith("-"));
+    /** @param {RegExp} pattern */
+    const all = (pattern) => args.length > 0 && paths.every((path) => pattern.test(path));
+    if (args.length === 0) return engine;
+    if (all(/^(\.\/)?test\/(unit|contract|faults)\b/)) return { packages: true };
+    if (all(/^(\.\/)?test\/(unit|contract|lab)\b/)) return { packages: true, lab: true };
+    return all(/^(\.\/)?test\/(unit|contract|e2e)\b/) ? engine : everything;
 }
 
 /** What is checked without running anything. Side by side: each keeps one core busy. */

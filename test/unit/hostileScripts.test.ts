@@ -84,7 +84,7 @@ const fileName = wellFormed.filter(
     (value) => value !== "" && !/^\.|\/|\.img$/.test(value) && Buffer.byteLength(value) <= 200,
 );
 const pathPart = wellFormed
-    .map((value) => value.replaceAll(/[\0-\x1f\x7f/]/g, ""))
+    .map((value) => value.replaceAll(/[\p{Cc}/]/gu, ""))
     .filter((value) => value !== "" && !/^\.+$/.test(value) && Buffer.byteLength(value) <= 120);
 const PER_SHELL = 110;
 

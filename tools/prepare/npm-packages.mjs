@@ -50,8 +50,9 @@ export async function installNpmPackages(say) {
  *
  * @param {NodeJS.ProcessEnv} environment
  */
-function withoutNpmOptions({ npm_config_dry_run, npm_config_json, npm_config_ignore_scripts, ...rest }) {
-    return rest;
+function withoutNpmOptions(environment) {
+    const options = ["npm_config_dry_run", "npm_config_json", "npm_config_ignore_scripts"];
+    return Object.fromEntries(Object.entries(environment).filter(([name]) => !options.includes(name)));
 }
 
 /**
