@@ -100,6 +100,12 @@ const hostShape = {
             "Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.",
         ),
     lockTimeout: z.int().min(1).optional().describe("Seconds to wait for the host's lock; default 60."),
+    tries: z
+        .int()
+        .min(1)
+        .max(20)
+        .optional()
+        .describe("How often an operation is tried when trying again may help; default 4."),
     readOnly: z.boolean().optional().describe("Nothing that changes anything is sent to the host."),
     protect: z.boolean().optional().describe("Nothing that deletes is sent to the host."),
     decommissioned: z
@@ -131,6 +137,9 @@ export const DEFAULT_STATE_DIRECTORY = "/var/lib/blockhost";
 /** Cinder's default for max_over_subscription_ratio. */
 export const DEFAULT_OVER_SUBSCRIPTION = 20;
 
+/** How often an operation is planned anew because the host had changed, or an answer was lost. */
+export const DEFAULT_TRIES = 4;
+
 export interface ConfiguredPool {
     readonly driver: Driver;
     readonly ref: PoolRef;
@@ -148,6 +157,8 @@ export interface HostConfig {
     readonly stateDirectory: string;
     /** Seconds. */
     readonly lockTimeout: number;
+    /** Most tries of an operation, as Cinder's num_shell_tries. */
+    readonly tries: number;
     readonly readOnly: boolean;
     readonly protect: boolean;
     readonly decommissioned: boolean;
@@ -271,6 +282,7 @@ export function resolveHost(name: string, input: unknown, inline: boolean): Host
         transport: { name, ...pickConnection(given), ...(jump === undefined ? {} : { jump }) },
         stateDirectory,
         lockTimeout: given.lockTimeout ?? 60,
+        tries: given.tries ?? DEFAULT_TRIES,
         readOnly: given.readOnly ?? false,
         protect: given.protect ?? false,
         decommissioned: given.decommissioned ?? false,

@@ -40,8 +40,6 @@ interface Progress {
     begun: boolean;
 }
 
-/** How often an operation is planned anew because the host had changed, or an answer was lost. */
-const MAX_TRIES = 4;
 /** Rounds of steps within one try: initialise, start long work, put in place … */
 const MAX_ROUNDS = 8;
 /** Milliseconds without progress after which long work counts as stalled. */
@@ -154,7 +152,7 @@ export class Host {
                 }
                 if (options.signal?.aborted === true) throw failure;
                 const again = ERROR_TABLE[failure.code].retry && failure.code !== "timeout";
-                if (!again || attempt >= MAX_TRIES || (failure.code === "unreachable" && attempt > 1))
+                if (!again || attempt >= this.config.tries || (failure.code === "unreachable" && attempt > 1))
                     throw failure;
                 await sleep(
                     50 * 2 ** attempt,

@@ -44,6 +44,8 @@ export interface HostArgs {
     jump?: pulumi.Input<pulumi.Input<Omit<HostArgs, "name" | "jump" | "pools" | "targets">>[]>;
     stateDirectory?: pulumi.Input<string>;
     lockTimeout?: pulumi.Input<number>;
+    /** How often an operation is tried when trying again may help. */
+    tries?: pulumi.Input<number>;
     readOnly?: pulumi.Input<boolean>;
     protect?: pulumi.Input<boolean>;
     decommissioned?: pulumi.Input<boolean>;

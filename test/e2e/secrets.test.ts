@@ -1,9 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as pulumi from "@pulumi/pulumi";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { freePort } from "../contract/support/sshd";
 import { blockhost } from "./support/package";
 import { TestStack } from "./support/stack";
 
@@ -67,6 +71,44 @@ test("no secret is in the state, in what is printed, or on any command line", as
     // The state does hold them, encrypted: else a refresh could not tell what is declared.
     expect(state).toContain("ciphertext");
     expect(seen).toEqual([control]);
+});
+
+test("nor is one in what is recorded of an export that failed half-way", async () => {
+    const taken = createServer();
+    const port = await freePort();
+    const targets = {
+        iscsi: { helper: "tgt", controlPort: host.tgt?.controlPort, portals: [`127.0.0.1:${String(port)}`] },
+    };
+    const half = await TestStack.create({
+        hosts: [],
+        project: "half",
+        moreHosts: { san1: host.configuration({ targets }) },
+    });
+    try {
+        // The portal is taken by somebody else after the preview has found it free.
+        const failed = await half.up(() => {
+            const data = new blockhost.Volume("half", { host: "san1", pool: "fast", size: "16MiB" });
+            data.id.apply(() => {
+                taken.listen(port, "127.0.0.1");
+                const chap = { username: "half", password: oneWay };
+                const initiators = [{ iqn: "iqn.2024-01.com.example:half", chap }];
+                new blockhost.Export("half-lun", { source: data, protocol: "iscsi", initiators });
+            });
+            return Promise.resolve();
+        });
+        expect(failed.failed).toBe(true);
+        expect(failed.output).toContain("the port is taken");
+        const recorded = (await half.resources())["half-lun"];
+        expect(recorded?.id).toBe("san1/iscsi/half-lun");
+        expect(recorded?.outputs["drift"]).not.toEqual([]);
+        expect(failed.output).not.toContain(oneWay);
+        expect(half.stored()).not.toContain(oneWay);
+        expect((await half.destroy()).failed).toBe(false);
+        expect(readdirSync(join(host.stateDirectory, "exports/iscsi"))).toEqual([]);
+    } finally {
+        taken.close();
+        half.remove();
+    }
 });
 
 /** Reads every process's command line, over and over, on a thread of its own. */
