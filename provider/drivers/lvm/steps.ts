@@ -120,8 +120,8 @@ export function step(label: string, ...parts: readonly Sh[]): Step {
 /** Creates a logical volume; that it is there already means that the plan is out of date. */
 export function createCommand(context: Context, name: string, ...words: readonly string[]): Sh {
     const make = lvm(context, "lvcreate", ...words, "-n", name);
-    const script = sh`{ bh_lvm_e=$(${make} 2>&1) || { s=$?; printf '%s\n' "$bh_lvm_e" >&2
-case $bh_lvm_e in *'already exists in volume group'*) exit ${GUARD_FAILED} ;; esac; exit $s; }; }`;
+    const script = sh`{ ${make} || { s=$?
+case $bh_lvm_said in *'already exists in volume group'*) exit ${GUARD_FAILED} ;; esac; exit $s; }; }`;
     return new Sh(script.text, make.display);
 }
 
@@ -163,6 +163,20 @@ export function removeCommand(context: Context, object: ObjectFacts): Sh {
     if (mark === undefined || object.uid === undefined) throw new TypeError("only what is marked is removed");
     const only = `${identity(object.uid, mark)}&&lv_role!=thickorigin`;
     return lvm(context, "lvremove", "-y", "-S", only, full(context, realName(object)));
+}
+
+/** The same, left to the end of the run, where all volumes that go go together. */
+export function removeLater(context: Context, objects: readonly ObjectFacts[]): Partial<Plan> {
+    const pool = context.pool.name;
+    return {
+        later: objects.map((object) => {
+            const mark = markText(object);
+            if (mark === undefined || object.uid === undefined)
+                throw new TypeError("only what is marked is removed");
+            const verb = object.extra?.["cow"] === undefined ? "remove" : "drop";
+            return { pool, work: `${verb} ${argument(realName(object))} ${object.uid} ${argument(mark)}` };
+        }),
+    };
 }
 
 /** Also where it carries the flag to skip activation. */
