@@ -32,10 +32,21 @@ export default defineConfig({
                 extends: true,
                 test: {
                     name: "e2e",
-                    include: ["test/{e2e,faults}/**/*.test.ts"],
+                    include: ["test/e2e/**/*.test.ts"],
                     globalSetup: ["test/setup/engine.ts"],
                     testTimeout: 300_000,
                     hookTimeout: 300_000,
+                },
+            },
+            {
+                extends: true,
+                test: {
+                    name: "faults",
+                    include: ["test/faults/**/*.test.ts"],
+                    globalSetup: ["test/setup/daemons.ts"],
+                    // One test tries many points.
+                    testTimeout: 900_000,
+                    hookTimeout: 120_000,
                 },
             },
         ],

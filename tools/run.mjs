@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { run, runAttached } from "./command.mjs";
-import { endNow, endOnSignals } from "./lifetime.mjs";
+import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
 import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
 import { prepare } from "./prepare.mjs";
@@ -32,8 +32,32 @@ const verbs = {
         return node("vitest/vitest.mjs", ["watch", ...args]);
     },
     async faults(args) {
-        await prepare(everything);
-        return node("vitest/vitest.mjs", ["run", "test/faults", ...args], { BLOCKHOST_FAULTS: "full" });
+        await prepare({ packages: true });
+        const results = temporaryDirectory("faults");
+        const began = new Date();
+        const { stateOfSources, writeReport } = await import("../test/faults/report.mjs");
+        const sources = await stateOfSources();
+        const status = await node(
+            "vitest/vitest.mjs",
+            // Once each: what fails now and then has failed.
+            [
+                "run",
+                "--retry",
+                "0",
+                "--maxWorkers",
+                "2",
+                "--minWorkers",
+                "2",
+                ...(args.length === 0 ? ["test/faults"] : args),
+            ],
+            { BLOCKHOST_FAULTS: "full", BLOCKHOST_FAULTS_RESULTS: results },
+        );
+        // Only a whole run says something about everything.
+        if (args.length === 0) {
+            const file = await writeReport(results, { began, sources, status });
+            process.stdout.write(`results: ${file}\n`);
+        }
+        return status;
     },
     async bench(args) {
         await prepare(everything);
@@ -43,7 +67,7 @@ const verbs = {
 
 /** `npm test -- test/unit/…` does not wait for what only whole stacks need. @param {string} argument */
 function needsNoEngine(argument) {
-    return argument.startsWith("-") || /^(\.\/)?test\/(unit|contract)\b/.test(argument);
+    return argument.startsWith("-") || /^(\.\/)?test\/(unit|contract|faults)\b/.test(argument);
 }
 
 /** What is checked without running anything. Side by side: each keeps one core busy. */

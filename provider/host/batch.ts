@@ -29,7 +29,7 @@ const MAX_PLANS = 64;
 interface Waiting {
     readonly operation: Operation<unknown>;
     readonly options: CallOptions;
-    readonly resolve: (outcome: { plan: Plan }) => void;
+    readonly resolve: (outcome: { plan: Plan | undefined }) => void;
     readonly reject: (error: BlockhostError) => void;
 }
 
@@ -58,8 +58,11 @@ export class Batch {
         this.around = around;
     }
 
-    /** Resolves with the plan whose steps have been carried out; an empty plan: there was nothing to do. */
-    submit(operation: Operation<unknown>, options: CallOptions): Promise<{ plan: Plan }> {
+    /**
+     * Resolves with the plan whose steps have been carried out; an empty plan: there was nothing to do; none: the host
+     * has to be observed again first.
+     */
+    submit(operation: Operation<unknown>, options: CallOptions): Promise<{ plan: Plan | undefined }> {
         return new Promise((resolve, reject) => {
             this.queue.push({ operation, options, resolve, reject });
             void this.pump();
@@ -109,8 +112,10 @@ export class Batch {
             try {
                 if (item.options.signal?.aborted === true)
                     throw new BlockhostError("cancelled", "cancelled before it began");
-                if (facts === undefined)
-                    throw new BlockhostError("conflict", "the host has to be observed again");
+                if (facts === undefined) {
+                    item.resolve({ plan: undefined });
+                    continue;
+                }
                 const plan = item.operation.plan({
                     ...facts,
                     claims: [...facts.claims, ...claims],
@@ -335,8 +340,8 @@ function stepError(
         return new BlockhostError(known.code, known.summary, { ...details, hint: known.hint });
     if (/No space left on device|Disk quota exceeded/.test(said)) {
         const hint =
-            "free space on the host or grow the pool, then run the same again: what was begun will be finished";
-        return new BlockhostError("no-space", "the pool's file system is full", { ...details, hint });
+            "free space there (in the pool, or in the state directory) or give it more, then run the same again: what was begun will be finished";
+        return new BlockhostError("no-space", "a file system of the host is full", { ...details, hint });
     }
     if (/Permission denied|Operation not permitted|Read-only file system/.test(said)) {
         const hint =

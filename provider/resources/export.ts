@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import { BlockhostError } from "../errors";
+import { BlockhostError, toBlockhostError } from "../errors";
 import type { ConfiguredTarget, HostConfig } from "../host/config";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
@@ -18,12 +19,13 @@ import type {
     TargetContext,
     TargetFacts,
 } from "../targets/types";
-import { type Failure, hasUnknown, problemsOf } from "../validate";
-import { refuseUnlessAllowed } from "./changes";
+import { type Failure, distinct, hasUnknown, problemsOf } from "../validate";
+import { RECORDED, refuseUnlessAllowed } from "./changes";
 import { performCreation } from "./creation";
 import {
     type OwnerInput,
     allowSchema,
+    explainName,
     fillHost,
     fillName,
     hostChange,
@@ -31,6 +33,8 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
+    moved,
+    nameClashes,
     nameSchema,
     newGeneration,
     ownerOf,
@@ -40,6 +44,7 @@ import {
     requireTools,
     usablePool,
 } from "./common";
+import { refuseUnfinished } from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const chapSchema = z.strictObject({
@@ -112,6 +117,8 @@ export interface ExportState extends ExportArgs {
     readonly serial: string;
     readonly devicePath: string;
     readonly generation: string;
+    /** Identity of the pool of its source. */
+    readonly poolId: string;
     /** In what the live export differs from what is declared, found by a refresh; healed by the next update. */
     readonly drift: readonly string[];
     readonly connection: ConnectionProperties;
@@ -124,12 +131,11 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 
     async check(context, olds, given) {
         const inputs = fillHost("source", fillName(olds, given));
-        const failures = [
-            ...problemsOf(exportArgs, inputs),
-            ...hostReferenceProblems(context, inputs["host"]),
-        ];
-        if (failures.length > 0) return { inputs, failures };
-        failures.push(...targetProblems(context, inputs));
+        const hostFailures = hostReferenceProblems(context, inputs["host"]);
+        const failures = [...explainName(given, problemsOf(exportArgs, inputs)), ...hostFailures];
+        if (hostFailures.length === 0) failures.push(...targetProblems(context, inputs));
+        if (failures.length > 0) return { inputs, failures: distinct(failures) };
+        failures.push(...nameClashes(context, inputs["host"], String(inputs["protocol"]), inputs));
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as ExportArgs;
         const host = context.hosts.get(args.host);
@@ -156,12 +162,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
             });
         }
         for (const property of ["initiators", "addresses", "portals", "readOnly", "discard"] as const) {
-            if (JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
+            if (isDeepStrictEqual(olds[property], news[property])) continue;
             changes.push({ property, kind: "update", class: "none", reason: "is changed in place" });
         }
         for (const property of ["allow", "owner"] as const) {
-            if (JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
-            changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+            if (isDeepStrictEqual(olds[property], news[property])) continue;
+            changes.push({ property, kind: "update", class: "none", reason: RECORDED });
         }
         const replaced = changes.some(({ kind }) => kind === "replace");
         if (!replaced && !hasUnknown(news)) changes.push(...(await impact(context, olds, news, changes)));
@@ -182,11 +188,16 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     async read(context, state) {
         const host = context.hosts.get(state.host);
         const facts = await host.facts(context);
-        const { target, found } = usableTarget(host.config, facts, state.protocol, { evenIfDown: true });
+        const { target, found } = withOrphan(
+            context,
+            facts,
+            usableTarget(host.config, facts, state.protocol, { evenIfDown: true }),
+            state,
+        );
         const one = found.exports.get(state.name);
         if (one === undefined) {
-            if (found.problem !== undefined && found.extra === undefined)
-                throw problemError(host.config, found);
+            // Without an answer it may well be served still.
+            if (found.problem !== undefined) throw problemError(host.config, found);
             return undefined;
         }
         if (one.mark.generation !== state.generation) return undefined;
@@ -206,7 +217,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 doing: `delete export "${state.name}"`,
                 effect: "delete",
                 plan: (facts) => {
-                    const { target, found } = usableTarget(host.config, facts, state.protocol, {});
+                    const { target, found } = withOrphan(
+                        context,
+                        facts,
+                        usableTarget(host.config, facts, state.protocol, {}),
+                        state,
+                    );
                     const one = ownExport(
                         found,
                         state.name,
@@ -259,7 +275,11 @@ function ensuring(
         doing: olds === undefined ? `create export "${args.name}"` : `update export "${args.name}"`,
         effect: "change",
         plan: (facts) => {
-            const { target, found } = usableTarget(config, facts, args.protocol, {});
+            const usable = usableTarget(config, facts, args.protocol, {});
+            const { target, found } =
+                olds === undefined
+                    ? usable
+                    : withOrphan(context, facts, usable, { ...olds, owner: args.owner });
             const owners = olds === undefined ? [owner] : [owner, ownerOf(context, olds.owner)];
             const one = ownExport(found, args.name, owners, olds?.generation);
             const targetContext = { target: target.ref, facts: found, host: facts };
@@ -270,7 +290,9 @@ function ensuring(
                     to: { ...one.mark, owner },
                 });
             }
-            const wanted = wantedFrom(config, facts, args, one, owner, generation);
+            // A host under the same name at another address is not where this export is.
+            const poolId = olds?.source === args.source ? olds.poolId : undefined;
+            const wanted = wantedFrom(config, facts, args, one, owner, generation, poolId);
             refuseCuts(config, target, targetContext, wanted, args);
             return target.target.ensure(targetContext, wanted);
         },
@@ -282,7 +304,7 @@ function ensuring(
                     "conflict",
                     `export "${args.name}" was not there when it was read back`,
                 );
-            return { ...args, ...observed(target, found, args, one) };
+            return { ...args, ...observed(target, found, args, one), poolId: poolIdOf(facts, args) };
         },
     };
 }
@@ -308,7 +330,7 @@ function incompleteState(
     generation: string,
 ): ExportState | undefined {
     if (facts === undefined) {
-        const unknown = { targetName: "", serial: "", devicePath: "", drift: ["missing"] };
+        const unknown = { targetName: "", serial: "", devicePath: "", poolId: "", drift: ["missing"] };
         const type = args.protocol === "iscsi" ? "iscsi" : "nvmeof";
         return { ...args, ...unknown, generation, connection: { driver_volume_type: type, data: {} } };
     }
@@ -316,7 +338,12 @@ function incompleteState(
     const { target, found } = usableTarget(config, facts, args.protocol, { evenIfDown: true });
     const one = found.exports.get(args.name);
     if (one === undefined || !sameOwner(one.mark.owner, ownerOf(context, args.owner))) return undefined;
-    return { ...args, ...observed(target, found, args, one) };
+    return { ...args, ...observed(target, found, args, one), poolId: poolIdOf(facts, args) };
+}
+
+/** Empty where it cannot be told. */
+function poolIdOf(facts: HostFacts, { source }: ExportArgs): string {
+    return facts.pools.get(parseReference(source).container)?.id ?? "";
 }
 
 /** What else an update would do: sessions it cuts, and drift it heals. Facts decide, where they can be had. */
@@ -337,10 +364,12 @@ async function impact(
         return [];
     }
     try {
-        const { target, found } = usableTarget(host.config, facts, olds.protocol, {});
+        const usable = usableTarget(host.config, facts, olds.protocol, {});
+        const { target, found } = withOrphan(context, facts, usable, olds);
         const one = found.exports.get(olds.name);
         const owner = ownerOf(context, news.owner);
-        const wanted = wantedFrom(host.config, facts, news, one, owner, olds.generation);
+        const poolId = olds.source === news.source ? olds.poolId : undefined;
+        const wanted = wantedFrom(host.config, facts, news, one, owner, olds.generation, poolId);
         const targetContext = { target: target.ref, facts: found, host: facts };
         const cut = target.target.cuts(targetContext, wanted);
         if (cut !== undefined) {
@@ -371,8 +400,10 @@ async function impact(
 
 async function liveFacts(context: Context, olds: ExportState): Promise<ExportFacts | undefined> {
     try {
-        const facts = await context.hosts.get(olds.host).facts(context);
-        return facts.targets.get(olds.protocol)?.exports.get(olds.name);
+        const host = context.hosts.get(olds.host);
+        const facts = await host.facts(context);
+        const usable = usableTarget(host.config, facts, olds.protocol, { evenIfDown: true });
+        return withOrphan(context, facts, usable, olds).found.exports.get(olds.name);
     } catch {
         return undefined;
     }
@@ -402,8 +433,14 @@ function refuseCuts(
 function targetProblems(context: Context, inputs: Record<string, unknown>): Failure[] {
     if (hasUnknown(inputs["host"]) || inputs["host"] === undefined || hasUnknown(inputs["protocol"]))
         return [];
-    const { config } = context.hosts.get(inputs["host"] as HostReference);
+    let config: HostConfig;
+    try {
+        config = context.hosts.get(inputs["host"] as HostReference).config;
+    } catch (error) {
+        return [{ property: "host", reason: toBlockhostError(error).message }];
+    }
     const protocol = inputs["protocol"] as Protocol;
+    if (!exportArgs.shape.protocol.safeParse(protocol).success) return [];
     const configured = config.targets.get(protocol);
     if (configured === undefined) {
         const known = [...config.targets.keys()];
@@ -416,7 +453,8 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
         ];
     }
     if (hasUnknown({ ...inputs, source: "" })) return [];
-    const args = inputs as unknown as ExportArgs;
+    const args = wellFormed(inputs);
+    if (args === undefined) return [];
     const failures: Failure[] = [];
     const named = protocol === "iscsi" ? "iqn" : "nqn";
     args.initiators.forEach((initiator, i) => {
@@ -438,6 +476,31 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
     return problems.map(({ path, reason }) => ({ property: path.replace(/\.name$/, `.${named}`), reason }));
 }
 
+/** The inputs without what is not of the right kind in them, so that the rest can be checked as well. */
+function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
+    const { shape } = exportArgs;
+    const kept = Object.fromEntries(
+        Object.entries(inputs).filter(([key, value]) => {
+            const known = (shape as Record<string, z.ZodType>)[key];
+            return key === "initiators" || known?.safeParse(value).success === true;
+        }),
+    );
+    const { initiators } = inputs;
+    if (!Array.isArray(initiators) || kept["name"] === undefined || kept["owner"] === undefined)
+        return undefined;
+    const texts = (value: unknown) =>
+        typeof value === "object" &&
+        value !== null &&
+        Object.values(value).every((one) => typeof one === "string");
+    const clean = initiators.map((one: unknown) => {
+        if (typeof one !== "object" || one === null) return {};
+        return Object.fromEntries(
+            Object.entries(one).filter(([, value]) => typeof value === "string" || texts(value)),
+        );
+    });
+    return { ...kept, initiators: clean } as unknown as ExportArgs;
+}
+
 function wantedFrom(
     config: HostConfig,
     facts: HostFacts,
@@ -445,15 +508,18 @@ function wantedFrom(
     one: ExportFacts | undefined,
     owner: Owner,
     generation: string,
+    poolId?: string,
 ): ExportWanted {
     const { container, name } = parseReference(args.source);
-    const pool = usablePool(config, facts, container);
+    const pool = usablePool(config, facts, container, poolId);
     const object = pool.facts.objects.get(name);
-    if (object?.mark === undefined || object.sizeBytes === undefined || object.mark.phase === "creating") {
+    if (object?.mark === undefined || object.sizeBytes === undefined) {
         throw new BlockhostError("not-found", `there is no volume or snapshot "${args.source}" to export`, {
+            property: "source",
             hint: "name one that blockhost made or adopted on the same host; after it was deleted on the host, `pulumi refresh` first",
         });
     }
+    refuseUnfinished(`"${args.source}"`, object, "source");
     const mark: Mark = one?.mark ?? { kind: "export", owner, generation, phase: "ready", extra: {} };
     return wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object));
 }
@@ -511,6 +577,31 @@ function usableTarget(
     return { target, found };
 }
 
+/**
+ * The same facts, with the export in the state where only its boot file is gone: else it would count as gone, and stay
+ * behind as a target that nobody owns.
+ */
+function withOrphan(
+    context: Context,
+    facts: HostFacts,
+    { target, found }: { target: ConfiguredTarget; found: TargetFacts },
+    state: ExportState,
+): { target: ConfiguredTarget; found: TargetFacts } {
+    if (target.target.orphan === undefined || found.problem !== undefined || found.exports.has(state.name))
+        return { target, found };
+    const owner = ownerOf(context, state.owner);
+    const { generation } = state;
+    const mark: Mark = { kind: "export", owner, generation, phase: "ready", extra: {} };
+    const { container, name } = parseReference(state.source);
+    const object = facts.pools.get(container)?.objects.get(name);
+    const snapshot = object !== undefined && isSnapshot(object);
+    const want = wantedFor(state, mark, state.devicePath, object?.sizeBytes ?? 0, snapshot);
+    const targetContext = { target: target.ref, facts: found, host: facts };
+    const one = target.target.orphan(targetContext, want, state.targetName);
+    if (one === undefined) return { target, found };
+    return { target, found: { ...found, exports: new Map(found.exports).set(state.name, one) } };
+}
+
 function problemError(config: HostConfig, found: TargetFacts): BlockhostError {
     return new BlockhostError("not-found", found.problem?.summary ?? "the target cannot be used", {
         host: config.name,
@@ -533,7 +624,7 @@ function ownExport(
     if (one === undefined) return undefined;
     if (!owners.some((owner) => sameOwner(owner, one.mark.owner))) {
         throw new BlockhostError("not-ours", `export "${name}" belongs to ${describeOwner(one.mark.owner)}`, {
-            hint: "it stays untouched: give this resource another `name`",
+            hint: `it stays untouched: ${moved(one.mark.owner, owners) ?? "give this resource another `name`"}`,
         });
     }
     if (generation !== undefined && one.mark.generation !== generation) {

@@ -1,4 +1,4 @@
-import { asWord, Sh, sh } from "../sh";
+import { asWord, raw, Sh, sh, writeOut } from "../sh";
 import { decodeMark, encodeMark, type Mark } from "../host/mark";
 import { GUARD_FAILED, type Step } from "../host/plan";
 import type { Protocol } from "./types";
@@ -64,7 +64,7 @@ ${body}`;
         script: sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
 [ -d "$dir" ] || mkdir -p "$dir" || exit
-printf '%s\\n' ${asWord(content)} > "$dir/.$name.new" && sync "$dir/.$name.new" &&
+${writeOut(sh`printf '%s\\n' ${asWord(content)}`, raw('"$dir/.$name.new"'))} && sync "$dir/.$name.new" &&
 mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`,
     };
 }
@@ -96,9 +96,10 @@ rm -f "$dir/"${at.name} "$dir/".${at.name}.new && sync "$dir"`;
 
 /** Sed addresses lines by number, so no part of what is written is ever a pattern. */
 function replaceLine(at: BootPlace, line: number, by: string): Sh {
+    const changed = sh`sed ${`${String(line)},$d`} "$dir/$name" && printf '%s\\n' ${by} && sed ${`1,${String(line)}d`} "$dir/$name"`;
     return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
-{ sed ${`${String(line)},$d`} "$dir/$name" && printf '%s\\n' ${by} && sed ${`1,${String(line)}d`} "$dir/$name"; } > "$dir/.$name.new" &&
+${writeOut(changed, raw('"$dir/.$name.new"'))} &&
 sync "$dir/.$name.new" && mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`;
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { asWord, raw, type Sh, sh } from "../sh";
+import { asWord, raw, type Sh, sh, writeOut } from "../sh";
 import type { Step } from "../host/plan";
 
 /**
@@ -74,8 +74,8 @@ export function installBootUnit(stateDirectory: string): Step {
         script: sh`${whereSystemdRuns}
 dir=${stateDirectory} unit=${file}
 [ -d "$dir" ] || mkdir -p -m 0700 "$dir" || exit
-printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))} > "$dir/boot-exports.new" && mv "$dir/boot-exports.new" "$dir/boot-exports" &&
-printf '%s' ${asWord(raw(bootUnit(stateDirectory)))} > "$unit.new" && mv "$unit.new" "$unit" &&
+${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-exports.new"'))} && mv "$dir/boot-exports.new" "$dir/boot-exports" &&
+${writeOut(sh`printf '%s' ${asWord(raw(bootUnit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
 systemctl daemon-reload && systemctl --quiet enable ${bootUnitName(stateDirectory)}`,
     };
 }

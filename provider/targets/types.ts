@@ -37,6 +37,11 @@ export interface Target<Options = unknown> {
     /** Take our mark over to a renamed resource, nothing else. */
     remark(context: TargetContext<Options>, want: { name: string; from: Mark; to: Mark }): Plan;
     /**
+     * An export whose boot file is gone while it is still served, recognised as the one in the state by what is new with
+     * each making: its target name and its serial. Given to the other planners in the facts, it is made whole or removed.
+     */
+    orphan?(context: TargetContext<Options>, want: ExportWanted, targetName: string): ExportFacts | undefined;
+    /**
      * Steps that make an export see that its device has grown or was exchanged (revert). Steps before the change
      * (`close`) and after it (`open`).
      */

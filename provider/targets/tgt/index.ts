@@ -5,6 +5,7 @@ import { connection } from "./connection";
 import { cuts, ensure } from "./ensure";
 import { observe } from "./observe";
 import { type TgtOptions, tgtOptions } from "./options";
+import { orphan } from "./orphan";
 import { parse } from "./parse";
 import { remark, remove } from "./remove";
 import { reopen } from "./reopen";
@@ -24,6 +25,7 @@ export const tgtTarget: Target<TgtOptions> = {
     remove,
     remark,
     reopen,
+    orphan,
     growth: "offline",
     connection,
 };

@@ -70,6 +70,8 @@ export interface TgtExtra {
     readonly taken: ReadonlyMap<string, string>;
     /** Names of all live targets. */
     readonly names: ReadonlySet<string>;
+    /** Live targets by name; of exports that were not asked for, not all is known. */
+    readonly live: ReadonlyMap<string, LiveTarget>;
     /** Boot files that this version cannot read: export name → why. */
     readonly unreadable: ReadonlyMap<string, string>;
     /** The systemd unit that runs boot files; `none`: systemd does not run the host, or we are not root. */

@@ -55,6 +55,7 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         portals: parsePortals(lines("P")).map(normalizePortal),
         taken: new Map(lines("L").flatMap(parseListener)),
         names: new Set(byName.keys()),
+        live: byName,
         unreadable,
         bootUnit: lines("U")[0] === "installed" ? "installed" : byLetter.has("U") ? "missing" : "none",
     };
