@@ -82,9 +82,7 @@ ${kind === "thin" ? `lvcreate -q --type thin-pool -L 3g --poolmetadatasize 32m -
         },
         firstByte: async (name) =>
             Number(
-                await run(
-                    `dd if=${device(name)} bs=4096 count=1 iflag=direct status=none | od -An -tu1 -N1`,
-                ),
+                await run(`dd if=${device(name)} bs=4096 count=1 iflag=direct status=none | od -An -tu1 -N1`),
             ),
         async open(name) {
             const pid = await run(`sleep 3600 <${device(name)} >/dev/null 2>&1 & echo $!`);
