@@ -149,13 +149,15 @@ export class Batch {
 
     private async run(due: readonly Due[]): Promise<ParsedRun> {
         const { config, transport, sink } = this.around;
-        const { touched } = joinPlans(...due.map(({ plan }) => ({ ...plan, steps: [] })).map(withoutWait));
+        const { touched, watched = {} } = joinPlans(
+            ...due.map(({ plan }) => ({ ...plan, steps: [] })).map(withoutWait),
+        );
         const plans = due.map(({ plan }) => ({ steps: plan.steps, deadline: deadline(plan) }));
         const script = composeRun({
             stateDirectory: config.stateDirectory,
             lockTimeout: config.lockTimeout,
             plans,
-            sessions: sessionsOf(config, touched.pools ?? {}),
+            sessions: sessionsOf(config, touched.pools ?? {}, watched),
             settle: settleSections(
                 config,
                 Object.keys(touched.pools ?? {}),
@@ -260,13 +262,17 @@ function deadline(plan: Plan): number {
 }
 
 /** One session a driver whose pools are touched, where it has one. */
-function sessionsOf(config: HostConfig, touched: Readonly<Record<string, readonly string[]>>): Session[] {
+function sessionsOf(
+    config: HostConfig,
+    touched: Readonly<Record<string, readonly string[]>>,
+    watched: Readonly<Record<string, readonly string[]>>,
+): Session[] {
     const parts = new Map<Driver, { pool: PoolRef; only: readonly string[] }[]>();
     for (const [name, only] of Object.entries(touched)) {
         const pool = config.pools.get(name);
         if (pool?.driver.session === undefined) continue;
         const list = parts.get(pool.driver) ?? [];
-        list.push({ pool: pool.ref, only });
+        list.push({ pool: pool.ref, only: [...only, ...(watched[name] ?? [])] });
         parts.set(pool.driver, list);
     }
     return [...parts].flatMap(([driver, list]) => driver.session?.(list) ?? []);
