@@ -147,7 +147,8 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             ...problemsOf(volumeArgs, inputs),
             ...hostReferenceProblems(context, inputs["host"]),
         ];
-        if (failures.length === 0) failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
+        if (failures.length === 0)
+            failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
         const { size, source, adopt, revertTo } = inputs;
         const from = source as VolumeArgs["source"];
         if (size === undefined && source === undefined && adopt === undefined && olds === undefined) {
