@@ -16,6 +16,7 @@ import { checkout } from "./paths.mjs";
 /**
  * @typedef {object} Needs
  * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
+ * @property {boolean} [lab] Debian packages: QEMU, and what builds the image of the lab's hosts
  * @property {boolean} [pulumi] the Pulumi CLI
  * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
  */
@@ -33,7 +34,7 @@ import { checkout } from "./paths.mjs";
  */
 export async function prepare(needs) {
     const progress = createProgress();
-    const packages = needs.packages ? missingDebianPackages() : [];
+    const packages = missingDebianPackages(needs);
     const cli = needs.pulumi ? findPulumiCli() : undefined;
 
     // The long one first; the others, which mostly wait for the network, run beside it.

@@ -35,6 +35,11 @@ const verbs = {
         await prepare(everything);
         return node("vitest/vitest.mjs", ["run", "test/faults", ...args], { BLOCKHOST_FAULTS: "full" });
     },
+    async lab(args) {
+        await prepare({ lab: true });
+        // Uses npm packages, which were not there before.
+        return (await import("../test/lab/main.mjs")).lab(args);
+    },
     async bench(args) {
         await prepare(everything);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
