@@ -71,6 +71,8 @@ export interface WantedPool extends PoolPolicy {
     readonly overwrite: Readonly<Record<string, readonly string[]>>;
     /** It was there before: only what is declared is kept up. */
     readonly adopted: boolean;
+    /** By disk: the members that it had when it was recorded last, for labels that a run cut short has left. */
+    readonly former?: Readonly<Record<string, string>>;
 }
 
 /** What is recorded of a container. */
