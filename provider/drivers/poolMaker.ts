@@ -34,9 +34,10 @@ export interface PoolMaker<Options = unknown> {
     /** In what it differs from what is declared, in sentences; empty: in nothing. */
     drift(context: PoolContext<Options>, want: WantedPool): string[];
     /** What is to be recorded of it. */
-    made(context: PoolContext<Options>, disks: readonly string[] | undefined): MadePool;
+    made(context: PoolContext<Options>, want: WantedPool): MadePool;
     /**
      * Whether a container that was not found is proven to be gone: all its disks are there, and none carries it any more.
+     * False: something of it is left on them, which a creation or a deletion was cut short at.
      *
      * @throws BlockhostError `not-found` when it is not: what is missing, and what to do.
      */

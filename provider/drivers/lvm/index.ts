@@ -12,6 +12,7 @@ import { parsePool } from "./parse";
 import { release, remark } from "./release";
 import { remove } from "./remove";
 import { revert } from "./revert";
+import { lvmPools } from "./pool";
 import { session } from "./session";
 import { settle } from "./settle";
 import { snapshot } from "./snapshot";
@@ -59,6 +60,7 @@ export const lvmDriver: Driver<LvmOptions> = {
     release,
     heal,
     remark,
+    pools: lvmPools,
     adoptable,
     resolveReference,
 };

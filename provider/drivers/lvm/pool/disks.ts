@@ -6,7 +6,7 @@ import type { Mark } from "../../../host/mark";
 import { lines, sh, type Sh } from "../../../sh";
 import type { WantedPool } from "../../poolMaker";
 import { type Context, type GroupFacts, containerOf } from "./facts";
-import { lvm } from "./steps";
+import { lvm, lvmProcess } from "./steps";
 
 /**
  * Disks becoming physical volumes. The UUID of a physical volume follows from who declares it and from its disk, so that
@@ -123,23 +123,15 @@ done`,
     );
 }
 
-/** Takes the labels off physical volumes that are in no group any more. */
-export function clearDisk(context: Context, disk: string, uuid: string): Step {
+/** Takes the label off a physical volume that is in no group any more, if it is still there. */
+export function clearLabel(context: Context, { device, uuid }: { device: string; uuid: string }): Step {
     const { options } = context.pool;
-    const ask = lvm(
-        options,
-        "pvs",
-        "--noheadings",
-        "-o",
-        "pv_uuid",
-        "-S",
-        `pv_uuid="${uuid}"&&vg_name=""`,
-        disk,
-    );
+    const which = `pv_uuid="${uuid}"&&vg_name=""`;
     return {
-        label: `take the label of LVM off ${disk}`,
-        script: sh`bh_v=$(${ask} 2>/dev/null)
-[ -n "$bh_v" ] || exit 0
-${lvm(options, "pvremove", "-q", disk)}`,
+        label: `take the label of LVM off ${device}`,
+        script: sh`bh_v=$(${lvm(options, "pvs", "--noheadings", "-o", "pv_name", "-S", which)}) || exit
+set -- $bh_v
+[ $# = 1 ] || exit 0
+${lvmProcess(options, ["pvremove", "-q"], ' "$1"')}`,
     };
 }

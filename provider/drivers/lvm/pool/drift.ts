@@ -4,7 +4,7 @@ import { roundUp } from "../../../size";
 import type { MadePool, PoolPolicy, WantedPool } from "../../poolMaker";
 import type { PoolRef } from "../../types";
 import { isThin, type LvmOptions } from "../options";
-import { isMember } from "./disks";
+import { isMember, memberUuid } from "./disks";
 import { leavingMembers } from "./evacuate";
 import { type Context, containerOf, thinPoolOf } from "./facts";
 import { brokenRails } from "./guardRails";
@@ -70,15 +70,17 @@ export function check(pool: PoolRef<LvmOptions>, want: PoolPolicy): { path: stri
     return failures;
 }
 
-/** What is recorded. */
-export function made(context: Context, disks: readonly string[] | undefined): MadePool {
+/** What is recorded. A label without a group counts where it is known to be this pool's. */
+export function made(context: Context, want: WantedPool): MadePool {
     const { group, labels, orphans } = containerOf(context.facts);
     const pool = thinPoolOf(context);
     const inside = new Set(group?.members.map(({ uuid }) => uuid));
     const members: Record<string, string> = {};
-    for (const disk of disks ?? context.facts.disks.keys()) {
+    for (const disk of context.facts.disks.keys()) {
         const uuid = labels.get(disk);
-        if (uuid !== undefined && (inside.has(uuid) || orphans.has(uuid))) members[disk] = uuid;
+        if (uuid === undefined) continue;
+        const known = [want.former?.[disk], memberUuid(want.mark, context.pool.name, disk)];
+        if (inside.has(uuid) || (orphans.has(uuid) && known.includes(uuid))) members[disk] = uuid;
     }
     return {
         containerId: group?.uuid ?? "",
@@ -110,9 +112,8 @@ export function gone(context: Context, before: MadePool): boolean {
     const missing = Object.keys(before.members).filter(
         (disk) => context.facts.disks.get(disk)?.device === undefined,
     );
-    const labelled = Object.entries(before.members).filter(
-        ([disk, uuid]) => labels.get(disk) === uuid && !orphans.has(uuid),
-    );
+    const carrying = Object.entries(before.members).filter(([disk, uuid]) => labels.get(disk) === uuid);
+    const labelled = carrying.filter(([, uuid]) => !orphans.has(uuid));
     if (missing.length > 0 || labelled.length > 0 || Object.keys(before.members).length === 0) {
         const why =
             missing.length > 0
@@ -124,5 +125,5 @@ export function gone(context: Context, before: MadePool): boolean {
             hint: "nothing was changed: plug the disks in again, and look at `pvs` on the host. If it is lost for good, take the resources out of the state with `pulumi state delete`",
         });
     }
-    return true;
+    return carrying.length === 0;
 }

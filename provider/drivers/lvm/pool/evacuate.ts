@@ -5,9 +5,9 @@ import { forgetUnit, startUnit, stopUnit } from "../../../host/units";
 import { lines, raw, sh } from "../../../sh";
 import { showBytes } from "../../capacity";
 import type { WantedPool } from "../../poolMaker";
-import { clearDisk } from "./disks";
+import { clearLabel } from "./disks";
 import { type Context, type GroupFacts, type MemberFacts, containerOf } from "./facts";
-import { guard, lvm, plan, step } from "./steps";
+import { guard, lvm, lvmProcess, onMembers, plan } from "./steps";
 
 /**
  * Taking disks out of a group while it is in use: no new extents from them, pvmove(8) as long work, vgreduce, pvremove.
@@ -32,7 +32,7 @@ export function evacuate(context: Context, group: GroupFacts, want: WantedPool):
     }
     requireRoom(group, leaving, moving);
     const names = leaving.map(({ device }) => device);
-    const fence = leaving.filter(({ allocatable }) => allocatable).map(({ device }) => device);
+    const fence = leaving.filter(({ allocatable }) => allocatable);
     return plan(
         context,
         disks,
@@ -41,13 +41,13 @@ export function evacuate(context: Context, group: GroupFacts, want: WantedPool):
             ...(fence.length === 0
                 ? []
                 : [
-                      step(
+                      onMembers(
                           context,
                           "put nothing more on the disks that leave",
+                          fence,
                           "pvchange",
                           "-q",
                           "-xn",
-                          ...fence,
                       ),
                   ]),
             startUnit(context.pool.stateDirectory, {
@@ -70,11 +70,13 @@ export function leavingMembers(context: Context, group: GroupFacts, want: Wanted
     return group.members.filter(({ uuid }) => !staying.has(uuid));
 }
 
-function move(context: Context, { device, uuid }: MemberFacts) {
+function move(context: Context, { uuid }: MemberFacts) {
     const { options } = context.pool;
-    const used = lvm(options, "pvs", "--noheadings", "-o", "pv_pe_alloc_count", "-S", `pv_uuid="${uuid}"`);
-    return sh`bh_u=$(${used} | tr -d ' ') || exit
-[ "$bh_u" = 0 ] || ${lvm(options, "pvmove", "-i", "5", device)} || exit`;
+    const which = `pv_uuid="${uuid}"`;
+    const ask = lvm(options, "pvs", "--noheadings", "-o", "pv_name,pv_pe_alloc_count", "-S", which);
+    return sh`bh_v=$(${ask}) || exit
+set -- $bh_v
+[ "$2" = 0 ] || ${lvmProcess(options, ["pvmove", "-i", "5"], ' "$1"')} || exit`;
 }
 
 /** Bytes that have left, counting whole pieces that LVM has committed and, of the piece under way, its percentage. */
@@ -117,15 +119,15 @@ function dismiss(
     const devices = leaving.map(({ device }) => device);
     const steps: Step[] = [
         guard(context),
-        step(
+        onMembers(
             context,
             `take ${devices.join(", ")} out of "${group.name}"`,
+            leaving,
             "vgreduce",
             "-q",
             group.name,
-            ...devices,
         ),
-        ...leaving.map(({ device, uuid }) => clearDisk(context, device, uuid)),
+        ...leaving.map(({ device, uuid }) => clearLabel(context, { device, uuid })),
         ...(unit === undefined ? [] : [forgetUnit(context.pool.stateDirectory, unit)]),
     ];
     return plan(context, disks, steps);
@@ -142,7 +144,7 @@ function clearFormer(context: Context, want: WantedPool, disks: readonly string[
     return plan(
         context,
         disks,
-        left.map(([disk, uuid]) => clearDisk(context, disk, uuid)),
+        left.map(([disk, uuid]) => clearLabel(context, { device: disk, uuid })),
     );
 }
 
@@ -169,14 +171,7 @@ export function stopEvacuation(context: Context, group: GroupFacts, want: Wanted
                 sh`[ -z "$bh_v" ] || ${lvm(options, "pvmove", "--abort")}`,
             ),
         },
-        step(
-            context,
-            "let the disks be used again",
-            "pvchange",
-            "-q",
-            "-xy",
-            ...fenced.map(({ device }) => device),
-        ),
+        onMembers(context, "let the disks be used again", fenced, "pvchange", "-q", "-xy"),
     ]);
 }
 

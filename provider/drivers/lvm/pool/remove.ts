@@ -2,7 +2,7 @@ import { BlockhostError } from "../../../errors";
 import type { Mark } from "../../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../../host/plan";
 import type { MadePool } from "../../poolMaker";
-import { clearDisk } from "./disks";
+import { clearLabel } from "./disks";
 import { type Context, type GroupFacts, containerOf, thinPoolOf } from "./facts";
 import { clearProfiles } from "./profile";
 import { guard, mark, plan, step } from "./steps";
@@ -24,7 +24,7 @@ export function remove(context: Context, want: { mark: Mark; made: MadePool }): 
         steps.push(step(context, label, "lvremove", "-q", "-y", "-S", only, group.name));
     }
     steps.push(step(context, `delete volume group "${group.name}"`, "vgremove", "-q", group.name));
-    for (const { device, uuid } of group.members) steps.push(clearDisk(context, device, uuid));
+    for (const { device, uuid } of group.members) steps.push(clearLabel(context, { device, uuid }));
     steps.push({
         label: "remove profiles that nothing goes by",
         script: clearProfiles(context.pool.options),
@@ -54,6 +54,6 @@ function clearLabels(context: Context, made: MadePool, disks: readonly string[])
     return plan(
         context,
         disks,
-        left.map(([disk, uuid]) => clearDisk(context, disk, uuid)),
+        left.map(([disk, uuid]) => clearLabel(context, { device: disk, uuid })),
     );
 }

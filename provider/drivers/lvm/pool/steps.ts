@@ -3,7 +3,7 @@ import { type Mark, encodeMark } from "../../../host/mark";
 import { Sh, quote, sh } from "../../../sh";
 import type { LvmOptions } from "../options";
 import { argument, settingsOf } from "../settings";
-import { type Context, type GroupFacts, containerOf } from "./facts";
+import { type Context, type GroupFacts, type MemberFacts, containerOf } from "./facts";
 
 /** The steps that several operations are made of. */
 
@@ -12,14 +12,36 @@ const TIMEOUT = 900_000;
 
 /** A command of LVM, in a process of its own, tried again after a crash (exit status 139 happens: LP 1901783). */
 export function lvm(options: LvmOptions, ...words: readonly string[]): Sh {
+    return lvmProcess(options, words, "");
+}
+
+/** @param more shell text of further arguments */
+export function lvmProcess(options: LvmOptions, words: readonly string[], more: string): Sh {
     const args = words.map((word) => quote(argument(word))).join(" ");
-    const command = `LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 lvm ${args} --config ${quote(settingsOf(options))} 5>&- 6>&- 7>&-`;
+    const command = `LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 lvm ${args}${more} --config ${quote(settingsOf(options))} 5>&- 6>&- 7>&-`;
     const text = `{ n=0; while :; do ${command}; r=$?; [ $r = 139 ] && [ $n -lt 3 ] || break; n=$((n + 1)); sleep 0.2; done; (exit $r); }`;
-    return new Sh(text, `lvm ${args}`);
+    return new Sh(text, `lvm ${args}${more}`);
 }
 
 export function step(context: Context, label: string, ...words: readonly string[]): Step {
     return { label, script: lvm(context.pool.options, ...words) };
+}
+
+/** A command on physical volumes, by whatever device each has just now; they come last. */
+export function onMembers(
+    context: Context,
+    label: string,
+    members: readonly MemberFacts[],
+    ...words: readonly string[]
+): Step {
+    const { options } = context.pool;
+    const any = members.map(({ uuid }) => `pv_uuid="${uuid}"`).join("||");
+    const script = sh`bh_v=$(${lvm(options, "pvs", "--noheadings", "-o", "pv_name", "-S", any)}) || exit
+set -- $bh_v
+[ $# = ${members.length} ] || { echo "not all physical volumes are there" >&2; exit ${GUARD_FAILED}; }
+${lvmProcess(options, words, ' "$@"')}`;
+    const shown = [...words, ...members.map(({ device }) => device)].map(quote).join(" ");
+    return { label, script: new Sh(script.text, `lvm ${shown}`) };
 }
 
 /** The group under the lock is the one that was read, with the mark that was read. */
