@@ -1,64 +1,38 @@
 // @ts-check
-/** One host of a lab: a machine in QEMU with its disks, its links and its power switch. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { spawn } from "node:child_process";
+/** One host of a lab: a machine, and how to get at the system that runs on it. */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { run as runHere } from "../../tools/command.mjs";
 import { keyPairIn } from "../../tools/embedded-host/keys.mjs";
-import { until } from "../../tools/embedded-host/ports.mjs";
-import { spawnDaemon } from "../../tools/embedded-host/processes.mjs";
-import { freeLabPort } from "./ports.mjs";
-import { addressesOf, diskPath, diskSize, forwardedPorts } from "./layout.mjs";
-import { blockNode, dataDisk, diskDevice, program, qemuArguments, qmpSocket } from "./qemu.mjs";
-import { qmp } from "./qmp.mjs";
+import { FaultyDisk } from "./faultyDisk.mjs";
+import { addressesOf, diskPath } from "./layout.mjs";
+import { Machine } from "./machine.mjs";
 import { ScriptFailed, connectTo, runScript } from "./ssh.mjs";
 
-export const markVariable = "BLOCKHOST_LAB";
-
-/** What may take this long under emulation, with other machines beside it. */
-const bootTimeoutMs = 240_000;
+/** Under emulation, with other machines beside it. */
+const connectTimeoutMs = 120_000;
 const scriptTimeoutMs = 120_000;
-
-/**
- * What is kept of a host in the lab's directory.
- *
- * @typedef {object} HostRecord
- * @property {Record<string, number>} ports ports of 127.0.0.1 by the host's port that they lead to
- * @property {string[]} disks names of the data disks that are plugged in
- */
-
-/**
- * @typedef {object} HostOptions
- * @property {import("./layout.mjs").HostName} name
- * @property {string} directory
- * @property {import("./image/index.mjs").Image} image
- * @property {Readonly<Record<string, string>>} switches directory of the switch, by network
- * @property {string} mark value of BLOCKHOST_LAB in the environment of the lab's processes
- * @property {boolean} keep it outlives this process
- */
 
 export class LabHost {
     /** @type {import("ssh2").Client | undefined} */
     #client;
     /** @type {Promise<import("ssh2").Client> | undefined} */
     #connecting;
-    #options;
 
-    /** @param {HostOptions} options */
+    /** @param {import("./machine.mjs").MachineOptions} options */
     constructor(options) {
-        this.#options = options;
+        const { keys } = options.image;
+        this.machine = new Machine(options);
         this.name = options.name;
-        this.directory = options.directory;
         this.address = "127.0.0.1";
         this.user = "root";
         /** Addresses on the networks between the hosts, `ipv4` and `ipv6`, one each a network. */
         this.addresses = addressesOf(options.name);
-        this.privateKeyFile = join(options.image.keys, "client_key");
-        /** Knows it as `lab-<name>`. */
-        this.knownHostsFile = join(options.image.keys, `known_hosts_${options.name}`);
+        /** Gets in as root, as `storage` (sudo without a password) and as `plain` (no sudo). */
+        this.privateKeyFile = join(keys, "client_key");
+        /** Knows the host as `lab-<name>`. */
+        this.knownHostsFile = join(keys, `known_hosts_${options.name}`);
         /** `SHA256:…` */
-        this.hostKey = keyPairIn(join(options.image.keys, `host_key_${options.name}`)).fingerprint;
+        this.hostKey = keyPairIn(join(keys, `host_key_${options.name}`)).fingerprint;
     }
 
     /** SSH port on 127.0.0.1. */
@@ -68,9 +42,14 @@ export class LabHost {
 
     /** @param {number} port of the host @returns {number} the port of 127.0.0.1 that leads to it */
     portTo(port) {
-        const own = this.record().ports[port];
+        const own = this.machine.record().ports[port];
         if (own === undefined) throw new Error(`host ${this.name}: port ${port} is not forwarded`);
         return own;
+    }
+
+    /** Forwards one more port. @param {number} port of the host @returns {Promise<number>} the port of 127.0.0.1 */
+    forward(port) {
+        return this.machine.forward(port);
     }
 
     /**
@@ -86,7 +65,7 @@ export class LabHost {
 
     /** Names of the data disks that are plugged in. */
     get disks() {
-        return this.record().disks;
+        return this.machine.record().disks;
     }
 
     /** The stable path of a data disk on the host. @param {string} disk */
@@ -94,141 +73,25 @@ export class LabHost {
         return diskPath(this.name, disk);
     }
 
-    /** @returns {HostRecord} */
-    record() {
-        return JSON.parse(readFileSync(join(this.directory, "host.json"), "utf8"));
-    }
-
-    /** @param {HostRecord} record */
-    #write(record) {
-        writeFileSync(join(this.directory, "host.json"), JSON.stringify(record));
+    /** Whether it has power. */
+    isOn() {
+        return this.machine.isOn();
     }
 
     /**
-     * Switches a new host on, whose disks are there already.
+     * Starts a host whose disks are in its directory already.
      *
-     * @param {readonly string[]} disks
-     * @param {string} [state] of a host that ran already
+     * @param {readonly string[]} disks names of its data disks
+     * @param {string} [state] file with the state of a host that has booted, to go on from
      */
-    async start(disks, state) {
-        mkdirSync(this.directory, { recursive: true });
-        for (let attempt = 1; ; attempt++) {
-            /** @type {Record<string, number>} */
-            const ports = {};
-            for (const port of forwardedPorts) ports[port] = await freeLabPort();
-            this.#write({ ports, disks: [...disks] });
-            try {
-                await this.#launch(state);
-                break;
-            } catch (error) {
-                if (attempt === 5 || !/hostfwd|host forwarding/i.test(String(error))) throw error;
-            }
-        }
-        if (state === undefined) await this.#booted();
-        else await this.#resumed();
-    }
-
-    /** @param {string} [state] */
-    async #launch(state) {
-        const { image, switches, mark, keep, name } = this.#options;
-        const { ports, disks } = this.record();
-        const console_ = join(this.directory, "console.log");
-        writeFileSync(console_, "");
-        const args = qemuArguments({ name, directory: this.directory, image, disks, ports, switches }, state);
-        const logFile = join(this.directory, "qemu.log");
-        const log = openSync(logFile, "w");
-        const start = keep ? spawn : spawnDaemon;
-        const child = start(program, args, {
-            stdio: ["ignore", log, log],
-            env: { PATH: process.env["PATH"], [markVariable]: mark },
-            detached: true,
-        });
-        closeSync(log);
-        /** @type {string | undefined} */
-        let failed;
-        child.once("error", (error) => (failed = error.message));
-        child.once("exit", (status, signal) => (failed = `it ended with ${signal ?? `status ${status}`}`));
-        if (keep) child.unref();
-        const pidFile = join(this.directory, "pid");
-        writeFileSync(pidFile, `${child.pid}\n`);
-        await until(
-            async () => {
-                if (failed !== undefined) {
-                    const said = readFileSync(logFile, "utf8").slice(-1000);
-                    throw new Error(`host ${name} did not start: ${failed}\n${said}`);
-                }
-                return qmp(qmpSocket(this.directory), async () => true).catch(() => false);
-            },
-            { timeoutMs: 60_000, what: `starting QEMU for host ${name}` },
-        );
-    }
-
-    /** Waits until a host that boots takes connections. @param {number} [boots] which boot since it was switched on */
-    async #booted(boots = 1) {
-        const console_ = join(this.directory, "console.log");
-        await until(
-            async () => {
-                if (!this.isOn()) throw new Error(`host ${this.name} went off while booting`);
-                await sleep(90);
-                return readFileSync(console_, "utf8").split("lab-ready").length > boots;
-            },
-            { timeoutMs: bootTimeoutMs, what: `booting host ${this.name}` },
-        ).catch((error) => {
-            throw new Error(`${error.message}\n${readFileSync(console_, "utf8").slice(-2000)}`);
-        });
+    async create(disks, state) {
+        await this.machine.create(disks, state);
         await this.#setClock();
     }
 
-    /** Waits until a host that goes on from a saved state takes connections, and tells it how late it is. */
-    async #resumed() {
-        await this.monitor(async (execute) => {
-            // It was stopped when its state was kept, and still is.
-            const loaded = async () => (await execute("query-status")).status !== "inmigrate";
-            await until(loaded, { timeoutMs: 60_000, what: `reading the state of host ${this.name}` });
-            await execute("cont");
-        });
-        await this.#setClock();
-    }
-
-    /** Its clock stood still while its state was kept. */
+    /** The clock of a host stands still while its state is kept. */
     async #setClock() {
         await this.run(`date -u -s @${(Date.now() / 1000).toFixed(3)} >/dev/null`);
-    }
-
-    /** Whether its QEMU runs. */
-    isOn() {
-        const pidFile = join(this.directory, "pid");
-        if (!existsSync(pidFile)) return false;
-        const pid = readFileSync(pidFile, "utf8").trim();
-        try {
-            const environment = readFileSync(`/proc/${pid}/environ`, "utf8");
-            return environment.includes(`${markVariable}=${this.#options.mark}\0`);
-        } catch {
-            return false;
-        }
-    }
-
-    async #connection() {
-        if (this.#client) return this.#client;
-        return (this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined)));
-    }
-
-    async #connect() {
-        const deadline = Date.now() + scriptTimeoutMs;
-        for (;;) {
-            try {
-                const client = await connectTo(this, 30_000);
-                this.#client = client;
-                client.on("error", () => client.end());
-                client.once("close", () => {
-                    if (this.#client === client) this.#client = undefined;
-                });
-                return client;
-            } catch (error) {
-                if (Date.now() > deadline || !this.isOn()) throw error;
-                await sleep(200);
-            }
-        }
     }
 
     /**
@@ -244,112 +107,28 @@ export class LabHost {
         return result;
     }
 
-    /**
-     * Its monitor.
-     *
-     * @template Result
-     * @param {Parameters<typeof qmp<Result>>[1]} talk
-     */
-    monitor(talk) {
-        return qmp(qmpSocket(this.directory), talk);
-    }
-
-    /** A command of QEMU's human monitor, for what QMP lacks. An answer is a complaint. @param {string} line */
-    async #human(line) {
-        const answer = await this.monitor((execute) =>
-            execute("human-monitor-command", { "command-line": line }),
+    async #connection() {
+        return (
+            this.#client ??
+            (this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined)))
         );
-        if (answer.trim() !== "") throw new Error(`host ${this.name}: ${line}: ${answer.trim()}`);
     }
 
-    /** Cuts the power: what was not flushed to a disk is lost. */
-    async powerOff() {
-        this.disconnect();
-        if (!this.isOn()) return;
-        const pid = Number(readFileSync(join(this.directory, "pid"), "utf8"));
-        process.kill(pid, "SIGKILL");
-        await until(() => !this.isOn(), { timeoutMs: 10_000, what: `ending QEMU of host ${this.name}` });
-    }
-
-    /** Switches it on again, with all disks that are plugged in; waits until it has booted. */
-    async powerOn() {
-        if (this.isOn()) throw new Error(`host ${this.name} is on`);
-        await this.#launch();
-        await this.#booted();
-    }
-
-    /** Shuts it down in order and boots it again. */
-    async reboot() {
-        const boots = readFileSync(join(this.directory, "console.log"), "utf8").split("lab-ready").length;
-        await this.run("systemctl --no-block reboot");
-        await this.#booted(boots);
-    }
-
-    /** Pulls a network cable; connections stay as they are and hear nothing. @param {import("./layout.mjs").NetworkName} network */
-    async cutLink(network) {
-        await this.monitor((execute) => execute("set_link", { name: `nic-${network}`, up: false }));
-    }
-
-    /** @param {import("./layout.mjs").NetworkName} network */
-    async restoreLink(network) {
-        await this.monitor((execute) => execute("set_link", { name: `nic-${network}`, up: true }));
-    }
-
-    /** Pulls a data disk out while the host runs, or before it is switched on. @param {string} disk */
-    async pullDisk(disk) {
-        const record = this.record();
-        if (!record.disks.includes(disk)) throw new Error(`host ${this.name} has no disk ${disk}`);
-        if (this.isOn()) {
-            const id = `device-${disk}`;
-            await this.monitor(async (execute, nextEvent) => {
-                const gone = nextEvent(({ event, data }) => event === "DEVICE_DELETED" && data.device === id);
-                await execute("device_del", { id });
-                await gone;
-                await execute("blockdev-del", { "node-name": disk });
-            });
+    async #connect() {
+        const deadline = Date.now() + connectTimeoutMs;
+        for (;;) {
+            try {
+                const client = await connectTo(this, connectTimeoutMs / 4);
+                this.#client = client;
+                client.once("close", () => {
+                    if (this.#client === client) this.#client = undefined;
+                });
+                return client;
+            } catch (error) {
+                if (Date.now() > deadline || !this.isOn()) throw error;
+                await sleep(200);
+            }
         }
-        this.#write({ ...record, disks: record.disks.filter((name) => name !== disk) });
-    }
-
-    /**
-     * Plugs a data disk in: one that was pulled, with what is on it, or a new, empty one.
-     *
-     * @param {string} disk `disk` and a number
-     * @param {{ size?: string }} [options] size of a new one
-     */
-    async plugDisk(disk, options = {}) {
-        const record = this.record();
-        if (record.disks.includes(disk)) throw new Error(`host ${this.name} has disk ${disk} already`);
-        const file = dataDisk(this.directory, disk);
-        if (!existsSync(file)) await createDisk(file, options.size ?? diskSize);
-        if (this.isOn()) {
-            await this.monitor((execute) => execute("blockdev-add", blockNode(disk, file)));
-            await this.#human(`device_add ${diskDevice(this.name, disk)}`);
-            this.#write({ ...record, disks: [...record.disks, disk] });
-            await this.run(`
-                tries=0
-                until [ -b ${this.diskPath(disk)} ]; do
-                    tries=$((tries + 1)); [ $tries -lt 100 ] || exit 1; sleep 0.1
-                done`);
-        } else {
-            this.#write({ ...record, disks: [...record.disks, disk] });
-        }
-    }
-
-    /**
-     * Forwards one more port of the host, until its power is cut.
-     *
-     * @param {number} port
-     * @returns {Promise<number>} the port of 127.0.0.1 that leads to it
-     */
-    async forward(port) {
-        const record = this.record();
-        const own = record.ports[port] ?? (await freeLabPort());
-        if (record.ports[port] === undefined) {
-            await this.#human(`hostfwd_add outside tcp:127.0.0.1:${own}-:${port}`);
-            this.#write({ ...record, ports: { ...record.ports, [port]: own } });
-        }
-        return own;
     }
 
     /** Drops the connection that `run` keeps. */
@@ -357,14 +136,74 @@ export class LabHost {
         this.#client?.destroy();
         this.#client = undefined;
     }
-}
 
-/** @param {string} file @param {string} size */
-export async function createDisk(file, size) {
-    await runHere("qemu-img", ["create", "-q", "-f", "qcow2", file, size]);
-}
+    /** Cuts the power: what was not flushed to a disk is lost. */
+    async powerOff() {
+        this.disconnect();
+        await this.machine.powerOff();
+    }
 
-/** A disk that begins as another one is, which stays as it is. @param {string} file @param {string} base @param {string} format */
-export async function createOverlay(file, base, format) {
-    await runHere("qemu-img", ["create", "-q", "-f", "qcow2", "-b", base, "-F", format, file]);
+    /** Switches it on again, with the disks that are plugged in; waits until it has booted and takes connections. */
+    async powerOn() {
+        await this.machine.powerOn();
+        await this.#setClock();
+    }
+
+    /** Shuts it down in order and boots it again. */
+    async reboot() {
+        const boots = this.machine.boots();
+        await this.run("systemctl --no-block reboot");
+        await this.machine.booted(boots);
+        this.disconnect();
+        await this.#setClock();
+    }
+
+    /** Pulls a network cable: connections stay as they are and hear nothing. @param {import("./layout.mjs").NetworkName} network */
+    async cutLink(network) {
+        await this.machine.setLink(network, false);
+    }
+
+    /** @param {import("./layout.mjs").NetworkName} network */
+    async restoreLink(network) {
+        await this.machine.setLink(network, true);
+    }
+
+    /** Pulls a data disk out, in use or not, or before the host is switched on. @param {string} disk */
+    async pullDisk(disk) {
+        await this.machine.unplug(disk);
+        if (this.isOn()) await this.#waitFor(`[ ! -e ${this.diskPath(disk)} ]`);
+    }
+
+    /**
+     * Plugs a data disk in: one that was pulled, with what is on it, or a new, empty one.
+     *
+     * @param {string} disk `disk` and a number below 256
+     * @param {{ size?: string }} [options] size of a new one
+     */
+    async plugDisk(disk, options = {}) {
+        await this.machine.plug(disk, options.size);
+        if (this.isOn()) await this.#waitFor(`[ -b ${this.diskPath(disk)} ]`);
+    }
+
+    /**
+     * Puts a device above a data disk that can be made slow or broken. It has to be asked for again after a boot.
+     *
+     * @param {string} disk
+     */
+    async faultyDisk(disk) {
+        const device = new FaultyDisk(this, disk);
+        await device.create();
+        return device;
+    }
+
+    /** @param {string} condition of the shell, which udev is about to make true */
+    async #waitFor(condition) {
+        await this.run(`
+            tries=0
+            until ${condition}; do
+                tries=$((tries + 1))
+                [ $tries -lt 300 ] || { echo 'still not: ${condition}' >&2; exit 1; }
+                sleep 0.1
+            done`);
+    }
 }

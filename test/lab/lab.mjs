@@ -11,9 +11,11 @@ import { join, resolve } from "node:path";
 import { killMarked, processesMarked } from "../../tools/embedded-host/processes.mjs";
 import { atEnd, removeDirectory, temporaryDirectory } from "../../tools/lifetime.mjs";
 import { StepFailed } from "../../tools/prepare/progress.mjs";
-import { LabHost, createDisk, createOverlay, markVariable } from "./host.mjs";
+import { createDisk, createOverlay } from "./disks.mjs";
+import { LabHost } from "./host.mjs";
 import { buildImage, imageAt } from "./image/index.mjs";
 import { diskNames, diskSize, hostNames } from "./layout.mjs";
+import { markVariable } from "./machine.mjs";
 import { dataDisk, rootDisk } from "./qemu.mjs";
 import { bootedHost } from "./snapshot.mjs";
 import { startSwitch } from "./switch.mjs";
@@ -183,9 +185,8 @@ async function startHost({ name, image, lab, record, keep, boot }) {
     const saved = boot
         ? undefined
         : await bootedHost(image, name, async (work) => {
-              // Sockets want a short path.
               const host = new LabHost({ ...common, directory: work, keep: false });
-              await host.start(diskNames);
+              await host.create(diskNames);
               return host;
           });
     await createOverlay(rootDisk(directory), saved?.root ?? image.root, saved ? "qcow2" : "raw");
@@ -193,6 +194,6 @@ async function startHost({ name, image, lab, record, keep, boot }) {
     await createDisk(dataDisk(directory, first), diskSize);
     for (const disk of others) copyFileSync(dataDisk(directory, first), dataDisk(directory, disk));
     const host = new LabHost({ ...common, directory, keep });
-    await host.start(diskNames, saved?.state);
+    await host.create(diskNames, saved?.state);
     return host;
 }

@@ -67,7 +67,7 @@ function status(directory) {
     }
     const { hosts } = attachLab(directory);
     const lines = hosts.map((host) => {
-        const { ports, disks } = host.record();
+        const { ports, disks } = host.machine.record();
         const forwarded = Object.entries(ports).map(([port, own]) => `${port} → 127.0.0.1:${own}`);
         return [
             `${host.name}  ${host.isOn() ? "on" : "off"}`,

@@ -28,6 +28,8 @@ export function qemuArguments(machine, state) {
         ...["-name", `lab-${name}`, "-nodefaults", "-no-user-config", "-display", "none"],
         ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", memory],
         ...["-kernel", image.kernel, "-initrd", image.initrd, "-append", commandLine(name, number)],
+        // A saved state is the beginning of many hosts: each gets random numbers of its own.
+        ...["-device", "vmgenid,guid=auto"],
         ...["-serial", `file:${join(directory, "console.log")}`],
         ...["-qmp", `unix:${qmpSocket(directory)},server=on,wait=off`],
         ...["-blockdev", JSON.stringify(blockNode("root", rootDisk(directory)))],

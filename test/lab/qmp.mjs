@@ -6,12 +6,18 @@ import { createInterface } from "node:readline";
 /**
  * @typedef {(command: string, args?: Record<string, unknown>) => Promise<any>} Execute
  * @typedef {{ event: string, data?: any }} QmpEvent
+ * @typedef {(wanted: (event: QmpEvent) => boolean) => Promise<QmpEvent>} NextEvent
+ */
+
+/**
+ * @template Result
+ * @typedef {(execute: Execute, nextEvent: NextEvent) => Promise<Result>} Talk
  */
 
 /**
  * @template Result
  * @param {string} path of QEMU's QMP socket
- * @param {(execute: Execute, nextEvent: (wanted: (event: QmpEvent) => boolean) => Promise<QmpEvent>) => Promise<Result>} talk
+ * @param {Talk<Result>} talk
  * @returns {Promise<Result>}
  */
 export async function qmp(path, talk) {
@@ -23,6 +29,7 @@ export async function qmp(path, talk) {
     let lastId = 0;
     /** @type {(error: Error) => void} */
     let fail = () => {};
+    /** @type {Promise<never>} */
     const failed = new Promise((_, reject) => (fail = reject));
     failed.catch(() => {});
     socket.once("error", fail);
@@ -53,19 +60,21 @@ export async function qmp(path, talk) {
                 socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
             }),
         ]);
-    /** @param {(event: QmpEvent) => boolean} wanted @returns {Promise<any>} */
+    /** @type {NextEvent} */
     const nextEvent = (wanted) =>
         Promise.race([
             failed,
-            new Promise((resolve) => {
-                /** @param {QmpEvent} event */
-                const listener = (event) => {
-                    if (!wanted(event)) return;
-                    listeners.delete(listener);
-                    resolve(event);
-                };
-                listeners.add(listener);
-            }),
+            /** @type {Promise<QmpEvent>} */ (
+                new Promise((resolve) => {
+                    /** @param {QmpEvent} event */
+                    const listener = (event) => {
+                        if (!wanted(event)) return;
+                        listeners.delete(listener);
+                        resolve(event);
+                    };
+                    listeners.add(listener);
+                })
+            ),
         ]);
     try {
         await Promise.race([greeting, failed]);

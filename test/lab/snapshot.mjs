@@ -11,7 +11,7 @@ import { run } from "../../tools/command.mjs";
 import { atEnd } from "../../tools/lifetime.mjs";
 import { cacheDirectory } from "../../tools/paths.mjs";
 import { withLock } from "../../tools/prepare/lock.mjs";
-import { createDisk, createOverlay } from "./host.mjs";
+import { createDisk, createOverlay } from "./disks.mjs";
 import { diskNames, diskSize } from "./layout.mjs";
 import { program } from "./qemu.mjs";
 
@@ -29,21 +29,12 @@ import { program } from "./qemu.mjs";
 async function describe(image, name) {
     const version = (await run(program, ["--version"])).stdout;
     const digest = createHash("sha256").update(image.key).update(version);
-    for (const file of ["qemu.mjs", "snapshot.mjs"]) {
+    for (const file of ["machine.mjs", "qemu.mjs", "snapshot.mjs"]) {
         digest.update(readFileSync(fileURLToPath(new URL(file, import.meta.url))));
     }
     const key = digest.digest("hex").slice(0, 16);
     const directory = join(cacheDirectory(), "lab", "booted", key, name);
     return { directory, root: join(directory, "root.qcow2"), state: join(directory, "state") };
-}
-
-/**
- * @param {import("./image/index.mjs").Image} image
- * @param {import("./layout.mjs").HostName} name
- */
-export async function findSnapshot(image, name) {
-    const snapshot = await describe(image, name);
-    return existsSync(snapshot.directory) ? snapshot : undefined;
 }
 
 /**
@@ -86,24 +77,11 @@ async function take(directory, image, boot) {
                 },
             );
             host.disconnect();
-            await host.monitor(async (execute, nextEvent) => {
-                await execute("stop");
-                await execute("migrate-set-capabilities", {
-                    capabilities: [{ capability: "events", state: true }],
-                });
-                await execute("migrate-set-parameters", { "max-bandwidth": 1e12 });
-                const done = nextEvent(
-                    ({ event, data }) =>
-                        event === "MIGRATION" && ["completed", "failed"].includes(data.status),
-                );
-                await execute("migrate", { uri: `exec:cat >'${join(work, "state")}'` });
-                const { data } = await done;
-                if (data.status === "failed") throw new Error("QEMU could not write the host's state");
-            });
+            await host.machine.saveState(join(work, "state"));
         } finally {
             await host.powerOff();
         }
-        for (const name of ["console.log", "qemu.log", "host.json", "pid", "qmp"]) {
+        for (const name of ["console.log", "qemu.log", "machine.json", "pid", "qmp"]) {
             rmSync(join(work, name), { force: true });
         }
         for (const disk of diskNames) rmSync(join(work, `${disk}.qcow2`));

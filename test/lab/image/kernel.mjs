@@ -2,6 +2,7 @@
 import { cpSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../../tools/command.mjs";
+import { withLock } from "../../../tools/prepare/lock.mjs";
 import { StepFailed } from "../../../tools/prepare/progress.mjs";
 import { kernelPackage } from "./packages.mjs";
 
@@ -11,6 +12,7 @@ import { kernelPackage } from "./packages.mjs";
  * @returns {Promise<{ name: string, version: string }>}
  */
 export async function findKernel() {
+    await withLock("apt-get", () => run("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=300", "update"]));
     const { stdout } = await run("apt-cache", ["show", "--no-all-versions", kernelPackage], {
         tolerate: true,
     });

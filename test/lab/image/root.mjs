@@ -15,7 +15,7 @@ import { run } from "../../../tools/command.mjs";
 import { keyPairIn } from "../../../tools/embedded-host/keys.mjs";
 import { hostNumbers } from "../layout.mjs";
 import { packages } from "./packages.mjs";
-import { aptSources, release } from "./sources.mjs";
+import { aptSettings, aptSources, release } from "./sources.mjs";
 
 export const guestFiles = fileURLToPath(new URL("../guest", import.meta.url));
 
@@ -54,17 +54,26 @@ const masked = [
     "sys-kernel-tracing.mount",
     "systemd-binfmt.service",
     "systemd-firstboot.service",
+    "ssh.socket",
+    "systemd-journal-flush.service",
     "systemd-logind.service",
     "systemd-machine-id-commit.service",
     "systemd-network-generator.service",
     "systemd-networkd.service",
     "systemd-networkd.socket",
     "systemd-networkd-wait-online.service",
+    "systemd-pstore.service",
     "systemd-random-seed.service",
+    "systemd-remount-fs.service",
+    "systemd-sysusers.service",
+    "systemd-tmpfiles-clean.timer",
     "systemd-update-utmp.service",
     "systemd-update-utmp-runlevel.service",
+    "systemd-user-sessions.service",
+    "targetclid.service",
     "targetclid.socket",
     "tgt.service",
+    "uuidd.socket",
 ];
 
 /**
@@ -81,6 +90,8 @@ export async function makeTree(root, directory, onLine) {
         writeFileSync(file, text);
         return file;
     });
+    const settings = join(directory, "apt.conf");
+    writeFileSync(settings, await aptSettings());
     const without = ["doc", "info", "locale", "lintian", "man"].map((name) => `/usr/share/${name}/*`);
     await run(
         "nice",
@@ -90,6 +101,7 @@ export async function makeTree(root, directory, onLine) {
             "--variant=minbase",
             "--skip=cleanup/apt",
             '--aptopt=APT::Install-Recommends "false"',
+            `--aptopt=${settings}`,
             "--dpkgopt=force-unsafe-io",
             ...without.map((path) => `--dpkgopt=path-exclude=${path}`),
             `--include=${packages.join(",")}`,
@@ -131,8 +143,8 @@ export async function furnish(root, keys) {
     }
     writeFileSync(join(root, "etc", "hosts"), hostsFile());
     writeFileSync(join(root, "etc", "fstab"), "");
-    // Written by systemd from the kernel's command line.
-    writeFileSync(join(root, "etc", "machine-id"), "uninitialized\n");
+    // The kernel's command line says it. Without the file systemd would take this for a first boot, and enable everything.
+    writeFileSync(join(root, "etc", "machine-id"), "");
     rmSync(join(root, "etc", "hostname"), { force: true });
 
     const units = join(root, "etc", "systemd", "system");

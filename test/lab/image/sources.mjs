@@ -2,6 +2,7 @@
 /** Where this machine gets its Debian packages, for a tree of its own made from the same mirror. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { run } from "../../../tools/command.mjs";
 import { StepFailed } from "../../../tools/prepare/progress.mjs";
 
 const aptDirectory = "/etc/apt";
@@ -59,6 +60,16 @@ export function aptSources(codename, directory = aptDirectory) {
         );
     }
     return texts;
+}
+
+/** This machine's settings of how apt reaches its mirror: proxies, checks, retries; as lines of an apt.conf. */
+export async function aptSettings() {
+    const { stdout } = await run("apt-config", ["dump", "Acquire"]);
+    return stdout
+        .split("\n")
+        .filter((line) => /^Acquire::(https?|Check-|Retries|ForceIPv)/i.test(line))
+        .map((line) => `${line}\n`)
+        .join("");
 }
 
 /** @param {string} line `deb [options] uri suite components…` */
