@@ -4,6 +4,7 @@ import type { Mark } from "../host/mark";
 import type { HostFacts, PoolFacts } from "../host/facts";
 import type { Plan } from "../host/plan";
 import type { Sh } from "../sh";
+import type { PoolMaker } from "./poolMaker";
 
 /**
  * The contract of a driver: where the bytes of volumes and snapshots live. All of it is pure; a driver never opens a
@@ -74,6 +75,9 @@ export interface Driver<Options = unknown> {
     heal?(context: PlanContext<Options>, want: { name: string; mark: Mark }): Plan;
     /** Rewrite the mark, nothing else. */
     remark(context: PlanContext<Options>, want: { name: string; from: Mark; to: Mark }): Plan;
+
+    /** Makes pools from disks, changes and deletes them. */
+    readonly pools?: PoolMaker<Options>;
 
     /** What could be adopted. Pure, from facts. F7: get_manageable_volumes. */
     adoptable(pool: PoolRef<Options>, facts: PoolFacts): Adoptable[];

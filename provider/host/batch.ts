@@ -253,7 +253,8 @@ function touchedKeys({ touched }: Plan): string[] {
         Object.entries(lists ?? {}).flatMap(([container, names]) =>
             names.map((name) => `${kind}/${container}/${name}`),
         );
-    return [...keys("pool", touched.pools), ...keys("target", touched.targets)];
+    const containers = Object.keys(touched.containers ?? {}).map((pool) => `container/${pool}`);
+    return [...keys("pool", touched.pools), ...keys("target", touched.targets), ...containers];
 }
 
 /** Seconds. */

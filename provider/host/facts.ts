@@ -64,6 +64,39 @@ export interface PoolFacts {
     readonly extra: Readonly<Record<string, string>>;
 }
 
+/** A disk as a `Pool` names it, whatever it leads to on the host. */
+export interface DiskFacts {
+    /** As it was asked for: `/dev/disk/by-id/…`. */
+    readonly name: string;
+    /** Kernel device that the name leads to; absent: there is no such disk on the host. */
+    readonly device?: string;
+    readonly sizeBytes: number;
+    readonly readOnly: boolean;
+    /** Stable names of the device, for whoever gave another. */
+    readonly stableNames: readonly string[];
+    /** What the disk carries, by the names that `wipefs` has (`ext4`, `dos`, `LVM2_member`). */
+    readonly signatures: readonly string[];
+    /** Who has it: mount points, swap, partitions, kernel devices on top of it. */
+    readonly users: readonly string[];
+}
+
+/** What a pool lives in, as a whole (LVM: a volume group): read only where a `Pool` is declared. */
+export interface ContainerFacts {
+    /** Name of the pool. */
+    readonly name: string;
+    /** The container's own identity; empty: it is not there. */
+    readonly id: string;
+    readonly mark?: Mark;
+    /** Why nothing can be done with it: partial, two of one name, exported, renamed. */
+    readonly problem?: { readonly summary: string; readonly hint: string };
+    readonly sizeBytes: number;
+    readonly freeBytes: number;
+    /** Disks that were asked for, by name. */
+    readonly disks: ReadonlyMap<string, DiskFacts>;
+    /** What only the driver understands. */
+    readonly extra: unknown;
+}
+
 /** Long work: a named unit on the host. */
 export interface UnitFacts {
     readonly name: string;
@@ -78,6 +111,8 @@ export interface UnitFacts {
 
 export interface HostFacts {
     readonly pools: ReadonlyMap<string, PoolFacts>;
+    /** By name of the pool; only those that an operation has asked for. */
+    readonly containers?: ReadonlyMap<string, ContainerFacts>;
     /** By protocol: `iscsi`, `nvme-tcp`. */
     readonly targets: ReadonlyMap<string, TargetFacts>;
     readonly units: ReadonlyMap<string, UnitFacts>;

@@ -5,7 +5,14 @@ import type { Transport } from "../transport/types";
 import { Batch, type BatchOutcome } from "./batch";
 import type { HostConfig } from "./config";
 import type { HostFacts, UnitFacts } from "./facts";
-import { mergePool, mergeTarget, observationSections, parseObservation } from "./observation";
+import {
+    mergeContainers,
+    mergePool,
+    mergeTarget,
+    observationSections,
+    parseObservation,
+    poolsWithin,
+} from "./observation";
 import { type Claim, type Plan, type Touched, isEmpty } from "./plan";
 import { composeObservation, parseRun } from "./script";
 import { parseUnits, observeUnits, stopUnit } from "./units";
@@ -24,6 +31,8 @@ export interface Operation<T> {
     readonly doing: string;
     /** What a `readOnly` or `protect` host refuses. */
     readonly effect: "change" | "delete";
+    /** What it has to know beside what every observation reads: containers of pools, with their disks. */
+    readonly containers?: Touched["containers"];
     /**
      * Pure: facts in, plan out. Asked again after its steps ran; an empty plan is what verifies them.
      *
@@ -60,6 +69,8 @@ export class Host {
     private current: HostFacts | undefined;
     private observing: Promise<HostFacts> | undefined;
     private lastFailure: { at: number; error: BlockhostError } | undefined;
+    /** Pools that a creation announced in preview is going to make, which nothing can be said about before. */
+    readonly coming = new Set<string>();
     /** Claims of creations announced in preview, by pool and object. */
     private readonly announced = new Map<string, Claim>();
     /** What the plans of a preview take of names that are the whole host's, by operation. */
@@ -86,13 +97,26 @@ export class Host {
         return this.transport.counters;
     }
 
-    /** What is known of the host; observed once, kept up to date by every run's read-back. */
-    async facts(options: CallOptions = {}): Promise<HostFacts> {
+    /**
+     * What is known of the host; observed once, kept up to date by every run's read-back.
+     *
+     * @param containers of pools, with their disks, which are read on demand.
+     */
+    async facts(options: CallOptions = {}, containers: Touched["containers"] = {}): Promise<HostFacts> {
         this.refuseDecommissioned();
-        if (this.current !== undefined) return this.current;
-        // One observation serves all who wait for it, so none of them can cancel it.
-        this.observing ??= this.observe().finally(() => (this.observing = undefined));
-        return abandonable(this.observing, options.signal);
+        let facts = this.current;
+        if (facts === undefined) {
+            // One observation serves all who wait for it, so none of them can cancel it.
+            this.observing ??= this.observe().finally(() => (this.observing = undefined));
+            facts = await abandonable(this.observing, options.signal);
+        }
+        const missing = Object.entries(containers).filter(([pool, disks]) => {
+            const known = facts.containers?.get(pool);
+            return known === undefined || disks.some((disk) => !known.disks.has(disk));
+        });
+        if (missing.length === 0) return facts;
+        await this.reread({ containers: Object.fromEntries(missing) }, options);
+        return this.current ?? this.facts(options, containers);
     }
 
     /** Drops what is known, so that the next call observes again. */
@@ -128,7 +152,7 @@ export class Host {
      * operation is going to take, so that the sum of a whole preview is what has to fit.
      */
     async preview(operation: Operation<unknown>, options: CallOptions = {}): Promise<Plan> {
-        const facts = await this.facts(options);
+        const facts = await this.facts(options, operation.containers);
         return this.located(operation, () => {
             const plan = operation.plan(this.withAnnounced(facts, operation.doing));
             for (const claim of plan.claims ?? []) this.announced.set(`${claim.pool}/${claim.name}`, claim);
@@ -180,7 +204,7 @@ export class Host {
         const waited = new Set<string>();
         for (let round = 0; round < MAX_ROUNDS; round++) {
             // Another operation's failure may have dropped them.
-            await this.facts(options);
+            await this.facts(options, operation.containers);
             // A failed unit of an earlier run is not this operation's failure: its planner shall start it again.
             const planner = (facts: HostFacts) => operation.plan(hideFailedUnits(facts, waited));
             const { plan } = await this.batch.submit({ ...operation, plan: planner }, options);
@@ -306,8 +330,10 @@ export function absorbReadback(
     frames: BatchOutcome["frames"],
 ): HostFacts {
     let { pools, targets } = facts;
+    const whole = poolsWithin(config, touched.containers);
     for (const [name, only] of Object.entries(touched.pools ?? {}))
-        pools = mergePool(config, pools, name, only, frames);
+        if (!whole.has(name)) pools = mergePool(config, pools, name, only, frames);
+    for (const name of whole) pools = mergePool(config, pools, name, undefined, frames);
     for (const [protocol, only] of Object.entries(touched.targets ?? {})) {
         targets = mergeTarget(config, targets, protocol as Protocol, only, frames);
     }
@@ -317,6 +343,9 @@ export function absorbReadback(
         ...facts,
         pools,
         targets,
+        ...(touched.containers === undefined
+            ? {}
+            : { containers: mergeContainers(config, facts.containers, touched, frames) }),
         ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),
         ...(leftovers === undefined ? {} : { leftovers: leftovers.stdout !== "" }),
     };

@@ -34,6 +34,8 @@ export interface Touched {
     readonly pools?: Readonly<Record<string, readonly string[]>>;
     /** Export names by protocol. */
     readonly targets?: Readonly<Record<string, readonly string[]>>;
+    /** Containers by pool, with the names of the disks to be looked at; the pools themselves are read again whole. */
+    readonly containers?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Work that a plan leaves to the end of its run; only the pool's driver (`settle`) knows what the text means. */
@@ -71,6 +73,7 @@ export function isEmpty(plan: Plan): boolean {
 export function joinPlans(...plans: readonly Plan[]): Plan {
     const touchedPools: Record<string, string[]> = {};
     const touchedTargets: Record<string, string[]> = {};
+    const touchedContainers: Record<string, string[]> = {};
     const watched: Record<string, string[]> = {};
     for (const { touched, watched: also = {} } of plans) {
         for (const [pool, names] of Object.entries(also)) (watched[pool] ??= []).push(...names);
@@ -78,6 +81,8 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
             (touchedPools[pool] ??= []).push(...names);
         for (const [name, list] of Object.entries(touched.targets ?? {}))
             (touchedTargets[name] ??= []).push(...list);
+        for (const [pool, disks] of Object.entries(touched.containers ?? {}))
+            (touchedContainers[pool] ??= []).push(...disks);
     }
     // Long work of an earlier part has to end before the steps of a later part are due.
     const waiting = plans.findIndex((plan) => plan.waitFor !== undefined);
@@ -87,7 +92,11 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
     const timeouts = due.map((plan) => plan.timeout ?? DEFAULT_PLAN_TIMEOUT);
     return {
         steps: due.flatMap((plan) => plan.steps),
-        touched: { pools: touchedPools, targets: touchedTargets },
+        touched: {
+            pools: touchedPools,
+            targets: touchedTargets,
+            ...(Object.keys(touchedContainers).length === 0 ? {} : { containers: touchedContainers }),
+        },
         ...(Object.keys(watched).length === 0 ? {} : { watched }),
         claims: plans.flatMap((plan) => plan.claims ?? []),
         reserved: plans.flatMap((plan) => plan.reserved ?? []),

@@ -177,6 +177,8 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as VolumeArgs;
         const host = context.hosts.get(args.host);
+        // Made in the same run, and not there yet.
+        if (host.coming.has(args.pool)) return { inputs, failures };
         return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
     },
 

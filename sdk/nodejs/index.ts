@@ -1,5 +1,6 @@
 export { dhchapKey } from "./dhchapKey";
 export { Export, type ExportArgs } from "./export";
+export { Pool, type PoolArgs } from "./pool";
 export { Snapshot, type SnapshotArgs } from "./snapshot";
 export * from "./types";
 export { Volume, type VolumeArgs } from "./volume";

@@ -14,6 +14,7 @@ import { parsePool } from "./parse";
 import { release, remark } from "./release";
 import { remove } from "./remove";
 import { revert, settleRevert } from "./revert";
+import { lvmPools } from "./pool";
 import { session } from "./session";
 import { settle } from "./settle";
 import { snapshot } from "./snapshot";
@@ -65,6 +66,7 @@ export const lvmDriver: Driver<LvmOptions> = {
     release,
     heal,
     remark,
+    pools: lvmPools,
     adoptable,
     resolveReference,
 };
