@@ -33,6 +33,7 @@ export function refuseUnlessAllowed(
         doing,
         host,
         hint: ways.join("; or "),
+        properties: [...new Set(refused.map(({ property }) => property))],
     });
 }
 

@@ -45,9 +45,10 @@ import type { Allowed, Change, Context, Lifecycle } from "./types";
 const chapSchema = z.strictObject({
     username: z
         .string()
-        .regex(/^[A-Za-z0-9_.:@-]{1,63}$/, "must be 1 to 63 letters, digits, `_`, `.`, `:`, `@` or `-`"),
-    password: z.string().describe("Secret; 12 bytes at least."),
-});
+        .regex(/^[A-Za-z0-9_.:@-]{1,63}$/, "must be 1 to 63 letters, digits, `_`, `.`, `:`, `@` or `-`")
+        .describe("User name."),
+    password: z.string().describe("Secret; 12 bytes at least.").meta({ secret: true }),
+}).meta({ id: "Chap", description: "CHAP credentials." });
 
 const initiatorSchema = z
     .strictObject({
@@ -56,14 +57,18 @@ const initiatorSchema = z
         chap: chapSchema.optional().describe("What the initiator has to prove to be let in."),
         mutualChap: chapSchema.optional().describe("What the target proves to the initiator (mutual CHAP)."),
     })
-    .describe("An initiator that may log in.");
+    .meta({ id: "Initiator", description: "An initiator that may log in." });
 
 export const exportArgs = z
     .strictObject({
-        source: idSchema("a volume or snapshot").describe(
-            "What is exported: a `Volume` or `Snapshot`, or its id.",
-        ),
-        protocol: z.enum(["iscsi", "nvme-tcp"]).describe("How initiators reach it."),
+        source: idSchema("a volume or snapshot", ["Volume", "Snapshot"])
+            .describe("What is exported: a `Volume` or `Snapshot`, or its id.")
+            .meta({ replaces: true }),
+        protocol: z
+            .enum(["iscsi", "nvme-tcp"])
+            .meta({ id: "Protocol" })
+            .describe("How initiators reach it.")
+            .meta({ replaces: true }),
         host: hostReferenceSchema.optional().describe("Only where the host is given inline."),
         name: nameSchema.optional(),
         initiators: z.array(initiatorSchema).describe("Who may log in; nobody else can."),
@@ -81,6 +86,27 @@ export const exportArgs = z
         owner: ownerSchema,
     })
     .describe("A volume or snapshot made reachable for initiators.");
+
+export const exportOutputs = z.object({
+    targetName: z.string().describe("IQN or NQN of the target."),
+    serial: z.string().describe("Serial number of the unit."),
+    devicePath: z.string().describe("Path on the host that is exported."),
+    generation: z
+        .string()
+        .describe("New for each creation; proves the export on the host to be the one in the state."),
+    drift: z
+        .array(z.string())
+        .describe(
+            "In what the live export differed from what is declared when last read; the next update heals it.",
+        ),
+    connection: z
+        .object({
+            driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
+            data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
+        })
+        .meta({ id: "Connection" })
+        .describe("Connection properties in os-brick's form; secret."),
+});
 
 interface ChapInput {
     readonly username: string;
@@ -120,6 +146,8 @@ export interface ExportState extends ExportArgs {
 export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     kind: "Export",
     args: exportArgs,
+    outputs: exportOutputs,
+    stable: ["host", "source", "protocol", "name", "targetName", "serial", "generation"],
     secretOutputs: ["connection", "initiators"],
 
     async check(context, olds, given) {

@@ -23,6 +23,7 @@ import {
     idSchema,
     nameSchema,
     newGeneration,
+    objectOutputs,
     onDeleteSchema,
     ownObject,
     ownerOf,
@@ -39,7 +40,9 @@ import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 export const snapshotArgs = z
     .strictObject({
-        volume: idSchema("a volume").describe("The volume: a `Volume`, or its id."),
+        volume: idSchema("a volume", ["Volume"])
+            .describe("The volume: a `Volume`, or its id.")
+            .meta({ replaces: true }),
         host: hostReferenceSchema.optional().describe("Only where the volume's host is given inline."),
         name: nameSchema.optional(),
         adopt: z.string().min(1).optional().describe("Take over what exists in the pool under this name."),
@@ -48,6 +51,8 @@ export const snapshotArgs = z
         owner: ownerSchema,
     })
     .describe("A point-in-time copy of a volume, in the same pool.");
+
+export const snapshotOutputs = z.object({ pool: z.string().describe("Pool of the volume."), ...objectOutputs });
 
 export interface SnapshotArgs {
     readonly volume: string;
@@ -72,6 +77,8 @@ export interface SnapshotState extends SnapshotArgs {
 export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
     kind: "Snapshot",
     args: snapshotArgs,
+    outputs: snapshotOutputs,
+    stable: ["host", "volume", "pool", "name", "sizeBytes", "path", "generation", "poolId"],
     secretOutputs: [],
 
     async check(context, olds, given) {

@@ -23,6 +23,7 @@ import {
     idSchema,
     nameSchema,
     newGeneration,
+    objectOutputs,
     onDeleteSchema,
     ownObject,
     ownerOf,
@@ -39,7 +40,7 @@ import { incompleteness, isReleased, lostData, ownedAs, planRemoval, readObject 
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const wipeSchema = z.strictObject({
-    method: z.enum(["none", "zero"]).describe("`none`: just delete; `zero`: overwrite with zeros first."),
+    method: z.enum(["none", "zero"]).meta({ id: "WipeMethod" }).describe("`none`: just delete; `zero`: overwrite with zeros first."),
     limit: sizeSchema.optional().describe("Wipe only so much from the start; default: all."),
     ionice: z
         .union([z.literal("idle"), z.int().min(0).max(7)])
@@ -50,13 +51,13 @@ const wipeSchema = z.strictObject({
 export const volumeArgs = z
     .strictObject({
         host: hostReferenceSchema,
-        pool: z.string().min(1).describe("Name of a pool of the host."),
+        pool: z.string().min(1).describe("Name of a pool of the host.").meta({ replaces: true }),
         name: nameSchema.optional(),
         size: sizeSchema.optional(),
         source: z
             .strictObject({
-                snapshot: idSchema("a snapshot").optional().describe("Start with the content of a snapshot."),
-                volume: idSchema("a volume").optional().describe("Start as a clone of a volume."),
+                snapshot: idSchema("a snapshot", ["Snapshot"]).optional().describe("Start with the content of a snapshot."),
+                volume: idSchema("a volume", ["Volume"]).optional().describe("Start as a clone of a volume."),
             })
             .refine((source) => (source.snapshot === undefined) !== (source.volume === undefined), {
                 message: "give exactly one of `snapshot` and `volume`",
@@ -74,7 +75,9 @@ export const volumeArgs = z
         onDelete: onDeleteSchema,
         revertTo: z
             .strictObject({
-                snapshot: idSchema("a snapshot of this volume"),
+                snapshot: idSchema("a snapshot of this volume", ["Snapshot"]).describe(
+                    "A snapshot of this volume.",
+                ),
                 token: z
                     .string()
                     .regex(/^[A-Za-z0-9_.-]{1,64}$/, "must be 1 to 64 letters, digits, `_`, `.` or `-`")
@@ -86,6 +89,14 @@ export const volumeArgs = z
         owner: ownerSchema,
     })
     .describe("A volume: a block device in a pool.");
+
+export const volumeOutputs = z.object({
+    ...objectOutputs,
+    revertedWith: z.string().describe("Token of the last revert; empty before the first."),
+    safetySnapshot: z
+        .string()
+        .describe("Name of the safety snapshot of the last revert; empty where there is none."),
+});
 
 export interface VolumeArgs {
     readonly host: HostReference;
@@ -123,6 +134,8 @@ export interface VolumeState extends VolumeArgs {
 export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     kind: "Volume",
     args: volumeArgs,
+    outputs: volumeOutputs,
+    stable: ["host", "pool", "name", "path", "generation", "poolId"],
     secretOutputs: [],
 
     async check(context, olds, given) {
@@ -562,6 +575,7 @@ function shrinkError(actual: number, wanted: number): BlockhostError {
         "invalid",
         `size: a volume never shrinks: it has ${formatSize(actual)}, and ${formatSize(wanted)} is asked for`,
         {
+            properties: ["size"],
             hint: `set \`size\` to ${String(actual)} bytes or more; to get a smaller one, create a second volume and copy the data`,
         },
     );

@@ -1,6 +1,7 @@
 import { BlockhostError, hasCode, toBlockhostError } from "../../errors";
 import { Hosts } from "../../host/hosts";
 import { lifecycles } from "../../resources";
+import { readConfiguration } from "../../resources/configuration";
 import { IncompleteCreation } from "../../resources/creation";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
@@ -22,8 +23,11 @@ let context: Context | undefined;
 
 export function configure({ config }: { config: Config }): void {
     if (context !== undefined) return;
-    const hosts = new Hosts(readHosts(config.get("blockhost:hosts")));
-    const installation = config.get("blockhost:installation") ?? "default";
+    const { hosts: configured, installation } = readConfiguration({
+        hosts: config.get("blockhost:hosts"),
+        installation: config.get("blockhost:installation"),
+    });
+    const hosts = new Hosts(configured);
     context = {
         hosts,
         installation,
@@ -39,21 +43,6 @@ export function configure({ config }: { config: Config }): void {
     });
     // The engine ends the process by a signal, which would skip the exit handlers.
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(0));
-}
-
-function readHosts(text: string | undefined): Inputs {
-    if (text === undefined || text === "") return {};
-    let parsed: unknown;
-    try {
-        parsed = JSON.parse(text);
-    } catch (error) {
-        throw new BlockhostError("invalid", "blockhost:hosts is not an object", {
-            cause: error,
-            hint: "give hosts by name, as docs/configuration.md shows",
-        });
-    }
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed as Inputs;
-    throw new BlockhostError("invalid", "blockhost:hosts must be an object of hosts by name");
 }
 
 function warnOnce(): (message: string) => void {
