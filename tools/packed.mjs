@@ -28,7 +28,7 @@ const stampFile = join(unpacked, ".packed-from");
 
 /** What goes into the package, or decides what does. */
 const sources = ["provider", "sdk/nodejs", "package.json", "tsconfig.json", "tsconfig.build.json"];
-const carriedAlong = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "schema.json"];
+const carriedAlong = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "bin", "schema.json"];
 
 /** Whether node_modules/pulumi-blockhost was packed from the sources as they are now. */
 export function packageIsUnpacked() {
