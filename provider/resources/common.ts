@@ -95,7 +95,8 @@ export interface OwnerInput {
 }
 
 export function ownerOf(context: Context, owner: OwnerInput): Owner {
-    return { installation: context.installation, ...owner };
+    const { organization, project, stack, resource } = owner;
+    return { installation: context.installation, organization, project, stack, resource };
 }
 
 /** New for each creation. */

@@ -36,7 +36,8 @@ export class Session {
         const { project, stack, name } = parseUrn(urn);
         const before = (olds?.["owner"] as Partial<Owner> | undefined)?.organization;
         const organization = this.configuration.organization ?? before ?? "organization";
-        return { organization, project, stack, resource: name };
+        // In the order that values from the wire have ({@link decode}).
+        return { organization, project, resource: name, stack };
     }
 
     get installation(): string {

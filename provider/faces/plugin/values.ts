@@ -56,9 +56,11 @@ function plain(value: unknown, at: Path, secrets: Path[]): unknown {
             return typeof id === "string" && id !== "" ? id : UNKNOWN;
         }
     }
+    // Maps come in any order; lifecycles compare what they are given as JSON.
     return Object.fromEntries(
         Object.entries(object)
             .filter(([, item]) => item !== null && item !== undefined)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
             .map(([key, item]) => [key, plain(item, [...at, key], secrets)]),
     );
 }

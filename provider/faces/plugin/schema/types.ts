@@ -141,7 +141,7 @@ export class Types {
 }
 
 function toJson(schema: z.ZodType): JsonSchema {
-    return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+    return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
 }
 
 function oneOf(types: readonly PropertySpec[]): PropertySpec {
