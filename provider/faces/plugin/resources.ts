@@ -15,6 +15,7 @@ import {
 import { BlockhostError, hasCode } from "../../errors";
 import { version } from "../../version";
 import { lifecycles } from "../../resources";
+import { IncompleteCreation } from "../../resources/creation";
 import { ignoring } from "../../resources/ignore";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
@@ -199,9 +200,9 @@ async function finishing<T>(
     try {
         return await what();
     } catch (error) {
-        if (!(error instanceof BlockhostError) || error.details.begun === undefined) throw error;
-        const { id, state } = error.details.begun;
-        throw partialFailure(id, encode(recorded(state, inputs), sealed), encode(inputs, sealed), error.message);
+        if (!(error instanceof IncompleteCreation)) throw error;
+        const state = encode(recorded(error.state, inputs), sealed);
+        throw partialFailure(error.id, state, encode(inputs, sealed), error.message);
     }
 }
 
