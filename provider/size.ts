@@ -72,6 +72,11 @@ function shorten(text: string): string {
     return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
 }
 
+/** The next multiple of a grain. Bytes. */
+export function roundUp(bytes: number, grain: number): number {
+    return Math.ceil(bytes / grain) * grain;
+}
+
 /** Bytes as a person would write them: exact where that is short, else rounded to two decimals. */
 export function formatSize(bytes: number): string {
     const units = ["PiB", "TiB", "GiB", "MiB", "KiB"];

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { ErrorCode } from "../errors";
 import type { Mark } from "../host/mark";
 import type { HostFacts, PoolFacts } from "../host/facts";
 import type { Plan } from "../host/plan";
@@ -17,18 +18,31 @@ export interface Driver<Options = unknown> {
     readonly name: string;
     /** Pool options as written in the configuration (beside `driver`), with descriptions for the schema. */
     readonly options: z.ZodType<Options>;
-    readonly capabilities: DriverCapabilities;
-    /** Stock tools that its scripts need, by name, with the Debian package that has each. */
-    readonly tools: Readonly<Record<string, string>>;
+    /** What a pool with these options can do. */
+    capabilities(options: Options): DriverCapabilities;
+    /** Stock tools that its scripts need for such a pool, by name, with the Debian package that has each. */
+    tools(options: Options): Readonly<Record<string, string>>;
+    /** Why an object of the pool cannot have this name (whole: `must not …`); `undefined`: it can. */
+    nameProblem?(pool: PoolRef<Options>, name: string): string | undefined;
 
-    /** Rounds a size up to what the pool can hold exactly (extents, sectors). Bytes. */
-    roundSize(options: Options, sizeBytes: number): number;
+    /** Bytes that sizes in a pool are multiples of (sector, extent). */
+    grain(pool: PoolRef<Options>, facts: PoolFacts): number;
     /** Reads a pool; with `only`, just these objects (and the capacity). Its output goes to {@link parse}. */
     observe(pool: PoolRef<Options>, only?: readonly string[]): Sh;
+    /** The same for several pools at once, where that costs less; then its output goes to each pool's {@link parse}. */
+    observeTogether?(parts: readonly PoolPart<Options>[]): Sh;
     /** Objects named in an `only` that are not in the result are gone. */
     parse(pool: PoolRef<Options>, output: string): PoolFacts;
-    /** What makes a finished run durable, once a run and pool touched (`sync -f`). */
+    /** What all plans of a run share. */
+    session?(parts: readonly Required<PoolPart<Options>>[]): Session;
+    /**
+     * What follows once a run and pool touched: work that plans have left ({@link Plan.later}; as positional parameters,
+     * of the plans that succeeded), and what makes it all durable (`sync -f`). A line `undone <work>` on standard output
+     * tells what failed of it; without such lines a failure counts for all plans.
+     */
     settle?(pool: PoolRef<Options>): Sh;
+    /** What a failed step of this driver means, where its words tell more than the engine knows. */
+    explain?(said: string): Explanation | undefined;
 
     /** Create, or finish a half-made one. F1, F2: create_volume, create_volume_from_snapshot, create_cloned_volume. */
     create(context: PlanContext<Options>, want: CreateVolume): Plan;
@@ -50,6 +64,8 @@ export interface Driver<Options = unknown> {
     adopt(context: PlanContext<Options>, want: { reference: string; name: string; mark: Mark }): Plan;
     /** Take our mark off and leave the data. F7: unmanage. */
     release(context: PlanContext<Options>, want: { name: string; mark: Mark }): Plan;
+    /** Mend what `health` of an object says is wrong, as far as that loses nothing (make its device available). */
+    heal?(context: PlanContext<Options>, want: { name: string; mark: Mark }): Plan;
     /** Rewrite the mark, nothing else. */
     remark(context: PlanContext<Options>, want: { name: string; from: Mark; to: Mark }): Plan;
 
@@ -57,6 +73,33 @@ export interface Driver<Options = unknown> {
     adoptable(pool: PoolRef<Options>, facts: PoolFacts): Adoptable[];
     /** The object that an adopt reference means. */
     resolveReference(pool: PoolRef<Options>, facts: PoolFacts, reference: string): string | undefined;
+}
+
+/** A pool and, in a read-back, those of its objects that matter. */
+export interface PoolPart<Options = unknown> {
+    readonly pool: PoolRef<Options>;
+    readonly only?: readonly string[];
+}
+
+/**
+ * Something kept open for all plans of a run, in the run's own shell, so that steps and read-back find it there. One
+ * driver of a host at most has one. Descriptors 5 to 7 are its own.
+ */
+export interface Session {
+    /** Functions for steps, settling and read-back. */
+    readonly functions: Sh;
+    /** Under the lock, before the first plan. Must not end the shell. */
+    readonly open: Sh;
+    /** After a plan was ended by force: whatever is half-way in the session is of no use. */
+    readonly reset: Sh;
+    /** At the end of the run. */
+    readonly close: Sh;
+}
+
+export interface Explanation {
+    readonly code: ErrorCode;
+    readonly summary: string;
+    readonly hint: string;
 }
 
 export interface DriverCapabilities {
@@ -104,7 +147,8 @@ export interface CreateVolume {
 
 /** Cinder's volume_clear, volume_clear_size, volume_clear_ionice. */
 export interface Wipe {
-    readonly method: "none" | "zero";
+    /** `discard`: the device is told that the data is of no use any more. */
+    readonly method: "none" | "zero" | "discard";
     /** Wipe only the first bytes; 0 means all. */
     readonly limitBytes: number;
     /** I/O class: `idle`, or best-effort with a level 0 (high) to 7. */

@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { BlockhostError, toBlockhostError } from "../errors";
+import type { Driver, Explanation, PoolRef, Session } from "../drivers/types";
 import type { Transport } from "../transport/types";
 import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
 import { absorbReadback, type CallOptions, type Operation } from "./host";
-import { observationSections, poolSection } from "./observation";
+import { observationSections } from "./observation";
 import {
     type Claim,
     DEFAULT_PLAN_TIMEOUT,
@@ -14,7 +15,7 @@ import {
     type Step,
     joinPlans,
 } from "./plan";
-import { type Frame, type ParsedRun, type Section, composeRun, parseRun, stepId } from "./script";
+import { type Frame, type ParsedRun, type SettleSection, composeRun, parseRun, stepId } from "./script";
 import type { Sink } from "./sink";
 
 /**
@@ -144,7 +145,12 @@ export class Batch {
             stateDirectory: config.stateDirectory,
             lockTimeout: config.lockTimeout,
             plans,
-            settle: settleSections(config, Object.keys(touched.pools ?? {})),
+            sessions: sessionsOf(config, touched.pools ?? {}),
+            settle: settleSections(
+                config,
+                Object.keys(touched.pools ?? {}),
+                due.map(({ plan }) => plan),
+            ),
             readback: observationSections(config, touched),
         });
         const seconds = config.lockTimeout + plans.reduce((sum, plan) => sum + plan.deadline, 0) + 30;
@@ -182,18 +188,24 @@ export class Batch {
             if (frame !== undefined)
                 sink.step(config.name, operation.doing, step.label, step.script.display, frame);
             if (frame?.exitStatus === 0) continue;
-            const error = parsed.timedOut.has(index) ? timedOut(step, plan) : stepError(step, frame);
+            const error = parsed.timedOut.has(index)
+                ? timedOut(step, plan)
+                : stepError(step, frame, (said) => explain(config, plan, said));
             item.reject(this.located(error, operation, true));
             return;
         }
         for (const pool of Object.keys(plan.touched.pools ?? {})) {
             const frame = parsed.frames.get(settleSection(pool));
             if (frame === undefined || frame.exitStatus === 0) continue;
+            const undone = new Set(frame.stdout.split("\n").filter((line) => line.startsWith("undone ")));
+            const left = plan.later?.filter((later) => later.pool === pool) ?? [];
+            if (undone.size > 0 && !left.some(({ work }) => undone.has(`undone ${work}`))) continue;
             const step: Step = {
-                label: `make pool "${pool}" durable`,
-                script: { text: "", display: "sync" },
+                label: `finish the work on pool "${pool}"`,
+                script: { text: "", display: "the end of the run" },
             };
-            item.reject(this.located(stepError(step, frame), operation, true));
+            const error = stepError(step, frame, (said) => explain(config, plan, said));
+            item.reject(this.located(error, operation, true));
             return;
         }
         item.resolve({ plan });
@@ -237,16 +249,45 @@ function deadline(plan: Plan): number {
     return Math.ceil((plan.timeout ?? DEFAULT_PLAN_TIMEOUT) / 1000);
 }
 
-function settleSections(config: HostConfig, pools: readonly string[]): Section[] {
+/** One session a driver whose pools are touched, where it has one. */
+function sessionsOf(config: HostConfig, touched: Readonly<Record<string, readonly string[]>>): Session[] {
+    const parts = new Map<Driver, { pool: PoolRef; only: readonly string[] }[]>();
+    for (const [name, only] of Object.entries(touched)) {
+        const pool = config.pools.get(name);
+        if (pool?.driver.session === undefined) continue;
+        const list = parts.get(pool.driver) ?? [];
+        list.push({ pool: pool.ref, only });
+        parts.set(pool.driver, list);
+    }
+    return [...parts].flatMap(([driver, list]) => driver.session?.(list) ?? []);
+}
+
+function settleSections(
+    config: HostConfig,
+    pools: readonly string[],
+    plans: readonly Plan[],
+): SettleSection[] {
     return pools.flatMap((name) => {
         const pool = config.pools.get(name);
         const script = pool?.driver.settle?.(pool.ref);
-        return script === undefined ? [] : [{ id: settleSection(name), script }];
+        const later = plans.flatMap((plan, index) =>
+            (plan.later ?? []).filter((one) => one.pool === name).map(({ work }) => ({ plan: index, work })),
+        );
+        return script === undefined ? [] : [{ id: settleSection(name), script, later }];
     });
 }
 
 function settleSection(pool: string): string {
-    return `settle:${poolSection(pool)}`;
+    return `settle:${pool}`;
+}
+
+/** What the drivers of the pools concerned know about a failure. */
+function explain(config: HostConfig, plan: Plan, said: string): Explanation | undefined {
+    for (const name of Object.keys(plan.touched.pools ?? {})) {
+        const known = config.pools.get(name)?.driver.explain?.(said);
+        if (known !== undefined) return known;
+    }
+    return undefined;
 }
 
 function timedOut(step: Step, plan: Plan): BlockhostError {
@@ -262,7 +303,11 @@ function timedOut(step: Step, plan: Plan): BlockhostError {
 }
 
 /** What a step's exit status and words mean. */
-function stepError(step: Step, frame: Frame | undefined): BlockhostError {
+function stepError(
+    step: Step,
+    frame: Frame | undefined,
+    explained: (said: string) => Explanation | undefined,
+): BlockhostError {
     const details = {
         step: step.label,
         command: step.script.display,
@@ -279,6 +324,9 @@ function stepError(step: Step, frame: Frame | undefined): BlockhostError {
         const hint = "stop what uses it (detach it from its clients), then run the same again";
         return new BlockhostError("in-use", "it is in use on the host", { ...details, hint });
     }
+    const known = explained(said);
+    if (known !== undefined)
+        return new BlockhostError(known.code, known.summary, { ...details, hint: known.hint });
     if (/No space left on device|Disk quota exceeded/.test(said)) {
         const hint =
             "free space on the host or grow the pool, then run the same again: what was begun will be finished";

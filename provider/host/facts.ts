@@ -13,12 +13,18 @@ export interface ObjectFacts {
     readonly sizeBytes?: number;
     /** Bytes it really takes. */
     readonly allocatedBytes?: number;
+    /** Bytes that it counts for in the pool, where that is not `sizeBytes` (a snapshot that holds only changes). */
+    readonly provisionedBytes?: number;
     /** What an export backs onto. */
     readonly path: string;
     /** The host's own identifier of the data (inode, LVM UUID). */
     readonly uid?: string;
     /** Open by a process or a kernel user on the host; filled where the driver's facts tell it. */
     readonly openBy?: readonly string[];
+    /** What is wrong with it, in sentences that say what to do; the same text as long as the same is wrong. */
+    readonly health?: readonly string[];
+    /** The driver can mend what is wrong (`heal`). */
+    readonly mendable?: true;
     /** What only the driver understands. */
     readonly extra?: Readonly<Record<string, string>>;
 }
@@ -42,6 +48,8 @@ export interface PoolFacts {
     readonly problem?: { readonly summary: string; readonly hint: string };
     readonly capacity: Capacity;
     readonly objects: ReadonlyMap<string, ObjectFacts>;
+    /** What is wrong with the pool although it can be used (nearly full), in sentences that say what to do. */
+    readonly health?: readonly string[];
     /** Facts that only the driver understands, e.g. `reflink: "yes"`. */
     readonly extra: Readonly<Record<string, string>>;
 }

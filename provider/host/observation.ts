@@ -1,3 +1,4 @@
+import type { Driver, PoolPart } from "../drivers/types";
 import type { Protocol, TargetFacts } from "../targets/types";
 import { sh } from "../sh";
 import type { HostConfig } from "./config";
@@ -12,12 +13,7 @@ type Frames = ReadonlyMap<string, Frame>;
 
 /** All there is to know of a host, or only what a plan touched. */
 export function observationSections(config: HostConfig, touched?: Touched): Section[] {
-    const sections: Section[] = [];
-    for (const [name, { driver, ref }] of config.pools) {
-        const only = touched === undefined ? undefined : touched.pools?.[name];
-        if (touched !== undefined && only === undefined) continue;
-        sections.push({ id: poolSection(name), script: driver.observe(ref, only) });
-    }
+    const sections = poolSections(config, touched);
     for (const [protocol, { target, ref }] of config.targets) {
         const only = touched === undefined ? undefined : touched.targets?.[protocol];
         if (touched !== undefined && only === undefined) continue;
@@ -31,6 +27,27 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
         });
     }
     sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
+    return sections;
+}
+
+function poolSections(config: HostConfig, touched?: Touched): Section[] {
+    const sections: Section[] = [];
+    const together = new Map<Driver, PoolPart[]>();
+    for (const [name, { driver, ref }] of config.pools) {
+        const only = touched?.pools?.[name];
+        if (touched !== undefined && only === undefined) continue;
+        if (driver.observeTogether === undefined) {
+            sections.push({ id: poolSection(config, name), script: driver.observe(ref, only) });
+            continue;
+        }
+        const parts = together.get(driver) ?? [];
+        parts.push({ pool: ref, ...(only === undefined ? {} : { only }) });
+        together.set(driver, parts);
+    }
+    for (const [driver, parts] of together) {
+        const script = driver.observeTogether?.(parts);
+        if (script !== undefined) sections.push({ id: driverSection(driver), script });
+    }
     return sections;
 }
 
@@ -58,7 +75,7 @@ export function mergePool(
     only: readonly string[],
     frames: Frames,
 ): ReadonlyMap<string, PoolFacts> {
-    if (!frames.has(poolSection(name))) return pools;
+    if (!frames.has(poolSection(config, name))) return pools;
     const read = parsePool(config, name, frames);
     const before = pools.get(name);
     if (read.problem !== undefined || before === undefined) return new Map(pools).set(name, read);
@@ -85,8 +102,13 @@ export function mergeTarget(
     return new Map(targets).set(protocol, { ...read, exports });
 }
 
-export function poolSection(name: string): string {
-    return `pool:${name}`;
+function poolSection(config: HostConfig, name: string): string {
+    const driver = config.pools.get(name)?.driver;
+    return driver?.observeTogether === undefined ? `pool:${name}` : driverSection(driver);
+}
+
+function driverSection(driver: Driver): string {
+    return `driver:${driver.name}`;
 }
 
 export function targetSection(protocol: string): string {
@@ -94,7 +116,7 @@ export function targetSection(protocol: string): string {
 }
 
 function parsePool(config: HostConfig, name: string, frames: Frames): PoolFacts {
-    const frame = frames.get(poolSection(name));
+    const frame = frames.get(poolSection(config, name));
     const configured = config.pools.get(name);
     if (configured !== undefined && frame?.exitStatus === 0)
         return configured.driver.parse(configured.ref, frame.stdout);
@@ -138,8 +160,8 @@ function said(frame: Frame | undefined): string {
 /** The shell's own tools and those of every driver and helper configured. */
 function wantedTools(config: HostConfig): string[] {
     const tools = new Set(Object.keys(HOST_TOOLS));
-    for (const { driver } of config.pools.values())
-        for (const tool of Object.keys(driver.tools)) tools.add(tool);
+    for (const { driver, ref } of config.pools.values())
+        for (const tool of Object.keys(driver.tools(ref.options))) tools.add(tool);
     for (const { target } of config.targets.values())
         for (const tool of Object.keys(target.tools)) tools.add(tool);
     return [...tools];

@@ -36,6 +36,12 @@ export interface Touched {
     readonly targets?: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Work that a plan leaves to the end of its run; only the pool's driver (`settle`) knows what the text means. */
+export interface Later {
+    readonly pool: string;
+    readonly work: string;
+}
+
 /** What turns facts into what is declared. Empty steps and no unit: it is so already. */
 export interface Plan {
     readonly steps: readonly Step[];
@@ -43,6 +49,8 @@ export interface Plan {
     readonly claims?: readonly Claim[];
     /** Host-wide names taken by this plan (`tgt/tid/3`), so that plans of one run do not choose the same. */
     readonly reserved?: readonly string[];
+    /** What its pools' drivers shall do once all plans of the run are through, for all of them together. */
+    readonly later?: readonly Later[];
     /** Long work (name of its unit) that has to end before the rest can be planned. */
     readonly waitFor?: string;
     /** Milliseconds for its steps, default {@link DEFAULT_PLAN_TIMEOUT}. */
@@ -71,12 +79,14 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
     const waiting = plans.findIndex((plan) => plan.waitFor !== undefined);
     const due = waiting === -1 ? plans : plans.slice(0, waiting + 1);
     const waitFor = plans[waiting]?.waitFor;
+    const later = due.flatMap((plan) => plan.later ?? []);
     const timeouts = due.map((plan) => plan.timeout ?? DEFAULT_PLAN_TIMEOUT);
     return {
         steps: due.flatMap((plan) => plan.steps),
         touched: { pools: touchedPools, targets: touchedTargets },
         claims: plans.flatMap((plan) => plan.claims ?? []),
         reserved: plans.flatMap((plan) => plan.reserved ?? []),
+        ...(later.length === 0 ? {} : { later }),
         ...(waitFor === undefined ? {} : { waitFor }),
         timeout: Math.max(DEFAULT_PLAN_TIMEOUT, ...timeouts),
     };

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Sh, raw, sh } from "../sh";
+import type { Session } from "../drivers/types";
 import type { Step } from "./plan";
 
 /**
@@ -11,6 +12,11 @@ import type { Step } from "./plan";
 export interface Section {
     readonly id: string;
     readonly script: Sh;
+}
+
+/** What comes after the plans, with the work that they have left to it. */
+export interface SettleSection extends Section {
+    readonly later: readonly { readonly plan: number; readonly work: string }[];
 }
 
 /** One plan of a run. */
@@ -58,8 +64,10 @@ bh_mark timeout "$1"
 bh_killtree "$bh_p" ) </dev/null 9>&- &
 bh_w=$!
 wait "$bh_p" 2>/dev/null
+bh_r=$?
 kill "$bh_w" 2>/dev/null
 wait "$bh_w" 2>/dev/null
+return $bh_r
 }
 `;
 
@@ -81,7 +89,8 @@ export function composeRun(input: {
     /** Seconds to wait for the lock. */
     lockTimeout: number;
     plans: readonly ScriptPlan[];
-    settle: readonly Section[];
+    sessions?: readonly Session[];
+    settle: readonly SettleSection[];
     readback: readonly Section[];
 }): Script {
     const nonce = newNonce();
@@ -99,11 +108,26 @@ flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
         });
         return `bh_p${String(p)}() {\n${body.join("")}:\n}\n`;
     });
+    const { sessions = [] } = input;
+    const each = (part: keyof Session) => sessions.map((session) => `${session[part].text}\n`).join("");
+    const reset = sessions.length === 0 ? "" : `[ "$bh_r" -lt 128 ] || {\n${each("reset")}}\n`;
     const calls = input.plans.map(
-        ({ deadline }, p) => `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\n`,
+        ({ deadline }, p) =>
+            `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\nbh_r${String(p)}=$?\n${reset}`,
     );
-    const tail = [...input.settle, ...input.readback].map((section) => framed(section.id, section.script));
-    return { nonce, text: wrap(nonce, [lock.text, ...plans, ...calls, ...tail].join("")) };
+    const settle = input.settle.map((section) => framed(section.id, withWork(section)));
+    const readback = input.readback.map((section) => framed(section.id, section.script));
+    const body = [each("functions"), ...plans, lock.text, each("open"), ...calls, ...settle, ...readback];
+    return { nonce, text: wrap(nonce, [...body, each("close")].join("")) };
+}
+
+/** The work that plans which succeeded have left, as positional parameters. */
+function withWork({ script, later }: SettleSection): Sh {
+    const add = later.map(
+        ({ plan, work }) => sh`[ "$bh_r${plan}" = 0 ] && set -- "$@" ${work}
+`,
+    );
+    return add.reduceRight((rest, one) => sh`${one}${rest}`, sh`${script}`);
 }
 
 export function stepId(plan: number, step: number): string {

@@ -47,7 +47,7 @@ printf '%s\n' ${asWord(SUPERVISOR)} > "$dir/run" || exit
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null 2>&1; then
     systemd-run --quiet --collect --unit=${`blockhost-${unit.name}`} sh "$dir/run" "$dir" || exit
 else
-    setsid sh "$dir/run" "$dir" </dev/null >/dev/null 2>&1 &
+    setsid sh "$dir/run" "$dir" </dev/null >/dev/null 2>&1 5>&- 6>&- 7>&- &
 fi
 # Whoever looks right after must find it running or ended, so wait until it has its lock.
 n=0

@@ -9,6 +9,14 @@ export const COMPLETION: Change = {
     reason: "what was begun is finished",
 };
 
+/** What is wrong with an object on the host is mended. */
+export const MENDING: Change = {
+    property: "health",
+    kind: "update",
+    class: "none",
+    reason: "is mended on the host",
+};
+
 /**
  * Refuses changes of a class that `allow` does not name.
  *

@@ -150,8 +150,8 @@ export function hostReferenceProblems(context: Context, host: unknown): Failure[
     return typeof host === "object" && host !== null ? hostProblems(host, "host", true) : [];
 }
 
-/** Problems of `pool` and `host` together, where both are known. */
-export function poolProblems(context: Context, host: unknown, pool: unknown): Failure[] {
+/** Problems of `host`, `pool` and the name of an object there together, where they are known. */
+export function poolProblems(context: Context, host: unknown, pool: unknown, name: unknown): Failure[] {
     if (hasUnknown(host) || typeof pool !== "string" || hasUnknown(pool)) return [];
     let config: HostConfig;
     try {
@@ -159,7 +159,12 @@ export function poolProblems(context: Context, host: unknown, pool: unknown): Fa
     } catch (error) {
         return [{ property: "host", reason: toBlockhostError(error).message }];
     }
-    if (config.pools.has(pool)) return [];
+    const configured = config.pools.get(pool);
+    if (configured !== undefined) {
+        if (typeof name !== "string" || hasUnknown(name)) return [];
+        const problem = configured.driver.nameProblem?.(configured.ref, name);
+        return problem === undefined ? [] : [{ property: "name", reason: problem }];
+    }
     const known = [...config.pools.keys()];
     const none = known.length === 0 ? "; the host has no pools configured" : suggestion(pool, known);
     return [{ property: "pool", reason: `host "${config.name}" has no pool ${JSON.stringify(pool)}${none}` }];
@@ -210,7 +215,7 @@ export function usablePool(config: HostConfig, facts: HostFacts, pool: string, p
             hint: `configured are: ${[...config.pools.keys()].join(", ") || "none"}`,
         });
     }
-    requireTools(config, facts, { ...HOST_TOOLS, ...configured.driver.tools });
+    requireTools(config, facts, { ...HOST_TOOLS, ...configured.driver.tools(configured.ref.options) });
     if (found.problem !== undefined) {
         throw new BlockhostError("not-found", found.problem.summary, {
             host: config.name,

@@ -4,6 +4,7 @@ import type { HostFacts, ObjectFacts } from "../host/facts";
 import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
 import type { Plan } from "../host/plan";
 import type { UsablePool } from "./common";
+import type { Context } from "./types";
 
 /** What volumes and snapshots have in common: both are objects of a pool with an owner mark. */
 
@@ -32,9 +33,34 @@ export function isIncomplete({ mark }: ObjectFacts): boolean {
     return mark?.phase === "creating" || mark?.phase === "deleting";
 }
 
-/** What a state says of it. */
-export function incompleteness(object: ObjectFacts): { incomplete?: true } {
-    return isIncomplete(object) ? { incomplete: true } : {};
+/** What a state says of its condition; nothing where there is nothing to say. */
+export interface Condition {
+    /** Its creation or deletion was cut short; the next update finishes the creation. */
+    readonly incomplete?: true;
+    /** What is wrong with it on the host, and what to do. */
+    readonly health?: readonly string[];
+    /** The next update mends what is wrong. */
+    readonly mendable?: true;
+}
+
+export function conditionOf({ health = [], ...object }: ObjectFacts): Condition {
+    return {
+        ...(isIncomplete(object) ? { incomplete: true } : {}),
+        ...(health.length === 0 ? {} : { health }),
+        ...(object.mendable === true ? { mendable: true } : {}),
+    };
+}
+
+/** A state without what a former read said of its condition. */
+export function withoutCondition<T extends Condition>(state: T): Omit<T, keyof Condition> {
+    const { incomplete: _1, health: _2, mendable: _3, ...rest } = state;
+    return rest;
+}
+
+/** Tells the user of what is wrong with an object, or with its pool. */
+export function warnOfHealth(context: Context, pool: UsablePool, object: ObjectFacts): void {
+    for (const one of pool.facts.health ?? []) context.warn(`pool "${pool.ref.name}": ${one}`);
+    for (const one of object.health ?? []) context.warn(`"${object.name}": ${one}`);
 }
 
 /**

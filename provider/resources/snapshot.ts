@@ -9,7 +9,7 @@ import { type Mark, sameOwner } from "../host/mark";
 import { NOTHING } from "../host/plan";
 import { formatId } from "../names";
 import { hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, refuseUnlessAllowed } from "./changes";
+import { COMPLETION, MENDING, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -35,7 +35,17 @@ import {
 } from "./common";
 import { performCreation } from "./creation";
 import { refuseDependants, usersOf } from "./dependants";
-import { incompleteness, isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
+import {
+    type Condition,
+    conditionOf,
+    isReleased,
+    lostData,
+    ownedAs,
+    planRemoval,
+    readObject,
+    warnOfHealth,
+    withoutCondition,
+} from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 export const snapshotArgs = z
@@ -64,14 +74,12 @@ export interface SnapshotArgs {
     readonly owner: OwnerInput;
 }
 
-export interface SnapshotState extends SnapshotArgs {
+export interface SnapshotState extends SnapshotArgs, Condition {
     readonly pool: string;
     readonly sizeBytes: number;
     readonly path: string;
     readonly generation: string;
     readonly poolId: string;
-    /** Its creation or deletion was cut short; the next update finishes the creation. */
-    readonly incomplete?: true;
 }
 
 export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
@@ -89,7 +97,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         ];
         if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as SnapshotArgs;
-        failures.push(...poolProblems(context, args.host, parseReference(args.volume).container));
+        failures.push(...poolProblems(context, args.host, parseReference(args.volume).container, args.name));
         if (failures.length > 0 || olds !== undefined) return { inputs, failures };
         const host = context.hosts.get(args.host);
         return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
@@ -98,6 +106,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
     diff(_context, olds, news) {
         const changes: Change[] = hostChange(olds, news);
         if (olds.incomplete === true) changes.push(COMPLETION);
+        else if (olds.mendable === true) changes.push(MENDING);
         for (const property of ["volume", "name"] as const) {
             if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
             changes.push({
@@ -140,8 +149,8 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
         const object = readObject(pool, state.name, state.generation, "snapshot");
         if (object === undefined) return undefined;
-        const { incomplete: _, ...recorded } = state;
-        return { id: snapshotId(state), state: { ...recorded, ...observed(pool, object) } };
+        warnOfHealth(context, pool, object);
+        return { id: snapshotId(state), state: { ...withoutCondition(state), ...observed(pool, object) } };
     },
 
     async update(context, before, news) {
@@ -169,8 +178,11 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                             },
                         );
                     }
-                    if (JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
                     const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
+                    if (JSON.stringify(mark.owner) === JSON.stringify(owner)) {
+                        if (object?.mendable !== true) return NOTHING;
+                        return pool.driver.heal?.(planContext, { name: olds.name, mark }) ?? NOTHING;
+                    }
                     return pool.driver.remark(planContext, {
                         name: olds.name,
                         from: mark,
@@ -313,7 +325,7 @@ function observed(pool: UsablePool, object: ObjectFacts) {
         path: object.path,
         generation: object.mark?.generation ?? "",
         poolId: pool.facts.id,
-        ...incompleteness(object),
+        ...conditionOf(object),
     };
 }
 

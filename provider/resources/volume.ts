@@ -8,9 +8,9 @@ import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { SAFETY_SUFFIX, formatId } from "../names";
-import { formatSize, parseSize } from "../size";
+import { SECTOR, formatSize, parseSize, roundUp } from "../size";
 import { hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, refuseUnlessAllowed } from "./changes";
+import { COMPLETION, MENDING, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -36,11 +36,26 @@ import {
 } from "./common";
 import { performCreation } from "./creation";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
-import { incompleteness, isReleased, lostData, ownedAs, planRemoval, readObject } from "./objects";
+import {
+    type Condition,
+    conditionOf,
+    isReleased,
+    lostData,
+    ownedAs,
+    planRemoval,
+    readObject,
+    warnOfHealth,
+    withoutCondition,
+} from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const wipeSchema = z.strictObject({
-    method: z.enum(["none", "zero"]).meta({ id: "WipeMethod" }).describe("`none`: just delete; `zero`: overwrite with zeros first."),
+    method: z
+        .enum(["none", "zero", "discard"])
+        .meta({ id: "WipeMethod" })
+        .describe(
+            "`none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.",
+        ),
     limit: sizeSchema.optional().describe("Wipe only so much from the start; default: all."),
     ionice: z
         .union([z.literal("idle"), z.int().min(0).max(7)])
@@ -68,7 +83,9 @@ export const volumeArgs = z
             .string()
             .min(1)
             .optional()
-            .describe("Take over what exists in the pool under this name (file driver: a file name)."),
+            .describe(
+                "Take over what exists in the pool under this name (file driver: a file; lvm: a logical volume).",
+            ),
         wipe: wipeSchema
             .optional()
             .describe("What happens to the data when the volume is deleted. Default `none`."),
@@ -106,7 +123,7 @@ export interface VolumeArgs {
     readonly source?: { readonly snapshot?: string; readonly volume?: string };
     readonly adopt?: string;
     readonly wipe?: {
-        readonly method: "none" | "zero";
+        readonly method: "none" | "zero" | "discard";
         readonly limit?: string | number;
         readonly ionice?: "idle" | number;
     };
@@ -117,7 +134,7 @@ export interface VolumeArgs {
 }
 
 /** What is recorded: all inputs, and what the host made of them. */
-export interface VolumeState extends VolumeArgs {
+export interface VolumeState extends VolumeArgs, Condition {
     readonly sizeBytes: number;
     /** What an export backs onto. */
     readonly path: string;
@@ -127,8 +144,8 @@ export interface VolumeState extends VolumeArgs {
     readonly revertedWith: string;
     /** Name of the safety snapshot of the last revert; empty where there is none. */
     readonly safetySnapshot: string;
-    /** Its creation or deletion was cut short; the next update finishes the creation. */
-    readonly incomplete?: true;
+    /** Sizes in the pool are multiples of it; absent: of a sector. */
+    readonly grainBytes?: number;
 }
 
 export const volume: Lifecycle<VolumeArgs, VolumeState> = {
@@ -144,7 +161,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             ...problemsOf(volumeArgs, inputs),
             ...hostReferenceProblems(context, inputs["host"]),
         ];
-        if (failures.length === 0) failures.push(...poolProblems(context, inputs["host"], inputs["pool"]));
+        if (failures.length === 0) failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
         const { size, source, adopt, revertTo } = inputs;
         const from = source as VolumeArgs["source"];
         if (size === undefined && source === undefined && adopt === undefined && olds === undefined) {
@@ -173,6 +190,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const changes: Change[] = [];
         const doing = `update volume "${olds.name}"`;
         if (olds.incomplete === true) changes.push(COMPLETION);
+        else if (olds.mendable === true) changes.push(MENDING);
         for (const property of ["host", "pool", "name"] as const) {
             if (sameInput(property, olds, news)) continue;
             changes.push(
@@ -223,8 +241,8 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
         const object = readObject(pool, state.name, state.generation, "volume");
         if (object === undefined) return undefined;
-        const { incomplete: _, ...recorded } = state;
-        return { id: volumeId(state), state: { ...recorded, ...observed(pool, object) } };
+        warnOfHealth(context, pool, object);
+        return { id: volumeId(state), state: { ...withoutCondition(state), ...observed(pool, object) } };
     },
 
     async update(context, olds, news) {
@@ -381,6 +399,7 @@ function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Oper
                 () => renaming(planContext, pool, object, ownerOf(context, news.owner)),
                 () => reverting(planContext, pool, object, news, config),
                 () => growing(planContext, pool, object, news, config),
+                () => mending(planContext, pool, object),
             );
         },
         result: (facts) => stateOf(config, facts, news),
@@ -399,6 +418,12 @@ function renaming(context: PlanContext, pool: UsablePool, object: ObjectFacts, o
     const { mark } = object;
     if (mark === undefined || JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
     return pool.driver.remark(context, { name: object.name, from: mark, to: { ...mark, owner } });
+}
+
+function mending(context: PlanContext, pool: UsablePool, object: ObjectFacts): Plan {
+    const { name, mark } = object;
+    if (object.mendable !== true || mark === undefined) return NOTHING;
+    return pool.driver.heal?.(context, { name, mark }) ?? NOTHING;
 }
 
 function growing(
@@ -465,31 +490,19 @@ function reverting(
 function sizeChange(olds: VolumeState, news: VolumeArgs): Change[] {
     if (news.size === undefined || hasUnknown(news.size)) return [];
     const wanted = parseSize(news.size).bytes ?? 0;
-    // The host may have rounded up to its grain: what was asked for then is what counts.
-    const asked = olds.size === undefined ? undefined : parseSize(olds.size).bytes;
-    if (
-        wanted === olds.sizeBytes ||
-        (wanted === asked && olds.sizeBytes > wanted && roundsTo(olds, wanted))
-    ) {
+    const rounded = roundUp(wanted, olds.grainBytes ?? SECTOR);
+    if (rounded === olds.sizeBytes) {
         return JSON.stringify(olds.size) === JSON.stringify(news.size)
             ? []
             : [{ property: "size", kind: "update", class: "none", reason: "is written in another way" }];
     }
-    if (wanted < olds.sizeBytes)
+    if (rounded < olds.sizeBytes)
         throw shrinkError(olds.sizeBytes, wanted).with({
             doing: `update volume "${olds.name}"`,
             host: hostName(olds.host),
         });
-    return [{ property: "size", kind: "update", class: "none", reason: `grows to ${formatSize(wanted)}` }];
+    return [{ property: "size", kind: "update", class: "none", reason: `grows to ${formatSize(rounded)}` }];
 }
-
-/** A volume that is larger than asked for by less than any pool's grain was rounded, not grown by somebody. */
-function roundsTo(olds: VolumeState, wanted: number): boolean {
-    return olds.sizeBytes - wanted < LARGEST_GRAIN;
-}
-
-/** Bytes. The file driver's grain is a sector; LVM's extents are at most this in practice. */
-const LARGEST_GRAIN = 512;
 
 function revertChange(olds: VolumeState, news: VolumeArgs): Change[] {
     const before = JSON.stringify(olds.revertTo);
@@ -632,7 +645,7 @@ function wantedSize(pool: UsablePool, args: VolumeArgs): number | undefined {
     if (args.size === undefined) return undefined;
     const { bytes, problem } = parseSize(args.size);
     if (bytes === undefined) throw new BlockhostError("invalid", `size: ${problem}`);
-    return pool.driver.roundSize(pool.ref.options, bytes);
+    return roundUp(bytes, pool.driver.grain(pool.ref, pool.facts));
 }
 
 function wipeOf(state: VolumeState): Wipe {
@@ -650,6 +663,7 @@ function stateOf(config: HostConfig, facts: HostFacts, args: VolumeArgs): Volume
 
 function observed(pool: UsablePool, object: ObjectFacts) {
     const safety = `${object.name}${SAFETY_SUFFIX}`;
+    const grain = pool.driver.grain(pool.ref, pool.facts);
     return {
         sizeBytes: object.sizeBytes ?? 0,
         path: object.path,
@@ -657,7 +671,8 @@ function observed(pool: UsablePool, object: ObjectFacts) {
         poolId: pool.facts.id,
         revertedWith: object.mark?.extra["token"] ?? "",
         safetySnapshot: pool.facts.objects.has(safety) ? safety : "",
-        ...incompleteness(object),
+        ...(grain === SECTOR ? {} : { grainBytes: grain }),
+        ...conditionOf(object),
     };
 }
 

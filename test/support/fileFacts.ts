@@ -97,7 +97,7 @@ export function context(world: World = {}): PlanContext<FileOptions> {
         pools: new Map([["bulk", facts]]),
         targets: new Map(),
         units: new Map((world.units ?? []).map((unit) => [unit.name, unit])),
-        tools: new Set(Object.keys(fileDriver.tools)),
+        tools: new Set(Object.keys(fileDriver.tools(pool.options))),
         claims: world.claims ?? [],
         reserved: new Set(),
     };

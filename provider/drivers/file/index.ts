@@ -20,15 +20,15 @@ import { snapshot } from "./snapshot";
 export const fileDriver: Driver<FileOptions> = {
     name: "file",
     options: fileOptions,
-    capabilities: {
+    capabilities: () => ({
         thin: true,
         thick: true,
         growsInUse: true,
         snapshots: "depends",
         revert: true,
         discard: true,
-    },
-    tools: {
+    }),
+    tools: () => ({
         chmod: "coreutils",
         cp: "coreutils",
         ln: "coreutils",
@@ -45,8 +45,8 @@ export const fileDriver: Driver<FileOptions> = {
         fallocate: "util-linux",
         flock: "util-linux",
         ionice: "util-linux",
-    },
-    roundSize: (_options, sizeBytes) => Math.ceil(sizeBytes / SECTOR) * SECTOR,
+    }),
+    grain: () => SECTOR,
     observe: observePool,
     parse: parsePool,
     settle,

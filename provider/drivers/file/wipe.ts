@@ -30,7 +30,7 @@ export function wipeData(
 ): WipeState {
     const { wipe } = target;
     const holding = objects.filter(({ allocatedBytes = 0 }) => allocatedBytes > 0);
-    if (wipe.method === "none" || holding.length === 0) return { steps: [] };
+    if (wipe.method !== "zero" || holding.length === 0) return { steps: [] };
     const unitName = `wipe-${target.name}-${target.generation}`;
     const unit = context.host.units.get(unitName);
     const label = `overwrite "${target.name}" with zeros`;
@@ -66,7 +66,7 @@ function limited({ limitBytes }: Wipe, bytes: number): number {
 
 /** Kept in the mark of an object that is being deleted, so that whoever finishes it wipes as was asked. */
 export function encodeWipe(wipe: Wipe): Record<string, string> {
-    return wipe.method === "none" ? {} : { wipe: `${String(wipe.limitBytes)}.${String(wipe.ionice)}` };
+    return wipe.method !== "zero" ? {} : { wipe: `${String(wipe.limitBytes)}.${String(wipe.ionice)}` };
 }
 
 export function decodeWipe(mark: Mark): Wipe {
