@@ -27,8 +27,7 @@ export interface CapacityFigures extends Capacity {
 /** Sum of the virtual sizes of all objects in a pool, ours or not. */
 export function provisionedBytes(objects: ReadonlyMap<string, ObjectFacts>): number {
     let sum = 0;
-    for (const { provisionedBytes, sizeBytes } of objects.values())
-        sum += provisionedBytes ?? sizeBytes ?? 0;
+    for (const { provisionedBytes, sizeBytes } of objects.values()) sum += provisionedBytes ?? sizeBytes ?? 0;
     return sum;
 }
 

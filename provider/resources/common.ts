@@ -77,6 +77,20 @@ export const onDeleteSchema = z
     .optional()
     .describe("`retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.");
 
+function conditionOutputs() {
+    return {
+        incomplete: z
+            .boolean()
+            .optional()
+            .describe("Its creation or deletion was cut short; the next update finishes the creation."),
+        health: z
+            .array(z.string())
+            .optional()
+            .describe("What is wrong with it on the host when last read, and what to do."),
+        mendable: z.boolean().optional().describe("The next update mends what is wrong."),
+    };
+}
+
 /** Outputs that volumes and snapshots have in common. */
 export const objectOutputs = {
     sizeBytes: z.number().describe("Size in bytes."),
@@ -85,6 +99,7 @@ export const objectOutputs = {
         .string()
         .describe("New for each creation; proves the object on the host to be the one in the state."),
     poolId: z.string().describe("Identity of the pool it was made in."),
+    ...conditionOutputs(),
 };
 
 export interface OwnerInput {

@@ -6,13 +6,7 @@ import { type Failure, UNKNOWN, formatPath, problemsOf } from "../validate";
 
 /** The provider's own configuration, `blockhost:…` of a stack: the same for both faces. */
 
-const owner = (what: string) =>
-    z
-        .string()
-        .min(1)
-        .max(100)
-        .describe(what)
-        .optional();
+const owner = (what: string) => z.string().min(1).max(100).describe(what).optional();
 
 export const configurationSchema = z.strictObject({
     hosts: z
@@ -79,7 +73,11 @@ export function configurationProblems(given: Readonly<Record<string, unknown>>):
     for (const [name, host] of Object.entries(byName)) {
         const at = formatPath(["hosts", name]);
         if (HOST_NAME.test(name)) failures.push(...hostProblems(host, at, false));
-        else failures.push({ property: at, reason: "a host's name holds only letters, digits, `_`, `.`, `-`" });
+        else
+            failures.push({
+                property: at,
+                reason: "a host's name holds only letters, digits, `_`, `.`, `-`",
+            });
     }
     return failures;
 }

@@ -74,12 +74,19 @@ export interface Lifecycle<Args = unknown, State = unknown> {
      */
     preview?(context: Context, args: Args, olds: State | undefined): Promise<State>;
     /**
-     * What the host holds under an id: inputs that declare just that, and the state. Changes nothing.
+     * What the host holds under an id: inputs that declare just that, and the state. Changes nothing. A volume that
+     * carries no mark is imported with an empty generation: the next update takes it over.
      *
+     * @param given what was given beside the id (an inline `host`)
      * @returns `undefined`: there is no such object.
      * @throws BlockhostError `not-ours`, `invalid` (not an id, unknown host or pool).
      */
-    import?(context: Context, id: string, owner: Owner): Promise<Imported<State> | undefined>;
+    import?(
+        context: Context,
+        id: string,
+        owner: Owner,
+        given: Readonly<Record<string, unknown>>,
+    ): Promise<Imported<State> | undefined>;
     /** `undefined`: gone, and its container is proven to be healthy. */
     read(context: Context, state: State): Promise<{ id: string; state: State } | undefined>;
     update(context: Context, olds: State, news: Args): Promise<State>;

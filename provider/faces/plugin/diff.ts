@@ -21,7 +21,9 @@ export function detailedDiff(
     after: Values,
     unknown: boolean,
 ): Difference[] {
-    const replaced = new Set(changes.filter(({ kind }) => kind === "replace").map(({ property }) => property));
+    const replaced = new Set(
+        changes.filter(({ kind }) => kind === "replace").map(({ property }) => property),
+    );
     const properties = new Set(changes.map(({ property }) => property));
     // What is not known yet may turn out to be a change.
     if (unknown) {
@@ -31,15 +33,16 @@ export function detailedDiff(
         const replace = replaced.has(property);
         const leaves = differences(before[property], after[property], [property]);
         if (leaves.length === 0) return [{ path: property, kind: "update", replace, input: false }];
-        return leaves.map(({ path, kind }) => ({ path: formatPropertyPath(path), kind, replace, input: true }));
+        return leaves.map(({ path, kind }) => ({
+            path: formatPropertyPath(path),
+            kind,
+            replace,
+            input: true,
+        }));
     });
 }
 
-function differences(
-    before: unknown,
-    after: unknown,
-    at: Path,
-): { path: Path; kind: Difference["kind"] }[] {
+function differences(before: unknown, after: unknown, at: Path): { path: Path; kind: Difference["kind"] }[] {
     if (JSON.stringify(before) === JSON.stringify(after)) return [];
     if (before === undefined) return [{ path: at, kind: "add" }];
     if (after === undefined) return [{ path: at, kind: "delete" }];

@@ -39,9 +39,13 @@ export function lifecycleOf(type: string): Lifecycle {
     const found = Object.hasOwn(lifecycles, kind) ? lifecycles[kind] : undefined;
     if (found !== undefined) return found;
     const known = Object.keys(lifecycles).map((name) => `blockhost:index:${name}`);
-    throw new BlockhostError("unsupported", `blockhost ${version} has no resource type ${JSON.stringify(type)}`, {
-        hint: `there are ${known.join(", ")}; if the program was written for another version, use the plugin of that version`,
-    });
+    throw new BlockhostError(
+        "unsupported",
+        `blockhost ${version} has no resource type ${JSON.stringify(type)}`,
+        {
+            hint: `there are ${known.join(", ")}; if the program was written for another version, use the plugin of that version`,
+        },
+    );
 }
 
 export function check(session: Session, request: CheckRequest): Promise<CheckResponse> {
@@ -58,7 +62,8 @@ export function check(session: Session, request: CheckRequest): Promise<CheckRes
         news["name"] = naming.getProposedName();
     }
     if (unnamed && naming?.getMode() === DISABLE) {
-        const reason = "is missing: automatic naming is turned off in the stack's configuration (pulumi:autonaming)";
+        const reason =
+            "is missing: automatic naming is turned off in the stack's configuration (pulumi:autonaming)";
         response.addFailures(failureOf({ property: "name", reason }));
     }
     return session.call(urn, 0, async (context) => {
@@ -178,7 +183,8 @@ function imported(lifecycle: Lifecycle, context: Context, session: Session, requ
         throw new BlockhostError("unsupported", `a ${lifecycle.kind} cannot be imported`);
     }
     const owner = { installation: session.installation, ...session.owner(request.getUrn()) };
-    return lifecycle.import(context, request.getId(), owner);
+    const given = { ...decode(request.getProperties()).values, ...decode(request.getInputs()).values };
+    return lifecycle.import(context, request.getId(), owner, given);
 }
 
 /** What a refused change would have changed, for a refresh, which only asks. */
@@ -192,11 +198,7 @@ function refused(error: BlockhostError): Change[] {
 }
 
 /** An object that was begun is recorded, so that nothing is forgotten: the next update finishes it, a delete takes it off. */
-async function finishing<T>(
-    sealed: readonly Path[],
-    inputs: Values,
-    what: () => Promise<T>,
-): Promise<T> {
+async function finishing<T>(sealed: readonly Path[], inputs: Values, what: () => Promise<T>): Promise<T> {
     try {
         return await what();
     } catch (error) {

@@ -46,7 +46,10 @@ export class Session {
 
     /** Runs one call, which a cancel of Pulumi's and the resource's time-out (seconds; 0: none) end. */
     async call<T>(urn: string, timeout: number, what: (context: Context) => Promise<T>): Promise<T> {
-        const signals = [this.cancelled.signal, ...(timeout > 0 ? [AbortSignal.timeout(timeout * 1000)] : [])];
+        const signals = [
+            this.cancelled.signal,
+            ...(timeout > 0 ? [AbortSignal.timeout(timeout * 1000)] : []),
+        ];
         this.underway++;
         try {
             return await what({

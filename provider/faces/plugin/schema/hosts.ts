@@ -10,9 +10,7 @@ import { findTarget, helperNames } from "../../../targets/registry";
 export function hostTypes(): Record<string, z.ZodType> {
     const drivers = driverNames().map((name) => [`driver ${name}`, findDriver(name)?.options] as const);
     const helpers = (["iscsi", "nvme-tcp"] as const).flatMap((protocol) =>
-        helperNames(protocol).map(
-            (name) => [`helper ${name}`, findTarget(name, protocol)?.options] as const,
-        ),
+        helperNames(protocol).map((name) => [`helper ${name}`, findTarget(name, protocol)?.options] as const),
     );
     return {
         HostPool: extended(poolSchema, drivers),
@@ -48,6 +46,10 @@ function shapeOf(schema: z.ZodType | undefined): Record<string, z.ZodType> {
 }
 
 function typeOf(schema: z.ZodType): string {
-    const { description: _, default: __, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+    const {
+        description: _,
+        default: __,
+        ...rest
+    } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
     return JSON.stringify(rest);
 }

@@ -160,7 +160,10 @@ function capital(key: string): string {
 
 /** `session-drop` → `SessionDrop`. */
 function pascal(value: string): string {
-    return value.split(/[^A-Za-z0-9]+/).map(capital).join("");
+    return value
+        .split(/[^A-Za-z0-9]+/)
+        .map(capital)
+        .join("");
 }
 
 function singular(name: string): string {
