@@ -1,4 +1,4 @@
-import { BlockhostError, toBlockhostError } from "../errors";
+import { type BlockhostError, toBlockhostError } from "../errors";
 import type { HostFacts } from "../host/facts";
 import type { Host, Operation } from "../host/host";
 import type { Context } from "./types";

@@ -18,7 +18,8 @@ export function pulumiEnvironment(cli, directory, yamlHost) {
     const state = join(directory, "state");
     for (const path of [home, state]) mkdirSync(path, { recursive: true });
     if (!cli.official) installStandIns(home);
-    if (yamlHost && !cli.official) installPlugin(home, "language", "yaml", join(yamlHost, "pulumi-language-yaml"));
+    if (yamlHost && !cli.official)
+        installPlugin(home, "language", "yaml", join(yamlHost, "pulumi-language-yaml"));
     return {
         ...withoutPulumiVariables(process.env),
         PATH: [...new Set([cli.directory, ...searchPath()])].join(delimiter),

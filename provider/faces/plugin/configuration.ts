@@ -5,7 +5,7 @@ import {
     type ConfigureRequest,
     ConfigureResponse,
     type DiffRequest,
-    DiffResponse,
+    type DiffResponse,
 } from "@pulumi/pulumi/proto/provider_pb";
 import { configurationProblems } from "../../resources/configuration";
 import { detailedDiff, toDiffResponse } from "./diff";

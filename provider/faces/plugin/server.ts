@@ -15,8 +15,10 @@ import { packageDirectory, version } from "../../version";
 import { checkConfig, configure, diffConfig } from "./configuration";
 import { createEngineLog } from "./engine";
 import { toServiceError } from "./errors";
+import { invoke } from "./invoke";
+import { list } from "./list";
 import { check, create, diff, read, remove, update } from "./resources";
-import { Session } from "./session";
+import { type Session } from "./session";
 
 /** Pulumi's `ResourceProvider` service. Each call is one function; errors become gRPC statuses here and nowhere else. */
 export function serviceOf(session: Session): IResourceProviderServer {
@@ -59,10 +61,8 @@ export function serviceOf(session: Session): IResourceProviderServer {
             await session.cancel();
             return new Empty();
         }),
-        invoke: unary(unsupported("functions")),
-        list: (call) => {
-            call.emit("error", { code: grpc.status.UNIMPLEMENTED, details: "not there" });
-        },
+        invoke: unary((request) => invoke(session, request)),
+        list: (call) => void list(session, call),
         call: unary(unsupported("methods")),
         construct: unary(unsupported("components")),
         parameterize: unary(unsupported("parameters")),

@@ -2,6 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { lifecycles } from "../../../resources";
 import { CONFIGURATION_ENVIRONMENT, configurationSchema } from "../../../resources/configuration";
+import { functions } from "../../../resources/functions";
+import type { HostFunction } from "../../../resources/functions/types";
+import { listingQuery } from "../../../resources/listing";
 import type { Lifecycle } from "../../../resources/types";
 import { packageDirectory, version } from "../../../version";
 import { hostTypes } from "./hosts";
@@ -23,6 +26,9 @@ export function packageSchema(): Record<string, unknown> {
             `blockhost:index:${lifecycle.kind}`,
             resourceSpec(types, lifecycle),
         ]),
+    );
+    const functionSpecs = Object.fromEntries(
+        Object.values(functions).map((one) => [`blockhost:index:${one.name}`, functionSpec(types, one)]),
     );
     return {
         name: "blockhost",
@@ -50,6 +56,7 @@ export function packageSchema(): Record<string, unknown> {
         },
         types: types.specs,
         resources,
+        functions: functionSpecs,
     };
 }
 
@@ -85,7 +92,21 @@ function resourceSpec(types: Types, lifecycle: Lifecycle): Record<string, unknow
             description: `What is needed beside the id to get a ${kind} that exists.`,
             properties: { host: HOST_OF(input) },
         },
+        listInputs: {
+            ...types.object(listingQuery, `${kind}Query`),
+            description: `What a listing of ${kind} resources may be narrowed by.`,
+        },
         aliases: [{ type: `pulumi-nodejs:dynamic/blockhost:${kind}` }],
+    };
+}
+
+function functionSpec(types: Types, { name, args, result }: HostFunction): Record<string, unknown> {
+    const kind = name.charAt(0).toUpperCase() + name.slice(1);
+    const { description, ...inputs } = types.object(args, kind);
+    return {
+        description: describe(name, description ?? ""),
+        inputs,
+        outputs: types.object(result, `${kind}Result`),
     };
 }
 
