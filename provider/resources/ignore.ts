@@ -9,11 +9,11 @@ export function ignoring<Args extends Record<string, unknown>>(
     olds: Readonly<Record<string, unknown>>,
     ignored: readonly string[],
 ): Args {
-    const kept: Record<string, unknown> = { ...news };
+    const kept = new Map<string, unknown>(Object.entries(news));
     for (const property of ignored) {
         const now = property === "size" ? (olds["sizeBytes"] ?? olds["size"]) : olds[property];
-        if (now === undefined) delete kept[property];
-        else kept[property] = now;
+        if (now === undefined) kept.delete(property);
+        else kept.set(property, now);
     }
-    return kept as Args;
+    return Object.fromEntries(kept) as Args;
 }

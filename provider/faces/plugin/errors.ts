@@ -7,12 +7,24 @@ import { ERROR_TABLE, toBlockhostError } from "../../errors";
 
 /** Errors as gRPC carries them: code and message, and for some a message of Pulumi's as details. */
 
-export type ServiceError = Partial<grpc.StatusObject> & { code: grpc.status; details: string };
+export class ServiceError extends Error {
+    readonly code: grpc.status;
+    readonly details: string;
+    readonly metadata: grpc.Metadata;
+
+    constructor(code: grpc.status, details: string, metadata = new grpc.Metadata()) {
+        super(details);
+        this.name = "ServiceError";
+        this.code = code;
+        this.details = details;
+        this.metadata = metadata;
+    }
+}
 
 export function toServiceError(error: unknown): ServiceError {
-    if (isServiceError(error)) return error;
+    if (error instanceof ServiceError) return error;
     const failure = toBlockhostError(error);
-    return { code: grpc.status[ERROR_TABLE[failure.code].grpc], details: failure.message };
+    return new ServiceError(grpc.status[ERROR_TABLE[failure.code].grpc], failure.message);
 }
 
 /** An object that was made, but not to its end: Pulumi records it, and the next update finishes it. */
@@ -59,9 +71,5 @@ function detailed(code: grpc.status, message: string, type: string, detail: Uint
     status.addDetails(any);
     const metadata = new grpc.Metadata();
     metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
-    return { code, details: message, metadata };
-}
-
-function isServiceError(error: unknown): error is ServiceError {
-    return typeof error === "object" && error !== null && !(error instanceof Error) && "details" in error;
+    return new ServiceError(code, message, metadata);
 }

@@ -117,8 +117,9 @@ export class Types {
                 const items = typeof values === "object" ? this.type(values, singular(name)) : ANY;
                 return { type: "object", additionalProperties: items };
             }
+            default:
+                return ANY;
         }
-        return ANY;
     }
 
     private define(id: string, given: JsonSchema): void {
