@@ -108,7 +108,7 @@ function dropImportsOfSelf(made) {
         const self = /^export class (\w+) extends pulumi\.CustomResource/m.exec(text)?.[1];
         const mended = text.replace(
             /^import \{(.*)\} from "\.\/index";$/m,
-            (line, /** @type {string} */ names) => {
+            (_line, /** @type {string} */ names) => {
                 const others = names.split(", ").filter((one) => one !== self);
                 return others.length === 0 ? "" : `import {${others.join(", ")}} from "./index";`;
             },

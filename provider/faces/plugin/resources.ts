@@ -53,7 +53,8 @@ export function check(session: Session, request: CheckRequest): Promise<CheckRes
     const lifecycle = lifecycleOf(parseUrn(urn).type);
     session.declared.add(urn);
     const olds = decode(request.getOlds()).values;
-    const { values: news, secrets } = decode(request.getNews());
+    const { values, secrets } = decode(request.getNews());
+    const news = session.withInlineHost(values);
     const response = new CheckResponse();
     const naming = request.getAutonaming();
     const unnamed = news["name"] === undefined && olds["name"] === undefined;

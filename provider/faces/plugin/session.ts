@@ -2,6 +2,7 @@ import { Hosts } from "../../host/hosts";
 import type { Owner } from "../../host/mark";
 import { type Configuration, readConfiguration } from "../../resources/configuration";
 import type { Context } from "../../resources/types";
+import { parseId } from "../../names";
 import { type EngineLog, createEngineLog } from "./engine";
 import { parseUrn } from "./urn";
 import type { Values } from "./values";
@@ -18,6 +19,9 @@ export class Session {
 
     /** What the program of this run declares: it has a Check before its Diff; in a refresh nothing has. */
     readonly declared = new Set<string>();
+
+    /** Hosts given inline by resources of this run, by name. */
+    private readonly inline = new Map<string, unknown>();
 
     constructor(engineAddress: string | undefined) {
         this.log = createEngineLog(engineAddress);
@@ -38,6 +42,26 @@ export class Session {
         const organization = this.configuration.organization ?? before ?? "organization";
         // In the order that values from the wire have ({@link decode}).
         return { organization, project, resource: name, stack };
+    }
+
+    /**
+     * Inputs with the inline host of the resource that they refer to, as classes of the dynamic face have it: what is
+     * passed to a plugin in place of a resource is only its id.
+     */
+    withInlineHost(inputs: Values): Values {
+        const given = inputs["host"];
+        if (typeof given === "object" && given !== null) {
+            const { name } = given as { name?: unknown };
+            if (typeof name === "string") this.inline.set(name, given);
+        }
+        if (given !== undefined) return inputs;
+        for (const value of Object.values(inputs)) {
+            const host = typeof value === "string" ? parseId(value)?.host : undefined;
+            if (host === undefined || this.hosts.names().includes(host)) continue;
+            const inline = this.inline.get(host);
+            if (inline !== undefined) return { ...inputs, host: inline };
+        }
+        return inputs;
     }
 
     get installation(): string {

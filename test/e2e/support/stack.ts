@@ -64,7 +64,7 @@ export class TestStack {
         // The Automation API looks for the CLI on this process's own path.
         process.env["PATH"] = environment["PATH"];
         process.env["PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK"] = "true";
-        writeFileSync(join(workDir, "Pulumi.yaml"), `name: ${project}\nruntime: nodejs\n`);
+        writeFileSync(join(workDir, "Pulumi.yaml"), `name: ${project}\nruntime: nodejs\n${PLUGIN}`);
         const stack = await automation.LocalWorkspace.createOrSelectStack(
             { stackName: name, projectName: project, program: async () => undefined },
             { workDir, envVars: environment },
@@ -174,6 +174,13 @@ export class TestStack {
         };
     }
 }
+
+/** Where the plugin is; programs of the dynamic face do not ask for it. */
+const PLUGIN = `plugins:
+    providers:
+        - name: blockhost
+          path: ${join(checkout, "node_modules", "pulumi-blockhost", "bin")}
+`;
 
 interface Options {
     readonly parallel?: number;
