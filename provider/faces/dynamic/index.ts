@@ -93,7 +93,8 @@ function declaration({ kind, owner }: Inputs): string {
 export function check(olds: Inputs, news: Inputs) {
     return reported(async () => {
         declared.add(declaration(news));
-        const before = olds["kind"] === undefined ? undefined : ownInputs(olds);
+        const old = ownInputs(olds);
+        const before = Object.keys(old).length === 0 ? undefined : old;
         const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
         return { inputs: recorded(inputs, news), failures: [...failures] };
     });
@@ -113,7 +114,10 @@ export function diff(olds: Inputs, news: Inputs) {
         const replaces = changes
             .filter((change) => change.kind === "replace")
             .map(({ property }) => property);
-        return { changes: changes.length > 0 || hasUnknown(inputs), replaces, deleteBeforeReplace: true };
+        // What the plugin face had before is recorded as this one's.
+        const moved = olds["kind"] !== news["kind"];
+        const changed = changes.length > 0 || moved || hasUnknown(inputs);
+        return { changes: changed, replaces, deleteBeforeReplace: true };
     });
 }
 
