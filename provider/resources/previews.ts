@@ -21,7 +21,8 @@ export async function previewed<Args extends { readonly host: HostReference }, S
 ): Promise<State> {
     const told = hasUnknown(args.host) ? undefined : await facts(context, args, tell);
     const outputs: Record<string, unknown> = {};
-    for (const [key, schema] of Object.entries(lifecycle.outputs.shape)) {
+    const shape: Record<string, z.ZodType> = lifecycle.outputs.shape;
+    for (const [key, schema] of Object.entries(shape)) {
         const before = (olds as Record<string, unknown> | undefined)?.[key];
         const kept = olds !== undefined && (told !== undefined || lifecycle.stable.includes(key));
         if (kept) outputs[key] = before;

@@ -9,7 +9,7 @@ const texts = z.array(z.string());
 export const getHost: HostFunction<{ host: HostReference }> = {
     name: "getHost",
     args: z
-        .object({ host: hostArgument })
+        .strictObject({ host: hostArgument })
         .describe("Facts of a storage host: what it is, and what it lacks."),
     result: z.object({
         name: z.string().describe("Name in the configuration."),

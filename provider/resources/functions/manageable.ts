@@ -19,7 +19,7 @@ interface Args {
 export const getManageable: HostFunction<Args> = {
     name: "getManageable",
     args: z
-        .object({
+        .strictObject({
             host: hostArgument,
             pool: poolArgument,
             kind: z

@@ -24,7 +24,7 @@ export const ownerResult = z
     .meta({ id: "Owner", description: "Who has declared an object: its owner mark." });
 
 const args = (what: string) =>
-    z.object({
+    z.strictObject({
         host: hostArgument,
         pool: poolArgument,
         name: z.string().min(1).describe(`Name of the ${what} on the host.`),

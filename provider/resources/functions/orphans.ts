@@ -17,7 +17,7 @@ interface Args {
 export const getOrphans: HostFunction<Args> = {
     name: "getOrphans",
     args: z
-        .object({
+        .strictObject({
             host: hostArgument,
             organization: z.string().optional().describe("Only of this organisation."),
             project: z.string().optional().describe("Only of this project."),
@@ -43,7 +43,7 @@ export const getOrphans: HostFunction<Args> = {
                             .describe(
                                 "Type of resource: `blockhost:index:Volume`; `safety` for a safety snapshot.",
                             ),
-                        owner: ownerResult,
+                        owner: ownerResult.describe("Who has declared it."),
                         generation: z.string().describe("Its generation."),
                         sizeBytes: z.number().describe("Size in bytes; 0 for exports."),
                         path: z.string().describe("Path on the host."),

@@ -9,7 +9,7 @@ const bytes = (what: string) => z.number().describe(`${what} Bytes.`);
 export const getPool: HostFunction<{ host: HostReference; pool: string }> = {
     name: "getPool",
     args: z
-        .object({ host: hostArgument, pool: poolArgument })
+        .strictObject({ host: hostArgument, pool: poolArgument })
         .describe("Capacity, over-subscription and capabilities of a pool."),
     result: z.object({
         id: z.string().describe("Identity of the pool."),

@@ -7,7 +7,7 @@ import { type HostFunction, hostArgument, placeOf, poolArgument, poolsOf } from 
 export const getUnmanaged: HostFunction<{ host: HostReference; pool?: string }> = {
     name: "getUnmanaged",
     args: z
-        .object({ host: hostArgument, pool: poolArgument.optional().describe("Only this pool.") })
+        .strictObject({ host: hostArgument, pool: poolArgument.optional().describe("Only this pool.") })
         .describe(
             "What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.",
         ),

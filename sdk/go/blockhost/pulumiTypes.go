@@ -1566,8 +1566,9 @@ type Orphan struct {
 	// Its generation.
 	Generation string `pulumi:"generation"`
 	// Id of the object.
-	Id    string `pulumi:"id"`
-	Owner Owner  `pulumi:"owner"`
+	Id string `pulumi:"id"`
+	// Who has declared it.
+	Owner Owner `pulumi:"owner"`
 	// Path on the host.
 	Path string `pulumi:"path"`
 	// Why it counts as an orphan.
@@ -1602,6 +1603,7 @@ func (o OrphanOutput) Id() pulumi.StringOutput {
 	return o.ApplyT(func(v Orphan) string { return v.Id }).(pulumi.StringOutput)
 }
 
+// Who has declared it.
 func (o OrphanOutput) Owner() OwnerOutput {
 	return o.ApplyT(func(v Orphan) Owner { return v.Owner }).(OwnerOutput)
 }

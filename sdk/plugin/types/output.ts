@@ -306,6 +306,9 @@ export interface Orphan {
      * Id of the object.
      */
     id: string;
+    /**
+     * Who has declared it.
+     */
     owner: outputs.Owner;
     /**
      * Path on the host.

@@ -980,6 +980,7 @@ class Orphan(dict):
         """
         :param _builtins.str generation: Its generation.
         :param _builtins.str id: Id of the object.
+        :param 'Owner' owner: Who has declared it.
         :param _builtins.str path: Path on the host.
         :param _builtins.str reason: Why it counts as an orphan.
         :param _builtins.float size_bytes: Size in bytes; 0 for exports.
@@ -1012,6 +1013,9 @@ class Orphan(dict):
     @_builtins.property
     @pulumi.getter
     def owner(self) -> 'outputs.Owner':
+        """
+        Who has declared it.
+        """
         return pulumi.get(self, "owner")
 
     @_builtins.property

@@ -95,7 +95,7 @@ export class TestStack {
         const all = (await this.export()).resources ?? [];
         return Object.fromEntries(
             all
-                .filter(({ urn }) => urn.includes("blockhost"))
+                .filter(({ urn }) => isOurs(urn))
                 .map((one) => [one.urn.slice(one.urn.lastIndexOf("::") + 2), one]),
         );
     }
@@ -201,10 +201,15 @@ function summarise(events: readonly automation.EngineEvent[]) {
         }
         if (summaryEvent !== undefined) summary = summaryEvent.resourceChanges ?? {};
         const metadata = resourcePreEvent?.metadata;
-        if (metadata === undefined || metadata.op === "same" || !metadata.urn.includes("blockhost")) continue;
+        if (metadata === undefined || metadata.op === "same" || !isOurs(metadata.urn)) continue;
         changes[nameIn(metadata.urn)] = metadata.op;
     }
     return { diagnostics, changes, summary };
+}
+
+/** A resource of either face; not a provider. */
+function isOurs(urn: string): boolean {
+    return urn.includes("blockhost:") && !urn.includes("::pulumi:providers:");
 }
 
 function nameIn(urn: string): string {

@@ -117,6 +117,7 @@ export class Types {
                 const items = typeof values === "object" ? this.type(values, singular(name)) : ANY;
                 return { type: "object", additionalProperties: items };
             }
+            case undefined:
             default:
                 return ANY;
         }
