@@ -547,8 +547,8 @@ describe("functions", () => {
 test("every resource has what the plugin needs of it", () => {
     for (const [kind, lifecycle] of Object.entries(lifecycles)) {
         expect(lifecycle.outputs, kind).toBeDefined();
-        expect(lifecycle.preview, kind).toBeDefined();
-        expect(lifecycle.import, kind).toBeDefined();
+        expect("preview" in lifecycle, kind).toBe(true);
+        expect("import" in lifecycle, kind).toBe(true);
         expect(lifecycle.stable, kind).toContain("generation");
     }
 });

@@ -51,7 +51,8 @@ export class PluginClient {
     async checkConfig(news: Values) {
         const request = new messages.CheckRequest().setNews(struct(news));
         return failures(
-            await call<messages.CheckResponse>((callback) => this.client.checkConfig(request), callback));
+            await call<messages.CheckResponse>((callback) => this.client.checkConfig(request, callback)),
+        );
     }
 
     async configure(args: Values): Promise<void> {
@@ -76,7 +77,9 @@ export class PluginClient {
             options.setProposedName(more.autonaming.name ?? "");
             request.setAutonaming(options);
         }
-        const response = await call<messages.CheckResponse>((callback) => this.client.check(request, callback));
+        const response = await call<messages.CheckResponse>((callback) =>
+            this.client.check(request, callback),
+        );
         return { inputs: values(response.getInputs()), failures: failures(response) };
     }
 
@@ -119,7 +122,9 @@ export class PluginClient {
             .setProperties(struct(inputs))
             .setPreview(more.preview ?? false)
             .setTimeout(more.timeout ?? 0);
-        const response = await call<messages.CreateResponse>((callback) => this.client.create(request, callback));
+        const response = await call<messages.CreateResponse>((callback) =>
+            this.client.create(request, callback),
+        );
         return { id: response.getId(), state: values(response.getProperties()) };
     }
 
@@ -137,7 +142,8 @@ export class PluginClient {
             .setIgnorechangesList(given.ignore ?? []);
         return values(
             (
-                await call<messages.UpdateResponse>((callback) => this.client.update(request), callback)).getProperties(),
+                await call<messages.UpdateResponse>((callback) => this.client.update(request, callback))
+            ).getProperties(),
         );
     }
 
@@ -162,7 +168,9 @@ export class PluginClient {
 
     async invoke(name: string, args: Values) {
         const request = new messages.InvokeRequest().setTok(`blockhost:index:${name}`).setArgs(struct(args));
-        const response = await call<messages.InvokeResponse>((callback) => this.client.invoke(request, callback));
+        const response = await call<messages.InvokeResponse>((callback) =>
+            this.client.invoke(request, callback),
+        );
         return { result: values(response.getReturn()), failures: failures(response) };
     }
 
@@ -191,11 +199,13 @@ export class PluginClient {
     }
 
     async cancel(): Promise<void> {
-        await call<Empty>((callback) => this.client.cancel(new Empty(, callback)));
+        await call<Empty>((callback) => this.client.cancel(new Empty(), callback));
     }
 
     async schema(): Promise<Values> {
-        const response = await call<messages.GetSchemaResponse>((callback) => this.client.getSchema(new messages.GetSchemaRequest(), callback));
+        const response = await call<messages.GetSchemaResponse>((callback) =>
+            this.client.getSchema(new messages.GetSchemaRequest(), callback),
+        );
         return JSON.parse(response.getSchema()) as Values;
     }
 }
@@ -209,7 +219,7 @@ export function detailOf(error: unknown): { type: string; bytes: Uint8Array } | 
 }
 
 export function values(of: Struct | undefined): Values {
-    return (of?.toJavaScript() ?? {}) as Values;
+    return (of?.toJavaScript() ?? {});
 }
 
 function struct(of: Values): Struct {
