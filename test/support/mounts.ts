@@ -1,9 +1,9 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** File systems that tests mount for themselves; needs root. */
+/** File systems that tests mount for themselves; needs root, and fails without. `plain`: a directory. */
 
 export type FileSystem = "plain" | "tmpfs" | "xfs" | "xfs-without-reflink" | "ext4" | "btrfs";
 
@@ -17,20 +17,6 @@ const MAKE: Partial<Record<FileSystem, readonly string[]>> = {
 export interface Mounted {
     readonly directory: string;
     unmount(): void;
-}
-
-/** Whether this machine can mount such a file system; `plain` is a directory of the temporary file system. */
-export function canMount(kind: FileSystem): boolean {
-    if (kind === "plain") return true;
-    if (process.getuid?.() !== 0) return false;
-    const tool = MAKE[kind]?.[0];
-    if (tool !== undefined && spawnSync("sh", ["-c", `command -v ${tool}`]).status !== 0) return false;
-    try {
-        mount(kind, 512).unmount();
-        return true;
-    } catch {
-        return false;
-    }
 }
 
 /** @param megabytes size of the file system; XFS and btrfs need 300 or more. */

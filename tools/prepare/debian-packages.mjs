@@ -24,6 +24,9 @@ const packages = {
     "qemu-block-extra": hasQemuBlockDriver("iscsi"),
     xfsprogs: hasPrograms("mkfs.xfs"),
     e2fsprogs: hasPrograms("mkfs.ext4"),
+    "btrfs-progs": hasPrograms("mkfs.btrfs"),
+    // For `systemd-analyze verify`; nothing of it is started.
+    systemd: hasPrograms("systemd-analyze"),
     mount: hasPrograms("mount", "losetup"),
 };
 

@@ -2,7 +2,7 @@ import { existsSync, writeFileSync, rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KiB, type Plans, SIZE, World, of, plans } from "../../support/fileScenarios";
 import { StepFailed } from "../../support/localHost";
-import { type Mounted, canMount, mount } from "../../support/mounts";
+import { type Mounted, mount } from "../../support/mounts";
 
 /** A file system of 1 MiB that fills up under an operation: an error that says so, and the next run ends it. */
 
@@ -18,7 +18,7 @@ const hopeful =
             },
         });
 
-describe.runIf(canMount("tmpfs"))("a full pool", () => {
+describe("a full pool", () => {
     let mounted: Mounted;
     let world: World;
     beforeEach(() => {

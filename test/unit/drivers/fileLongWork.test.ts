@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { stopUnit } from "../../../provider/host/units";
 import { type Files, World, of, plans } from "../../support/fileScenarios";
 import { Stopped } from "../../support/localHost";
-import { type Mounted, canMount, mount } from "../../support/mounts";
+import { type Mounted, mount } from "../../support/mounts";
 
 /** Copies and wipes that are too large for a run of their own: units that outlive the connection. */
 
@@ -14,7 +14,7 @@ const WORD = "large";
 
 let mounted: Mounted;
 beforeAll(() => {
-    mounted = mount(canMount("tmpfs") ? "tmpfs" : "plain", 400);
+    mounted = mount("tmpfs", 400);
 });
 afterAll(() => {
     mounted.unmount();
