@@ -219,7 +219,7 @@ export function detailOf(error: unknown): { type: string; bytes: Uint8Array } | 
 }
 
 export function values(of: Struct | undefined): Values {
-    return (of?.toJavaScript() ?? {});
+    return of?.toJavaScript() ?? {};
 }
 
 function struct(of: Values): Struct {
