@@ -10,6 +10,7 @@ import { installNpmPackages, npmPackagesAreInstalled } from "./prepare/npm-packa
 import { withLock } from "./prepare/lock.mjs";
 import { createProgress } from "./prepare/progress.mjs";
 import { buildPulumiCli, findPulumiCli } from "./pulumi/cli.mjs";
+import { buildYamlHost, findYamlHost } from "./pulumi/yaml-host.mjs";
 import { pulumiEnvironment } from "./pulumi/environment.mjs";
 import { checkout } from "./paths.mjs";
 
@@ -18,6 +19,7 @@ import { checkout } from "./paths.mjs";
  * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
  * @property {boolean} [lab] Debian packages: QEMU, and what builds the image of the lab's hosts
  * @property {boolean} [pulumi] the Pulumi CLI
+ * @property {boolean} [yaml] its language host for YAML programs
  * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
  */
 
@@ -42,6 +44,9 @@ export async function prepare(needs) {
         needs.pulumi && !cli
             ? progress.step("building the Pulumi CLI, once, which takes some minutes", buildPulumiCli)
             : cli,
+        needs.yaml &&
+            !findYamlHost() &&
+            progress.step("building Pulumi's YAML language host, once", buildYamlHost),
         packages.length > 0 &&
             progress.step(`installing ${packages.join(", ")}`, (say) => installDebianPackages(packages, say)),
         prepareNode(needs, progress),
@@ -55,7 +60,7 @@ export async function prepare(needs) {
         cli: found,
         pulumiEnvironment(directory = temporaryDirectory("pulumi")) {
             if (!found) throw new Error("prepare() was not asked for pulumi");
-            return pulumiEnvironment(found, directory);
+            return pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
         },
     };
 }

@@ -11,6 +11,7 @@ import { example } from "./example.mjs";
 import { prepare } from "./prepare.mjs";
 import { createProgress, report } from "./prepare/progress.mjs";
 import { quickstart } from "./quickstart.mjs";
+import { sdk } from "./sdk.mjs";
 
 const everything = { packages: true, pulumi: true, packed: true };
 
@@ -40,6 +41,11 @@ const verbs = {
         // Uses npm packages, which were not there before.
         return (await import("../test/lab/main.mjs")).lab(args);
     },
+    async schema(args) {
+        await prepare({});
+        return node("tsx/dist/cli.mjs", [join("tools", "schema.ts"), ...args]);
+    },
+    sdk,
     async bench(args) {
         await prepare(everything);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
@@ -63,6 +69,8 @@ async function checkSources() {
         check("formatting", "prettier/bin/prettier.cjs", ["--check", "--log-level=warn", "."]),
         check("lint", "eslint/bin/eslint.js", ["."]),
         check("types", "typescript/bin/tsc", ["-p", "tsconfig.json", "--noEmit"]),
+        check("types of the plugin's SDK", "typescript/bin/tsc", ["-p", "tsconfig.plugin.json", "--noEmit"]),
+        check("schema.json", "tsx/dist/cli.mjs", [join("tools", "schema.ts"), "--check"]),
         check("types of the examples", "typescript/bin/tsc", ["-p", "examples", "--noEmit"]),
     ]);
     for (const { status, reason } of /** @type {any[]} */ (checks)) if (status === "rejected") throw reason;

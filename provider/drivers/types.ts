@@ -73,6 +73,9 @@ export interface Driver<Options = unknown> {
     /** Makes pools from disks, changes and deletes them. */
     readonly pools?: PoolMaker<Options>;
 
+    /** Path that an object is going to have, for previews; absent: it cannot be told before. */
+    pathOf?(pool: PoolRef<Options>, facts: PoolFacts, name: string): string;
+
     /** What could be adopted. Pure, from facts. F7: get_manageable_volumes. */
     adoptable(pool: PoolRef<Options>, facts: PoolFacts): Adoptable[];
     /** The object that an adopt reference means. */

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -7,9 +8,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { Hosts } from "../../provider/host/hosts";
 import { lifecycles } from "../../provider/resources";
 import type { Context, Lifecycle } from "../../provider/resources/types";
-import { shim } from "../../sdk/nodejs/shim";
 import { startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { mountXfs } from "../../tools/embedded-host/filesystems.mjs";
+import { checkout } from "../../tools/paths.mjs";
 import { startSshd } from "../contract/support/sshd";
 import { type TransportBench, benchTransport } from "./transport";
 
@@ -189,7 +190,10 @@ sync -f ${directory}`;
     return seconds;
 }
 
+/** As Pulumi serialises it into state, from the package as users have it. */
 async function providerBytes(): Promise<number> {
+    const packed = join(checkout, "node_modules", "pulumi-blockhost", "dist", "sdk", "nodejs", "shim.js");
+    const { shim } = createRequire(__filename)(packed) as { shim: unknown };
     const { text } = await pulumi.runtime.serializeFunction(() => shim);
     return Buffer.byteLength(text);
 }

@@ -5,6 +5,7 @@ import { adoptable, resolveReference } from "./adoptable";
 import { create } from "./create";
 import { extend } from "./extend";
 import { observePool } from "./observe";
+import { dataFile } from "./layout";
 import { type FileOptions, fileOptions } from "./options";
 import { parsePool } from "./parse";
 import { release, remark } from "./release";
@@ -58,6 +59,7 @@ export const fileDriver: Driver<FileOptions> = {
     adopt,
     release,
     remark,
+    pathOf: (pool, facts, name) => `${facts.extra["directory"] ?? pool.options.directory}/${dataFile(name)}`,
     adoptable,
     resolveReference,
 };

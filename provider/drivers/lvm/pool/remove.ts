@@ -5,7 +5,7 @@ import type { MadePool } from "../../poolMaker";
 import { clearLabel } from "./disks";
 import { type Context, type GroupFacts, containerOf, thinPoolOf } from "./facts";
 import { clearProfiles } from "./profile";
-import { guard, mark, plan, step } from "./steps";
+import { forget, guard, mark, plan, step } from "./steps";
 
 /**
  * Deletes an empty pool: thin pool, volume group, labels. LVM refuses by itself, under its own lock, to remove a thin
@@ -23,6 +23,7 @@ export function remove(context: Context, want: { mark: Mark; made: MadePool }): 
         const label = `delete thin pool "${pool.name}"`;
         steps.push(step(context, label, "lvremove", "-q", "-y", "-S", only, group.name));
     }
+    steps.push(forget(context));
     steps.push(step(context, `delete volume group "${group.name}"`, "vgremove", "-q", group.name));
     for (const { device, uuid } of group.members) steps.push(clearLabel(context, { device, uuid }));
     steps.push({
