@@ -325,7 +325,7 @@ export function absorbReadback(
         ...facts,
         pools,
         targets,
-        ...(touched.containers === undefined
+        ...(facts.containers === undefined && touched.containers === undefined
             ? {}
             : { containers: mergeContainers(config, facts.containers, touched, frames) }),
         ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),

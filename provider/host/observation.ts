@@ -57,7 +57,7 @@ export function poolsWithin(config: HostConfig, containers: Touched["containers"
     return within;
 }
 
-/** Containers after some were read again. */
+/** Containers after some were read again; those in whose pools something changed are read when they are asked for. */
 export function mergeContainers(
     config: HostConfig,
     containers: HostFacts["containers"],
@@ -65,6 +65,10 @@ export function mergeContainers(
     frames: Frames,
 ): ReadonlyMap<string, ContainerFacts> {
     const merged = new Map(containers);
+    for (const name of merged.keys()) {
+        const within = poolsWithin(config, { [name]: [] });
+        if (Object.keys(touched.pools ?? {}).some((pool) => within.has(pool))) merged.delete(name);
+    }
     for (const name of Object.keys(touched.containers ?? {})) {
         const frame = frames.get(containerSection(name));
         const pool = config.pools.get(name);
