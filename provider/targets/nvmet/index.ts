@@ -1,5 +1,6 @@
 import { cuts, ensure, remark, remove } from "../configfs/ensure";
 import type { Helper } from "../configfs/model";
+import { orphan } from "../configfs/orphan";
 import { observeTree } from "../configfs/observe";
 import { mergeFacts, parseFacts } from "../configfs/parse";
 import { subsystemName } from "../nqn";
@@ -8,7 +9,7 @@ import { body } from "./body";
 import { capabilities } from "./capabilities";
 import { check } from "./check";
 import { connection } from "./connection";
-import { faults } from "./faults";
+import { faults, isLive } from "./faults";
 import { declare, declaredSchema, type NvmetDeclared } from "./model";
 import { observed } from "./observe";
 import { type NvmetOptions, nvmetOptions } from "./options";
@@ -30,6 +31,7 @@ const helper: Helper<NvmetOptions, NvmetDeclared, NvmetOwn> = {
     declare,
     body,
     faults,
+    isLive,
     sessions,
     own: readOwn,
     foreign: (own) => own.devices,
@@ -74,6 +76,7 @@ export const nvmetTarget: Target<NvmetOptions> = {
     cuts: (context, want) => cuts(helper, context, want),
     remove: (context, want) => remove(helper, context, want),
     remark,
+    orphan: (context, want, name) => orphan(helper, context, want, name),
     reopen,
     growth: "online",
     connection,
