@@ -3,6 +3,7 @@
  * Brings a machine to the state that tests, examples and the quickstart need. Every step is skipped at once where its
  * result is there already. Uses nothing but Node's own modules, as it runs before `npm install`.
  */
+import { join } from "node:path";
 import { temporaryDirectory } from "./lifetime.mjs";
 import { packageIsUnpacked, unpackPackage } from "./packed.mjs";
 import { installDebianPackages, missingDebianPackages } from "./prepare/debian-packages.mjs";
@@ -10,6 +11,7 @@ import { installNpmPackages, npmPackagesAreInstalled } from "./prepare/npm-packa
 import { withLock } from "./prepare/lock.mjs";
 import { createProgress } from "./prepare/progress.mjs";
 import { buildPulumiCli, findPulumiCli } from "./pulumi/cli.mjs";
+import { findPython, preparePython } from "./pulumi/python.mjs";
 import { buildYamlHost, findYamlHost } from "./pulumi/yaml-host.mjs";
 import { pulumiEnvironment } from "./pulumi/environment.mjs";
 import { checkout } from "./paths.mjs";
@@ -19,6 +21,7 @@ import { checkout } from "./paths.mjs";
  * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
  * @property {boolean} [pulumi] the Pulumi CLI
  * @property {boolean} [yaml] its language host for YAML programs
+ * @property {boolean} [python] its SDK for Python programs
  * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
  */
 
@@ -46,6 +49,7 @@ export async function prepare(needs) {
         needs.yaml &&
             !findYamlHost() &&
             progress.step("building Pulumi's YAML language host, once", buildYamlHost),
+        needs.python && !findPython() && progress.step("preparing a Python environment, once", preparePython),
         packages.length > 0 &&
             progress.step(`installing ${packages.join(", ")}`, (say) => installDebianPackages(packages, say)),
         prepareNode(needs, progress),
@@ -59,7 +63,11 @@ export async function prepare(needs) {
         cli: found,
         pulumiEnvironment(directory = temporaryDirectory("pulumi")) {
             if (!found) throw new Error("prepare() was not asked for pulumi");
-            return pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
+            const environment = pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
+            const python = needs.python ? findPython() : undefined;
+            return python
+                ? { ...environment, BLOCKHOST_PYTHON: python, PYTHONPATH: join(checkout, "sdk", "python") }
+                : environment;
         },
     };
 }
