@@ -80,6 +80,13 @@ export async function pack(directory) {
     return join(directory, JSON.parse(packed.stdout)[0].filename);
 }
 
+/** Compiles into `dist`, with nothing left there of earlier times. What `npm pack` and `npm publish` take it from. */
+export async function build() {
+    const dist = join(checkout, "dist");
+    rmSync(dist, { recursive: true, force: true });
+    await compile(dist);
+}
+
 /** @param {string} outDir */
 async function compile(outDir) {
     const tsc = join(checkout, "node_modules", "typescript", "bin", "tsc");

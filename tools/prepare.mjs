@@ -3,6 +3,7 @@
  * Brings a machine to the state that tests, examples and the quickstart need. Every step is skipped at once where its
  * result is there already. Uses nothing but Node's own modules, as it runs before `npm install`.
  */
+import { buildImage, findImage } from "../test/lab/image/index.mjs";
 import { join } from "node:path";
 import { temporaryDirectory } from "./lifetime.mjs";
 import { packageIsUnpacked, unpackPackage } from "./packed.mjs";
@@ -19,6 +20,7 @@ import { checkout } from "./paths.mjs";
 /**
  * @typedef {object} Needs
  * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
+ * @property {boolean} [lab] QEMU and the disk image of the lab's hosts
  * @property {boolean} [pulumi] the Pulumi CLI
  * @property {boolean} [yaml] its language host for YAML programs
  * @property {boolean} [python] its SDK for Python programs
@@ -38,7 +40,6 @@ import { checkout } from "./paths.mjs";
  */
 export async function prepare(needs) {
     const progress = createProgress();
-    const packages = needs.packages ? missingDebianPackages() : [];
     const cli = needs.pulumi ? findPulumiCli() : undefined;
 
     // The long one first; the others, which mostly wait for the network, run beside it.
@@ -50,8 +51,7 @@ export async function prepare(needs) {
             !findYamlHost() &&
             progress.step("building Pulumi's YAML language host, once", buildYamlHost),
         needs.python && !findPython() && progress.step("preparing a Python environment, once", preparePython),
-        packages.length > 0 &&
-            progress.step(`installing ${packages.join(", ")}`, (say) => installDebianPackages(packages, say)),
+        prepareMachine(needs, progress),
         prepareNode(needs, progress),
     ];
     // Let every step come to its end, so that a failure leaves nothing running and no message is lost.
@@ -70,6 +70,25 @@ export async function prepare(needs) {
                 : environment;
         },
     };
+}
+
+/**
+ * @param {Needs} needs
+ * @param {ReturnType<typeof createProgress>} progress
+ */
+async function prepareMachine(needs, progress) {
+    const packages = missingDebianPackages(needs);
+    if (packages.length > 0) {
+        await progress.step(`installing ${packages.join(", ")}`, (say) =>
+            installDebianPackages(packages, say),
+        );
+    }
+    if (needs.lab && !findImage()) {
+        await progress.step(
+            "building the disk image of the lab's hosts, once, which takes some minutes",
+            buildImage,
+        );
+    }
 }
 
 /**

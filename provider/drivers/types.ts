@@ -4,6 +4,7 @@ import type { Mark } from "../host/mark";
 import type { HostFacts, PoolFacts } from "../host/facts";
 import type { Plan } from "../host/plan";
 import type { Sh } from "../sh";
+import type { PoolMaker } from "./poolMaker";
 
 /**
  * The contract of a driver: where the bytes of volumes and snapshots live. All of it is pure; a driver never opens a
@@ -60,6 +61,12 @@ export interface Driver<Options = unknown> {
      * `mark` is the volume's mark as it shall be when done (its `extra.token` says which revert was the last).
      */
     revert(context: PlanContext<Options>, want: { name: string; mark: Mark; snapshot: string }): Plan;
+    /**
+     * End a revert that was cut short and that nobody asks for any more (its token is in `extra.pending` while the phase
+     * is `reverting`; `extra.token` stays that of the last one done): it counts as done where the content has been
+     * exchanged already, else the volume is as it was.
+     */
+    settleRevert(context: PlanContext<Options>, want: { name: string; mark: Mark }): Plan;
     /** Put an existing object, named as the driver's users would, under our name and mark. F7: manage_existing. */
     adopt(context: PlanContext<Options>, want: { reference: string; name: string; mark: Mark }): Plan;
     /** Take our mark off and leave the data. F7: unmanage. */
@@ -69,6 +76,8 @@ export interface Driver<Options = unknown> {
     /** Rewrite the mark, nothing else. */
     remark(context: PlanContext<Options>, want: { name: string; from: Mark; to: Mark }): Plan;
 
+    /** Makes pools from disks, changes and deletes them. */
+    readonly pools?: PoolMaker<Options>;
     /** Path that an object is going to have, for previews; absent: it cannot be told before. */
     pathOf?(pool: PoolRef<Options>, facts: PoolFacts, name: string): string;
 

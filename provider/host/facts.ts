@@ -21,12 +21,22 @@ export interface ObjectFacts {
     readonly uid?: string;
     /** Open by a process or a kernel user on the host; filled where the driver's facts tell it. */
     readonly openBy?: readonly string[];
+    /** What makes `path` appear after a boot of the host, where it does not do so by itself. */
+    readonly activation?: Activation;
     /** What is wrong with it, in sentences that say what to do; the same text as long as the same is wrong. */
     readonly health?: readonly string[];
     /** The driver can mend what is wrong (`heal`). */
     readonly mendable?: true;
     /** What only the driver understands. */
     readonly extra?: Readonly<Record<string, string>>;
+}
+
+/** Objects with the same command are activated by one call of it. */
+export interface Activation {
+    /** Shell text of one line, quoted as the shell needs it: `lvchange -ay -K`. */
+    readonly command: string;
+    /** The word that stands for this object, quoted: `vg0/pg-data`. */
+    readonly object: string;
 }
 
 export interface Capacity {
@@ -54,6 +64,39 @@ export interface PoolFacts {
     readonly extra: Readonly<Record<string, string>>;
 }
 
+/** A disk as a `Pool` names it, whatever it leads to on the host. */
+export interface DiskFacts {
+    /** As it was asked for: `/dev/disk/by-id/…`. */
+    readonly name: string;
+    /** Kernel device that the name leads to; absent: there is no such disk on the host. */
+    readonly device?: string;
+    readonly sizeBytes: number;
+    readonly readOnly: boolean;
+    /** Stable names of the device, for whoever gave another. */
+    readonly stableNames: readonly string[];
+    /** What the disk carries, by the names that `wipefs` has (`ext4`, `dos`, `LVM2_member`). */
+    readonly signatures: readonly string[];
+    /** Who has it: mount points, swap, partitions, kernel devices on top of it. */
+    readonly users: readonly string[];
+}
+
+/** What a pool lives in, as a whole (LVM: a volume group): read only where a `Pool` is declared. */
+export interface ContainerFacts {
+    /** Name of the pool. */
+    readonly name: string;
+    /** The container's own identity; empty: it is not there. */
+    readonly id: string;
+    readonly mark?: Mark;
+    /** Why nothing can be done with it: partial, two of one name, exported, renamed. */
+    readonly problem?: { readonly summary: string; readonly hint: string };
+    readonly sizeBytes: number;
+    readonly freeBytes: number;
+    /** Disks that were asked for, by name. */
+    readonly disks: ReadonlyMap<string, DiskFacts>;
+    /** What only the driver understands. */
+    readonly extra: unknown;
+}
+
 /** Long work: a named unit on the host. */
 export interface UnitFacts {
     readonly name: string;
@@ -77,9 +120,13 @@ export interface SystemFacts {
 
 export interface HostFacts {
     readonly pools: ReadonlyMap<string, PoolFacts>;
+    /** By name of the pool; only those that an operation has asked for. */
+    readonly containers?: ReadonlyMap<string, ContainerFacts>;
     /** By protocol: `iscsi`, `nvme-tcp`. */
     readonly targets: ReadonlyMap<string, TargetFacts>;
     readonly units: ReadonlyMap<string, UnitFacts>;
+    /** A run that was cut short has left files half-written in the state directory. */
+    readonly leftovers?: boolean;
     /** Stock tools that are there, by name (`truncate`, `tgtadm`): an absent one is missing. */
     readonly tools: ReadonlySet<string>;
     /** What the host is. */

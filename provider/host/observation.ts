@@ -2,9 +2,10 @@ import type { Driver, PoolPart } from "../drivers/types";
 import type { Protocol, TargetFacts } from "../targets/types";
 import { sh } from "../sh";
 import type { HostConfig } from "./config";
-import type { HostFacts, PoolFacts, SystemFacts } from "./facts";
+import type { ContainerFacts, HostFacts, PoolFacts, SystemFacts } from "./facts";
 import type { Touched } from "./plan";
 import type { Frame, Section } from "./script";
+import { observeLeftovers } from "./leftovers";
 import { observeUnits, parseUnits } from "./units";
 
 /** Which sections an observation has, and how their output becomes facts. */
@@ -13,7 +14,10 @@ type Frames = ReadonlyMap<string, Frame>;
 
 /** All there is to know of a host, or only what a plan touched. */
 export function observationSections(config: HostConfig, touched?: Touched): Section[] {
-    const sections = poolSections(config, touched);
+    const sections = [
+        ...poolSections(config, touched),
+        ...containerSections(config, touched?.containers ?? {}),
+    ];
     for (const [protocol, { target, ref }] of config.targets) {
         const only = touched === undefined ? undefined : touched.targets?.[protocol];
         if (touched !== undefined && only === undefined) continue;
@@ -27,16 +31,86 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
 :`,
         });
     }
+    sections.push({ id: "leftovers", script: observeLeftovers(config.stateDirectory) });
     sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
     return sections;
+}
+
+/** A container that was changed: what all pools in it hold is read again with it. */
+function containerSections(config: HostConfig, containers: NonNullable<Touched["containers"]>): Section[] {
+    return Object.entries(containers).flatMap(([name, disks]) => {
+        const pool = config.pools.get(name);
+        if (pool?.driver.pools === undefined) return [];
+        return [{ id: containerSection(name), script: pool.driver.pools.observe(pool.ref, distinct(disks)) }];
+    });
+}
+
+/** Pools that share the container of one that was changed. */
+export function poolsWithin(config: HostConfig, containers: Touched["containers"]): Set<string> {
+    const within = new Set<string>();
+    for (const name of Object.keys(containers ?? {})) {
+        const changed = config.pools.get(name);
+        if (changed?.driver.pools === undefined) continue;
+        const container = changed.driver.pools.container(changed.ref);
+        for (const [other, { driver, ref }] of config.pools) {
+            if (driver === changed.driver && driver.pools?.container(ref) === container) within.add(other);
+        }
+    }
+    return within;
+}
+
+/** Containers after some were read again. */
+export function mergeContainers(
+    config: HostConfig,
+    containers: HostFacts["containers"],
+    touched: Touched,
+    frames: Frames,
+): ReadonlyMap<string, ContainerFacts> {
+    const merged = new Map(containers);
+    for (const name of Object.keys(touched.containers ?? {})) {
+        const frame = frames.get(containerSection(name));
+        const pool = config.pools.get(name);
+        if (pool?.driver.pools === undefined || frame === undefined) continue;
+        const read =
+            frame.exitStatus === 0
+                ? pool.driver.pools.parse(pool.ref, frame.stdout)
+                : unreadContainer(name, said(frame));
+        const disks = new Map([...(containers?.get(name)?.disks ?? []), ...read.disks]);
+        merged.set(name, { ...read, disks });
+    }
+    return merged;
+}
+
+function unreadContainer(name: string, why: string): ContainerFacts {
+    return {
+        name,
+        id: "",
+        problem: {
+            summary: `what pool "${name}" lives in could not be read${why}`,
+            hint: "look at what the host said; a user without rights needs `sudo: true` in the host's configuration",
+        },
+        sizeBytes: 0,
+        freeBytes: 0,
+        disks: new Map(),
+        extra: undefined,
+    };
+}
+
+function containerSection(pool: string): string {
+    return `container:${pool}`;
+}
+
+function distinct(texts: readonly string[]): string[] {
+    return [...new Set(texts)];
 }
 
 function poolSections(config: HostConfig, touched?: Touched): Section[] {
     const sections: Section[] = [];
     const together = new Map<Driver, PoolPart[]>();
+    const whole = poolsWithin(config, touched?.containers);
     for (const [name, { driver, ref }] of config.pools) {
-        const only = touched?.pools?.[name];
-        if (touched !== undefined && only === undefined) continue;
+        const only = whole.has(name) ? undefined : touched?.pools?.[name];
+        if (touched !== undefined && only === undefined && !whole.has(name)) continue;
         if (driver.observeTogether === undefined) {
             sections.push({ id: poolSection(config, name), script: driver.observe(ref, only) });
             continue;
@@ -63,24 +137,28 @@ export function parseObservation(config: HostConfig, frames: Frames): HostFacts 
         targets,
         units: parseUnits(frames.get("units")?.stdout ?? ""),
         system: parseSystem(frames.get("system")?.stdout ?? ""),
+        leftovers: (frames.get("leftovers")?.stdout ?? "") !== "",
         tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
         claims: [],
         reserved: new Set(),
     };
 }
 
-/** Pools after some objects of one were read again: an object that was asked for and is not there is gone. */
+/**
+ * Pools after one was read again, whole or (`only`) some objects: an object that was asked for and is not there is gone.
+ */
 export function mergePool(
     config: HostConfig,
     pools: ReadonlyMap<string, PoolFacts>,
     name: string,
-    only: readonly string[],
+    only: readonly string[] | undefined,
     frames: Frames,
 ): ReadonlyMap<string, PoolFacts> {
     if (!frames.has(poolSection(config, name))) return pools;
     const read = parsePool(config, name, frames);
     const before = pools.get(name);
-    if (read.problem !== undefined || before === undefined) return new Map(pools).set(name, read);
+    if (read.problem !== undefined || before === undefined || only === undefined)
+        return new Map(pools).set(name, read);
     const objects = new Map(before.objects);
     for (const object of only) objects.delete(object);
     for (const [object, facts] of read.objects) objects.set(object, facts);
@@ -98,6 +176,9 @@ export function mergeTarget(
     const read = parseTarget(config, protocol, frames);
     const before = targets.get(protocol);
     if (before === undefined) return new Map(targets).set(protocol, read);
+    const target = config.targets.get(protocol)?.target;
+    if (target?.merge !== undefined && read.extra !== undefined)
+        return new Map(targets).set(protocol, target.merge(before, read, only));
     const exports = new Map(before.exports);
     for (const name of only) exports.delete(name);
     for (const [name, facts] of read.exports) exports.set(name, facts);

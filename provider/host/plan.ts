@@ -34,6 +34,8 @@ export interface Touched {
     readonly pools?: Readonly<Record<string, readonly string[]>>;
     /** Export names by protocol. */
     readonly targets?: Readonly<Record<string, readonly string[]>>;
+    /** Containers by pool, with the names of the disks to be looked at; the pools themselves are read again whole. */
+    readonly containers?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Work that a plan leaves to the end of its run; only the pool's driver (`settle`) knows what the text means. */
@@ -46,6 +48,8 @@ export interface Later {
 export interface Plan {
     readonly steps: readonly Step[];
     readonly touched: Touched;
+    /** Objects by pool that its guards compare and that it does not change: a driver's session reads them too. */
+    readonly watched?: Readonly<Record<string, readonly string[]>>;
     readonly claims?: readonly Claim[];
     /** Host-wide names taken by this plan (`tgt/tid/3`), so that plans of one run do not choose the same. */
     readonly reserved?: readonly string[];
@@ -69,11 +73,16 @@ export function isEmpty(plan: Plan): boolean {
 export function joinPlans(...plans: readonly Plan[]): Plan {
     const touchedPools: Record<string, string[]> = {};
     const touchedTargets: Record<string, string[]> = {};
-    for (const { touched } of plans) {
+    const touchedContainers: Record<string, string[]> = {};
+    const watched: Record<string, string[]> = {};
+    for (const { touched, watched: also = {} } of plans) {
+        for (const [pool, names] of Object.entries(also)) (watched[pool] ??= []).push(...names);
         for (const [pool, names] of Object.entries(touched.pools ?? {}))
             (touchedPools[pool] ??= []).push(...names);
         for (const [name, list] of Object.entries(touched.targets ?? {}))
             (touchedTargets[name] ??= []).push(...list);
+        for (const [pool, disks] of Object.entries(touched.containers ?? {}))
+            (touchedContainers[pool] ??= []).push(...disks);
     }
     // Long work of an earlier part has to end before the steps of a later part are due.
     const waiting = plans.findIndex((plan) => plan.waitFor !== undefined);
@@ -83,7 +92,12 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
     const timeouts = due.map((plan) => plan.timeout ?? DEFAULT_PLAN_TIMEOUT);
     return {
         steps: due.flatMap((plan) => plan.steps),
-        touched: { pools: touchedPools, targets: touchedTargets },
+        touched: {
+            pools: touchedPools,
+            targets: touchedTargets,
+            ...(Object.keys(touchedContainers).length === 0 ? {} : { containers: touchedContainers }),
+        },
+        ...(Object.keys(watched).length === 0 ? {} : { watched }),
         claims: plans.flatMap((plan) => plan.claims ?? []),
         reserved: plans.flatMap((plan) => plan.reserved ?? []),
         ...(later.length === 0 ? {} : { later }),

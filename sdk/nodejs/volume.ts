@@ -1,13 +1,17 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { Pool, poolName } from "./pool";
 import { BlockhostResource, idOf } from "./resource";
 import type { Snapshot } from "./snapshot";
 import type { Allow, Host } from "./types";
 
 export interface VolumeArgs {
-    /** Name of a host in `blockhost:hosts`, or a host given inline. Changing it replaces the volume (data loss). */
-    host: Host;
-    /** Name of a pool of the host. Changing it replaces the volume (data loss). */
-    pool: pulumi.Input<string>;
+    /**
+     * Name of a host in `blockhost:hosts`, or a host given inline. Default: that of `pool`, where that is a `Pool`.
+     * Changing it replaces the volume (data loss).
+     */
+    host?: Host;
+    /** A `Pool`, or the name of a pool of the host. Changing it replaces the volume (data loss). */
+    pool: Pool | pulumi.Input<string>;
     /** Name on the host; default: the resource's name. Changing it replaces the volume (data loss). */
     name?: pulumi.Input<string>;
     /**
@@ -72,9 +76,11 @@ export class Volume extends BlockhostResource {
     declare readonly safetySnapshot: pulumi.Output<string>;
 
     constructor(name: string, args: VolumeArgs, opts: pulumi.CustomResourceOptions = {}) {
-        const { source, revertTo } = args;
+        const { pool, source, revertTo } = args;
         const inputs = {
             ...args,
+            host: args.host ?? (pool instanceof Pool ? pool.host : undefined),
+            pool: poolName(pool),
             source:
                 source === undefined
                     ? undefined

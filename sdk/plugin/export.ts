@@ -81,6 +81,10 @@ export class Export extends pulumi.CustomResource {
      */
     declare public readonly name: pulumi.Output<string>;
     /**
+     * Identity of the pool of its source.
+     */
+    declare public /*out*/ readonly poolId: pulumi.Output<string>;
+    /**
      * Which of the host's portals; default: all.
      */
     declare public readonly portals: pulumi.Output<string[] | undefined>;
@@ -144,6 +148,7 @@ export class Export extends pulumi.CustomResource {
             resourceInputs["devicePath"] = undefined /*out*/;
             resourceInputs["drift"] = undefined /*out*/;
             resourceInputs["generation"] = undefined /*out*/;
+            resourceInputs["poolId"] = undefined /*out*/;
             resourceInputs["serial"] = undefined /*out*/;
             resourceInputs["targetName"] = undefined /*out*/;
         }

@@ -7,7 +7,7 @@ import * as outputs from "./types/output";
 import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
-import {Snapshot} from "./index";
+import {Pool, Snapshot} from "./index";
 
 /**
  * A volume: a block device in a pool.
@@ -85,7 +85,7 @@ export class Volume extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly path: pulumi.Output<string>;
     /**
-     * Name of a pool of the host.
+     * Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
      */
     declare public readonly pool: pulumi.Output<string>;
     /**
@@ -137,9 +137,6 @@ export class Volume extends pulumi.CustomResource {
             resourceInputs["host"] = state?.host;
         } else {
             const args = argsOrState as VolumeArgs | undefined;
-            if (args?.host === undefined && !opts.urn) {
-                throw new Error("Missing required property 'host'");
-            }
             if (args?.pool === undefined && !opts.urn) {
                 throw new Error("Missing required property 'pool'");
             }
@@ -196,7 +193,7 @@ export interface VolumeArgs {
     /**
      * Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
      */
-    host: pulumi.Input<string | inputs.InlineHostArgs>;
+    host?: pulumi.Input<string | inputs.InlineHostArgs | undefined>;
     /**
      * Name on the host; default: the resource's name.
      */
@@ -206,9 +203,9 @@ export interface VolumeArgs {
      */
     onDelete?: pulumi.Input<enums.OnDelete | undefined>;
     /**
-     * Name of a pool of the host.
+     * Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
      */
-    pool: pulumi.Input<string>;
+    pool: pulumi.Input<string | Pool>;
     /**
      * Put the volume back to a snapshot, once for each token.
      */

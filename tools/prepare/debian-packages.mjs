@@ -30,13 +30,30 @@ const packages = {
     mount: hasPrograms("mount", "losetup"),
 };
 
+/**
+ * What the lab's hosts run in, and what their disk image is built with.
+ *
+ * @type {Record<string, () => boolean>}
+ */
+const labPackages = {
+    "qemu-system-x86": hasPrograms("qemu-system-x86_64"),
+    "qemu-utils": hasPrograms("qemu-img"),
+    "vde-switch": hasPrograms("vde_switch"),
+    "openssh-client": hasPrograms("ssh"),
+    mmdebstrap: hasPrograms("mmdebstrap"),
+    e2fsprogs: hasPrograms("mke2fs"),
+    "xz-utils": hasPrograms("xz"),
+};
+
 /** Services that these packages would start or enable; the tests start their own. */
 const services = { tgt: "tgt.service", "openssh-server": "ssh.service" };
 
 const policyFile = "/usr/sbin/policy-rc.d";
 
-export function missingDebianPackages() {
-    return Object.keys(packages).filter((name) => !packages[name]?.());
+/** @param {{ packages?: boolean, lab?: boolean }} needs of `prepare` */
+export function missingDebianPackages(needs) {
+    const wanted = Object.entries({ ...(needs.packages && packages), ...(needs.lab && labPackages) });
+    return wanted.filter(([, isThere]) => !isThere()).map(([name]) => name);
 }
 
 /**
@@ -66,7 +83,9 @@ export async function installDebianPackages(missing, say) {
             throw new StepFailed("The Debian packages could not be installed.", byHand, error);
         }
     });
-    const stillMissing = missingDebianPackages();
+    const stillMissing = missingDebianPackages({ packages: true, lab: true }).filter((name) =>
+        missing.includes(name),
+    );
     if (stillMissing.length > 0) {
         throw new StepFailed(`Still missing after installing them: ${stillMissing.join(", ")}.`, byHand);
     }

@@ -36,6 +36,8 @@ type Export struct {
 	Initiators InitiatorArrayOutput `pulumi:"initiators"`
 	// Name on the host; default: the resource's name.
 	Name pulumi.StringOutput `pulumi:"name"`
+	// Identity of the pool of its source.
+	PoolId pulumi.StringOutput `pulumi:"poolId"`
 	// Which of the host's portals; default: all.
 	Portals pulumi.StringArrayOutput `pulumi:"portals"`
 	// How initiators reach it.
@@ -298,6 +300,11 @@ func (o ExportOutput) Initiators() InitiatorArrayOutput {
 // Name on the host; default: the resource's name.
 func (o ExportOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *Export) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
+}
+
+// Identity of the pool of its source.
+func (o ExportOutput) PoolId() pulumi.StringOutput {
+	return o.ApplyT(func(v *Export) pulumi.StringOutput { return v.PoolId }).(pulumi.StringOutput)
 }
 
 // Which of the host's portals; default: all.

@@ -308,6 +308,7 @@ class Export(pulumi.CustomResource):
             __props__.__dict__["device_path"] = None
             __props__.__dict__["drift"] = None
             __props__.__dict__["generation"] = None
+            __props__.__dict__["pool_id"] = None
             __props__.__dict__["serial"] = None
             __props__.__dict__["target_name"] = None
         alias_opts = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="pulumi-nodejs:dynamic/blockhost:Export")])
@@ -348,6 +349,7 @@ class Export(pulumi.CustomResource):
         __props__.__dict__["generation"] = None
         __props__.__dict__["initiators"] = None
         __props__.__dict__["name"] = None
+        __props__.__dict__["pool_id"] = None
         __props__.__dict__["portals"] = None
         __props__.__dict__["protocol"] = None
         __props__.__dict__["read_only"] = None
@@ -435,6 +437,14 @@ class Export(pulumi.CustomResource):
         Name on the host; default: the resource's name.
         """
         return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter(name="poolId")
+    def pool_id(self) -> pulumi.Output[_builtins.str]:
+        """
+        Identity of the pool of its source.
+        """
+        return pulumi.get(self, "pool_id")
 
     @_builtins.property
     @pulumi.getter

@@ -1,0 +1,112 @@
+import type { Step } from "../../../host/plan";
+import type { WantedPool } from "../../poolMaker";
+import { type Context, type GroupFacts, type VolumeFacts, containerOf, thinPoolOf } from "./facts";
+import { type AutoExtend, NEVER, profileName, profileText, writeProfile } from "./profile";
+import { DEFAULT_AUTO_EXTEND } from "./sizes";
+import { step } from "./steps";
+
+/** The guard rails of a thin pool (F31): what is declared, what differs, and how it is mended. */
+
+interface Rail {
+    /** What is wrong, as a sentence. */
+    readonly says: string;
+    readonly steps: readonly Step[];
+}
+
+/** `undefined`: an adopted pool of which nothing is declared; it keeps what it has. */
+export function wantedProfile(want: WantedPool): AutoExtend | undefined {
+    const { autoExtend = want.adopted ? undefined : DEFAULT_AUTO_EXTEND } = want;
+    return autoExtend === false ? NEVER : autoExtend;
+}
+
+export function brokenRails(context: Context, want: WantedPool): Rail[] {
+    const { group } = containerOf(context.facts);
+    const pool = thinPoolOf(context);
+    if (group === undefined || pool === undefined) return [];
+    return [
+        ...monitoring(context, group, pool, want),
+        ...autoExtension(context, group, pool, want),
+        ...whenFull(context, group, pool, want),
+    ];
+}
+
+export function mendGuardRails(context: Context, _group: GroupFacts, want: WantedPool): Step[] {
+    return brokenRails(context, want).flatMap(({ steps }) => steps);
+}
+
+function monitoring(context: Context, group: GroupFacts, pool: VolumeFacts, want: WantedPool): Rail[] {
+    const wanted = want.monitoring ?? (want.adopted ? undefined : true);
+    if (wanted === undefined || wanted === pool.monitored) return [];
+    const name = `${group.name}/${pool.name}`;
+    return [
+        {
+            says: wanted
+                ? `thin pool "${name}" is not monitored by dmeventd`
+                : `thin pool "${name}" is monitored by dmeventd`,
+            steps: [
+                step(
+                    context,
+                    `${wanted ? "monitor" : "stop monitoring"} "${name}"`,
+                    "lvchange",
+                    "-q",
+                    "--monitor",
+                    wanted ? "y" : "n",
+                    name,
+                ),
+            ],
+        },
+    ];
+}
+
+function autoExtension(context: Context, group: GroupFacts, pool: VolumeFacts, want: WantedPool): Rail[] {
+    const wanted = wantedProfile(want);
+    if (wanted === undefined) return [];
+    const name = `${group.name}/${pool.name}`;
+    const profile = profileName(wanted);
+    const rails: Rail[] = [];
+    if (containerOf(context.facts).profiles.get(profile) !== profileText(wanted)) {
+        rails.push({
+            says: `the profile ${profile} is missing on the host, or was changed`,
+            steps: [{ label: "write the profile of automatic extension", script: writeProfile(wanted) }],
+        });
+    }
+    if (pool.profile !== profile) {
+        rails.push({
+            says: `thin pool "${name}" goes by profile ${pool.profile === "" ? "none" : pool.profile} in place of ${profile}`,
+            steps: [
+                step(
+                    context,
+                    `set how far "${name}" extends itself`,
+                    "lvchange",
+                    "-q",
+                    "--metadataprofile",
+                    profile,
+                    name,
+                ),
+            ],
+        });
+    }
+    return rails;
+}
+
+function whenFull(context: Context, group: GroupFacts, pool: VolumeFacts, want: WantedPool): Rail[] {
+    const wanted = want.whenFull ?? (want.adopted ? undefined : DEFAULT_WHEN_FULL);
+    if (wanted === undefined || wanted === pool.whenFull) return [];
+    const name = `${group.name}/${pool.name}`;
+    const does = (what: string) => (what === "error" ? "gives an error" : "lets writes wait");
+    return [
+        {
+            says: `thin pool "${name}" ${does(pool.whenFull)} when it is full, where it should be that it ${does(wanted)}`,
+            steps: [
+                step(
+                    context,
+                    `set what "${name}" does when it is full`,
+                    ...["lvchange", "-q", "--errorwhenfull", wanted === "error" ? "y" : "n", name],
+                ),
+            ],
+        },
+    ];
+}
+
+/** LVM's own: writes wait for a minute (dm-thin's no_space_timeout) for dmeventd to extend the pool, then fail. */
+const DEFAULT_WHEN_FULL = "queue";
