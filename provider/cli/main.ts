@@ -1,9 +1,11 @@
 import { toBlockhostError } from "../errors";
 import { importFileCommand } from "./importFile";
+import { statusCommand } from "./status";
 import type { Command } from "./types";
 
 /** Every verb of the command `blockhost`. */
 const commands: Readonly<Record<string, Command>> = {
+    status: statusCommand,
     "import-file": importFileCommand,
 };
 
