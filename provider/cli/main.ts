@@ -2,10 +2,12 @@ import { toBlockhostError } from "../errors";
 import { importFileCommand } from "./importFile";
 import { statusCommand } from "./status";
 import type { Command } from "./types";
+import { uninstallCommand } from "./uninstall";
 
 /** Every verb of the command `blockhost`. */
 const commands: Readonly<Record<string, Command>> = {
     status: statusCommand,
+    uninstall: uninstallCommand,
     "import-file": importFileCommand,
 };
 

@@ -6,6 +6,7 @@ import { create } from "./create";
 import { extend } from "./extend";
 import { observePool } from "./observe";
 import { dataFile } from "./layout";
+import { leavings } from "./leavings";
 import { type FileOptions, fileOptions } from "./options";
 import { parsePool } from "./parse";
 import { release, remark } from "./release";
@@ -51,6 +52,7 @@ export const fileDriver: Driver<FileOptions> = {
     observe: observePool,
     parse: parsePool,
     settle,
+    leavings,
     create,
     extend,
     remove,

@@ -13,6 +13,7 @@ import { release, remark } from "./release";
 import { remove } from "./remove";
 import { revert } from "./revert";
 import { lvmPools } from "./pool";
+import { leavings } from "./pool/leavings";
 import { session } from "./session";
 import { settle } from "./settle";
 import { snapshot } from "./snapshot";
@@ -60,6 +61,7 @@ export const lvmDriver: Driver<LvmOptions> = {
     release,
     heal,
     remark,
+    leavings,
     pools: lvmPools,
     adoptable,
     resolveReference,
