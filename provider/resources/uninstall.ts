@@ -5,7 +5,7 @@ import { describeOwner } from "../host/mark";
 import { NOTHING, type Plan } from "../host/plan";
 import { observeInstalled, removeStateDirectory, removeUnitFile } from "../host/uninstall";
 import { formatId } from "../names";
-import { lines, sh } from "../sh";
+import { Sh, lines, sh } from "../sh";
 import { UNIT_DIRECTORY, bootUnitName } from "../targets/bootUnit";
 import { usablePool } from "./common";
 import { planRemoval } from "./objects";
@@ -46,7 +46,7 @@ export async function planUninstallation(
             return leavings === undefined ? [] : [leavings.files];
         }),
     );
-    const oneLine = sh`${unitFile(host)} ${{ text: own.text.replaceAll("\n", " "), display: own.display }}`;
+    const oneLine = sh`${unitFile(host)} ${new Sh(own.text.replaceAll("\n", " "), own.display)}`;
     const { stateDirectory } = host.config;
     const listed = await host.ask(observeInstalled(stateDirectory, oneLine), "look what is installed");
     const files: string[] = [];
