@@ -65,9 +65,7 @@ export async function prepare(needs) {
             if (!found) throw new Error("prepare() was not asked for pulumi");
             const environment = pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
             const python = needs.python ? findPython() : undefined;
-            return python
-                ? { ...environment, BLOCKHOST_PYTHON: python, PYTHONPATH: join(checkout, "sdk", "python") }
-                : environment;
+            return python ? { ...environment, BLOCKHOST_PYTHON: python } : environment;
         },
     };
 }

@@ -59,18 +59,19 @@ async function call<Result>(name: string, args: object): Promise<Result> {
     // eslint-disable-next-line @typescript-eslint/no-require-imports
     const core = require("../../provider/faces/dynamic/functions") as typeof Functions;
     const config = new pulumi.Config("blockhost");
-    return (await core.call(
+    const result: unknown = await core.call(
         name,
         args as Record<string, unknown>,
         (key) => config.get(key),
         (message) => void pulumi.log.warn(message),
-    )) as Result;
+    );
+    return result as Result;
 }
 
 function output<Result>(name: string, args: object): pulumi.Output<Result> {
     return pulumi
         .output(args as Record<string, unknown>)
-        .apply((known) => call<Result>(name, known as object)) as pulumi.Output<Result>;
+        .apply((known) => call(name, known as object)) as pulumi.Output<Result>;
 }
 
 /** Facts of a storage host: what it is, and what it lacks. */

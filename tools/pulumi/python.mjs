@@ -1,21 +1,29 @@
 // @ts-check
 /**
- * A Python environment with Pulumi's SDK, for programs that use sdk/python; outside the checkout, named after what is in
- * it. Pulumi's own tools make one a project; here all share one.
+ * A Python environment with Pulumi's SDK and ours, packed, for programs that use it; outside the checkout, named after
+ * what is in it. Pulumi's own tools make one a project; here all share one.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../command.mjs";
 import { atEnd } from "../lifetime.mjs";
 import { cacheDirectory, checkout } from "../paths.mjs";
 import { withLock } from "../prepare/lock.mjs";
 
+const sdk = join(checkout, "sdk", "python");
 const requirements = join(checkout, "tools", "pulumi", "requirements.txt");
 
 function directory() {
-    const hash = createHash("sha256").update(readFileSync(requirements)).digest("hex");
-    return join(cacheDirectory(), `python-${hash.slice(0, 16)}`);
+    const hash = createHash("sha256").update(readFileSync(requirements));
+    for (const file of sources()) hash.update(`${file}\0`).update(readFileSync(join(sdk, file)));
+    return join(cacheDirectory(), `python-${hash.digest("hex").slice(0, 16)}`);
+}
+
+function sources() {
+    return readdirSync(sdk, { recursive: true, encoding: "utf8" })
+        .filter((file) => /\.(py|pyi|toml|typed|json|md)$/.test(file))
+        .sort();
 }
 
 /** @returns {string | undefined} the interpreter, if it is there */
@@ -38,6 +46,13 @@ export async function preparePython(say) {
             say("installing Pulumi's SDK");
             await run(join(unfinished, "bin", "python3"), [
                 ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements],
+            ]);
+            say("packing and installing ours");
+            // pip builds where the sources are, and leaves things there.
+            const copy = join(unfinished, "sdk");
+            for (const file of sources()) cpSync(join(sdk, file), join(copy, file));
+            await run(join(unfinished, "bin", "python3"), [
+                ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", copy],
             ]);
             renameSync(unfinished, target);
         } finally {
