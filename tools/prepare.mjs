@@ -4,7 +4,6 @@
  * result is there already. Uses nothing but Node's own modules, as it runs before `npm install`.
  */
 import { buildImage, findImage } from "../test/lab/image/index.mjs";
-import { join } from "node:path";
 import { temporaryDirectory } from "./lifetime.mjs";
 import { packageIsUnpacked, unpackPackage } from "./packed.mjs";
 import { installDebianPackages, missingDebianPackages } from "./prepare/debian-packages.mjs";

@@ -62,7 +62,7 @@ func main() {
 			return err
 		}
 
-		capacity := blockhost.GetPoolOutput(ctx, blockhost.GetPoolOutputArgs{
+		capacity := blockhost.LookupPoolOutput(ctx, blockhost.LookupPoolOutputArgs{
 			Host: pulumi.String(host),
 			Pool: pulumi.String(pool),
 		})

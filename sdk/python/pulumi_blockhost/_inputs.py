@@ -14,8 +14,6 @@ else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
 from ._enums import *
-from .snapshot import Snapshot
-from .volume import Volume
 
 __all__ = [
     'ChapArgs',
@@ -2701,7 +2699,7 @@ class VolumeRevertToArgsDict(TypedDict):
     """
     Put the volume back to a snapshot, once for each token.
     """
-    snapshot: pulumi.Input[Union[_builtins.str, 'Snapshot']]
+    snapshot: pulumi.Input[_builtins.str]
     """
     A snapshot of this volume.
     """
@@ -2713,12 +2711,12 @@ class VolumeRevertToArgsDict(TypedDict):
 @pulumi.input_type
 class VolumeRevertToArgs:
     def __init__(__self__, *,
-                 snapshot: pulumi.Input[Union[_builtins.str, 'Snapshot']],
+                 snapshot: pulumi.Input[_builtins.str],
                  token: pulumi.Input[_builtins.str]):
         """
         Put the volume back to a snapshot, once for each token.
 
-        :param pulumi.Input[Union[_builtins.str, 'Snapshot']] snapshot: A snapshot of this volume.
+        :param pulumi.Input[_builtins.str] snapshot: A snapshot of this volume.
         :param pulumi.Input[_builtins.str] token: A new token asks for a new revert.
         """
         pulumi.set(__self__, "snapshot", snapshot)
@@ -2726,14 +2724,14 @@ class VolumeRevertToArgs:
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> pulumi.Input[Union[_builtins.str, 'Snapshot']]:
+    def snapshot(self) -> pulumi.Input[_builtins.str]:
         """
         A snapshot of this volume.
         """
         return pulumi.get(self, "snapshot")
 
     @snapshot.setter
-    def snapshot(self, value: pulumi.Input[Union[_builtins.str, 'Snapshot']]):
+    def snapshot(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "snapshot", value)
 
     @_builtins.property
@@ -2753,11 +2751,11 @@ class VolumeSourceArgsDict(TypedDict):
     """
     What the volume starts with; counts at creation only.
     """
-    snapshot: NotRequired[pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]]]
+    snapshot: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     Start with the content of a snapshot.
     """
-    volume: NotRequired[pulumi.Input[Optional[Union[_builtins.str, 'Volume']]]]
+    volume: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     Start as a clone of a volume.
     """
@@ -2765,13 +2763,13 @@ class VolumeSourceArgsDict(TypedDict):
 @pulumi.input_type
 class VolumeSourceArgs:
     def __init__(__self__, *,
-                 snapshot: pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]] = None,
-                 volume: pulumi.Input[Optional[Union[_builtins.str, 'Volume']]] = None):
+                 snapshot: pulumi.Input[Optional[_builtins.str]] = None,
+                 volume: pulumi.Input[Optional[_builtins.str]] = None):
         """
         What the volume starts with; counts at creation only.
 
-        :param pulumi.Input[Union[_builtins.str, 'Snapshot']] snapshot: Start with the content of a snapshot.
-        :param pulumi.Input[Union[_builtins.str, 'Volume']] volume: Start as a clone of a volume.
+        :param pulumi.Input[_builtins.str] snapshot: Start with the content of a snapshot.
+        :param pulumi.Input[_builtins.str] volume: Start as a clone of a volume.
         """
         if snapshot is not None:
             pulumi.set(__self__, "snapshot", snapshot)
@@ -2780,26 +2778,26 @@ class VolumeSourceArgs:
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]]:
+    def snapshot(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         Start with the content of a snapshot.
         """
         return pulumi.get(self, "snapshot")
 
     @snapshot.setter
-    def snapshot(self, value: pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]]):
+    def snapshot(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "snapshot", value)
 
     @_builtins.property
     @pulumi.getter
-    def volume(self) -> pulumi.Input[Optional[Union[_builtins.str, 'Volume']]]:
+    def volume(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         Start as a clone of a volume.
         """
         return pulumi.get(self, "volume")
 
     @volume.setter
-    def volume(self, value: pulumi.Input[Optional[Union[_builtins.str, 'Volume']]]):
+    def volume(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "volume", value)
 
 

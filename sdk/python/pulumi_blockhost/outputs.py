@@ -15,8 +15,6 @@ else:
 from . import _utilities
 from . import outputs
 from ._enums import *
-from .snapshot import Snapshot
-from .volume import Volume
 
 __all__ = [
     'Chap',
@@ -1656,12 +1654,12 @@ class VolumeRevertTo(dict):
     Put the volume back to a snapshot, once for each token.
     """
     def __init__(__self__, *,
-                 snapshot: Any,
+                 snapshot: _builtins.str,
                  token: _builtins.str):
         """
         Put the volume back to a snapshot, once for each token.
 
-        :param Union[_builtins.str, 'Snapshot'] snapshot: A snapshot of this volume.
+        :param _builtins.str snapshot: A snapshot of this volume.
         :param _builtins.str token: A new token asks for a new revert.
         """
         pulumi.set(__self__, "snapshot", snapshot)
@@ -1669,7 +1667,7 @@ class VolumeRevertTo(dict):
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> Any:
+    def snapshot(self) -> _builtins.str:
         """
         A snapshot of this volume.
         """
@@ -1690,13 +1688,13 @@ class VolumeSource(dict):
     What the volume starts with; counts at creation only.
     """
     def __init__(__self__, *,
-                 snapshot: Optional[Any] = None,
-                 volume: Optional[Any] = None):
+                 snapshot: Optional[_builtins.str] = None,
+                 volume: Optional[_builtins.str] = None):
         """
         What the volume starts with; counts at creation only.
 
-        :param Union[_builtins.str, 'Snapshot'] snapshot: Start with the content of a snapshot.
-        :param Union[_builtins.str, 'Volume'] volume: Start as a clone of a volume.
+        :param _builtins.str snapshot: Start with the content of a snapshot.
+        :param _builtins.str volume: Start as a clone of a volume.
         """
         if snapshot is not None:
             pulumi.set(__self__, "snapshot", snapshot)
@@ -1705,7 +1703,7 @@ class VolumeSource(dict):
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> Optional[Any]:
+    def snapshot(self) -> Optional[_builtins.str]:
         """
         Start with the content of a snapshot.
         """
@@ -1713,7 +1711,7 @@ class VolumeSource(dict):
 
     @_builtins.property
     @pulumi.getter
-    def volume(self) -> Optional[Any]:
+    def volume(self) -> Optional[_builtins.str]:
         """
         Start as a clone of a volume.
         """

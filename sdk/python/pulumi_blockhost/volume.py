@@ -17,7 +17,6 @@ from . import outputs
 from ._enums import *
 from ._inputs import *
 from .pool import Pool
-from .snapshot import Snapshot
 
 __all__ = ['VolumeArgs', 'Volume']
 
