@@ -11,6 +11,7 @@ import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
 import { prepare } from "./prepare.mjs";
 import { createProgress, report } from "./prepare/progress.mjs";
+import { plugin } from "./plugin.mjs";
 import { quickstart } from "./quickstart.mjs";
 import { sdk } from "./sdk.mjs";
 
@@ -81,6 +82,7 @@ const verbs = {
         return node("tsx/dist/cli.mjs", [join("tools", "schema.ts"), ...args]);
     },
     sdk,
+    plugin,
     async bench(args) {
         await prepare(engine);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
