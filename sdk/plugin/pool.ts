@@ -9,6 +9,29 @@ import * as utilities from "./utilities";
 
 /**
  * A pool of a host made real: a volume group, and a thin pool, on named disks, with guard rails.
+ *
+ * What a pool is called on the host, and its driver, is in the host's configuration. With driver `lvm`, a volume group and a thin pool are made from the disks named.
+ *
+ * ## Example Usage
+ * ### A thin pool on two disks
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const fast = new blockhost.Pool("fast", {
+ *   host: "san1",
+ *   disks: ["/dev/disk/by-id/wwn-0x5000c500a1b2c3d4", "/dev/disk/by-id/wwn-0x5000c500a1b2c3d5"],
+ * });
+ * const data = new blockhost.Volume("data", { pool: fast, size: "200GiB" });
+ * ```
+ *
+ * ## Import
+ *
+ * A pool is imported by its id, `<host>/<pool>`; its disks stay as they are:
+ *
+ * ```sh
+ * $ pulumi import blockhost:index:Pool fast san1/fast
+ * ```
  */
 export class Pool extends pulumi.CustomResource {
     /**

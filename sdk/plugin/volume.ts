@@ -11,6 +11,26 @@ import {Pool, Snapshot} from "./index";
 
 /**
  * A volume: a block device in a pool.
+ *
+ * Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+ *
+ * ## Example Usage
+ * ### A volume, and a clone of it
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const data = new blockhost.Volume("data", { host: "san1", pool: "fast", size: "200GiB" });
+ * const copy = new blockhost.Volume("copy", { host: "san1", pool: "fast", source: { volume: data } });
+ * ```
+ *
+ * ## Import
+ *
+ * A volume is imported by its id, `<host>/<pool>/<name>`:
+ *
+ * ```sh
+ * $ pulumi import blockhost:index:Volume data san1/fast/data
+ * ```
  */
 export class Volume extends pulumi.CustomResource {
     /**

@@ -13,6 +13,18 @@ import (
 )
 
 // A volume or snapshot made reachable for initiators.
+//
+// Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
+//
+// ## Example Usage
+//
+// ## Import
+//
+// An export is imported by its id, `<host>/<protocol>/<name>`. Passwords cannot be read back: put them into the program.
+//
+// ```sh
+// $ pulumi import blockhost:index:Export lun san1/iscsi/lun
+// ```
 type Export struct {
 	pulumi.CustomResourceState
 

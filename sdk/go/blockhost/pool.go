@@ -13,6 +13,18 @@ import (
 )
 
 // A pool of a host made real: a volume group, and a thin pool, on named disks, with guard rails.
+//
+// What a pool is called on the host, and its driver, is in the host's configuration. With driver `lvm`, a volume group and a thin pool are made from the disks named.
+//
+// ## Example Usage
+//
+// ## Import
+//
+// A pool is imported by its id, `<host>/<pool>`; its disks stay as they are:
+//
+// ```sh
+// $ pulumi import blockhost:index:Pool fast san1/fast
+// ```
 type Pool struct {
 	pulumi.CustomResourceState
 

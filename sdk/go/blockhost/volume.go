@@ -13,6 +13,18 @@ import (
 )
 
 // A volume: a block device in a pool.
+//
+// Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+//
+// ## Example Usage
+//
+// ## Import
+//
+// A volume is imported by its id, `<host>/<pool>/<name>`:
+//
+// ```sh
+// $ pulumi import blockhost:index:Volume data san1/fast/data
+// ```
 type Volume struct {
 	pulumi.CustomResourceState
 

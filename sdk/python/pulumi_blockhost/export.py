@@ -232,6 +232,18 @@ class Export(pulumi.CustomResource):
         """
         A volume or snapshot made reachable for initiators.
 
+        Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
+
+        ## Example Usage
+
+        ## Import
+
+        An export is imported by its id, `<host>/<protocol>/<name>`. Passwords cannot be read back: put them into the program.
+
+        ```sh
+        $ pulumi import blockhost:index:Export lun san1/iscsi/lun
+        ```
+
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which they may; default: any.
@@ -253,6 +265,18 @@ class Export(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
         A volume or snapshot made reachable for initiators.
+
+        Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
+
+        ## Example Usage
+
+        ## Import
+
+        An export is imported by its id, `<host>/<protocol>/<name>`. Passwords cannot be read back: put them into the program.
+
+        ```sh
+        $ pulumi import blockhost:index:Export lun san1/iscsi/lun
+        ```
 
         :param str resource_name: The name of the resource.
         :param ExportArgs args: The arguments to use to populate this resource's properties.

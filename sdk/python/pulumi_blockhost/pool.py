@@ -283,6 +283,18 @@ class Pool(pulumi.CustomResource):
         """
         A pool of a host made real: a volume group, and a thin pool, on named disks, with guard rails.
 
+        What a pool is called on the host, and its driver, is in the host's configuration. With driver `lvm`, a volume group and a thin pool are made from the disks named.
+
+        ## Example Usage
+
+        ## Import
+
+        A pool is imported by its id, `<host>/<pool>`; its disks stay as they are:
+
+        ```sh
+        $ pulumi import blockhost:index:Pool fast san1/fast
+        ```
+
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.bool] adopt: Take over a volume group (and thin pool) that exists. It gets our mark, and nothing that is not declared is changed.
@@ -307,6 +319,18 @@ class Pool(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
         A pool of a host made real: a volume group, and a thin pool, on named disks, with guard rails.
+
+        What a pool is called on the host, and its driver, is in the host's configuration. With driver `lvm`, a volume group and a thin pool are made from the disks named.
+
+        ## Example Usage
+
+        ## Import
+
+        A pool is imported by its id, `<host>/<pool>`; its disks stay as they are:
+
+        ```sh
+        $ pulumi import blockhost:index:Pool fast san1/fast
+        ```
 
         :param str resource_name: The name of the resource.
         :param PoolArgs args: The arguments to use to populate this resource's properties.

@@ -233,6 +233,26 @@ class Volume(pulumi.CustomResource):
         """
         A volume: a block device in a pool.
 
+        Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+
+        ## Example Usage
+        ### A volume, and a clone of it
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        copy = blockhost.Volume("copy", host="san1", pool="fast", source={"volume": data.id})
+        ```
+
+        ## Import
+
+        A volume is imported by its id, `<host>/<pool>/<name>`:
+
+        ```sh
+        $ pulumi import blockhost:index:Volume data san1/fast/data
+        ```
+
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] adopt: Take over what exists in the pool under this name (file driver: a file; lvm: a logical volume).
@@ -254,6 +274,26 @@ class Volume(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
         A volume: a block device in a pool.
+
+        Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+
+        ## Example Usage
+        ### A volume, and a clone of it
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        copy = blockhost.Volume("copy", host="san1", pool="fast", source={"volume": data.id})
+        ```
+
+        ## Import
+
+        A volume is imported by its id, `<host>/<pool>/<name>`:
+
+        ```sh
+        $ pulumi import blockhost:index:Volume data san1/fast/data
+        ```
 
         :param str resource_name: The name of the resource.
         :param VolumeArgs args: The arguments to use to populate this resource's properties.
