@@ -31,11 +31,35 @@ export default defineConfig({
             {
                 extends: true,
                 test: {
+                    name: "lab",
+                    include: ["test/lab/**/*.test.ts"],
+                    globalSetup: ["test/setup/lab.ts"],
+                    // Its hosts share the machine's cores: one file at a time, after everything else.
+                    poolOptions: { forks: { singleFork: true } },
+                    sequence: { groupOrder: 1 },
+                    testTimeout: 300_000,
+                    hookTimeout: 600_000,
+                },
+            },
+            {
+                extends: true,
+                test: {
                     name: "e2e",
-                    include: ["test/{e2e,faults}/**/*.test.ts"],
+                    include: ["test/e2e/**/*.test.ts"],
                     globalSetup: ["test/setup/engine.ts"],
                     testTimeout: 300_000,
                     hookTimeout: 300_000,
+                },
+            },
+            {
+                extends: true,
+                test: {
+                    name: "faults",
+                    include: ["test/faults/**/*.test.ts"],
+                    globalSetup: ["test/setup/daemons.ts"],
+                    // One test tries many points.
+                    testTimeout: 900_000,
+                    hookTimeout: 120_000,
                 },
             },
         ],

@@ -76,6 +76,8 @@ export interface ErrorDetails {
     exitStatus?: number | undefined;
     /** The end of what the host wrote on standard error, secrets redacted. */
     stderr?: string | undefined;
+    /** Path of the input that has to be changed, where one has: `source.snapshot`. */
+    property?: string | undefined;
     /** What to do next. */
     hint?: string | undefined;
     /** Steps were sent to the host before it failed, so something may have been made or changed there. */

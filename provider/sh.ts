@@ -76,3 +76,11 @@ export function lines(...parts: readonly (Sh | undefined)[]): Sh {
 export function asWord(script: Sh): Sh {
     return new Sh(quote(script.text), quote(script.display));
 }
+
+/**
+ * Writes what a script prints into a file (both shell text), and fails unless all of it was written. Where a file system
+ * is full, dash's `printf` says no more than "I/O error": so after a failure `head` tries once more, and says why.
+ */
+export function writeOut(script: Sh, file: Sh): Sh {
+    return sh`{ { ${script}; } > ${file} || { head -c 65536 /dev/zero > ${file}; rm -f ${file}; false; }; }`;
+}

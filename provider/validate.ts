@@ -60,7 +60,8 @@ function flatten(issue: z.core.$ZodIssue, value: unknown): z.core.$ZodIssue[] {
 function toFailures(issue: z.core.$ZodIssue, value: unknown, under: string, schema: z.ZodType): Failure[] {
     const at = (path: Path) => formatPath(path, under);
     if (issue.code === "unrecognized_keys") {
-        const known = keysAt(schema, issue.path);
+        // Who declares a resource is for the provider to fill in.
+        const known = keysAt(schema, issue.path).filter((key) => key !== "owner");
         return issue.keys.map((key) => ({
             property: at([...issue.path, key]),
             reason: `there is no such property${suggestion(key, known)}`,
@@ -69,17 +70,43 @@ function toFailures(issue: z.core.$ZodIssue, value: unknown, under: string, sche
     if (issue.code === "invalid_type" && valueAt(value, issue.path) === undefined) {
         return [{ property: at(issue.path), reason: `is missing: ${issue.expected} expected` }];
     }
+    if (issue.code === "invalid_value" && issue.values.length > 1) {
+        const values = issue.values.map(String);
+        const listed = values.map((one) => `"${one}"`).join(", ");
+        const given = valueAt(value, issue.path);
+        const best = typeof given === "string" ? closeTo(given, values) : undefined;
+        const reason = `must be one of ${listed}${best === undefined ? "" : `; did you mean "${best}"?`}`;
+        return [{ property: at(issue.path), reason }];
+    }
+    if (issue.code === "too_small" && issue.origin === "string" && issue.minimum === 1) {
+        return [{ property: at(issue.path), reason: "must not be empty" }];
+    }
     return [{ property: at(issue.path), reason: issue.message.replace(/^Invalid input: /, "") }];
+}
+
+/** Failures without those that say of a property what another has said already. */
+export function distinct(failures: readonly Failure[]): Failure[] {
+    const said = new Set<string>();
+    return failures.filter(({ property, reason }) => {
+        const key = JSON.stringify([property, reason]);
+        return !said.has(key) && said.add(key);
+    });
 }
 
 /** `; did you mean "size"?` for a name close to a known one, else the list of those there are. */
 export function suggestion(given: string, known: readonly string[]): string {
     if (known.length === 0) return "";
-    const best = closest(given, [...known]);
-    if (distance(given.toLowerCase(), best.toLowerCase()) <= Math.max(2, Math.floor(best.length / 3))) {
-        return `; did you mean "${best}"?`;
-    }
+    const best = closeTo(given, known);
+    if (best !== undefined) return `; did you mean "${best}"?`;
     return `; known are ${known.map((name) => `"${name}"`).join(", ")}`;
+}
+
+/** The known name that was probably meant. */
+function closeTo(given: string, known: readonly string[]): string | undefined {
+    const best = closest(given, [...known]);
+    const near =
+        distance(given.toLowerCase(), best.toLowerCase()) <= Math.max(2, Math.floor(best.length / 3));
+    return near ? best : undefined;
 }
 
 export function formatPath(path: Path, under = ""): string {

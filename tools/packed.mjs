@@ -36,7 +36,7 @@ const sources = [
     "tsconfig.build.json",
     "tsconfig.plugin.json",
 ];
-const carriedAlong = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "bin", "schema.json"];
+const carriedAlong = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "bin", "plugin", "schema.json"];
 
 /** Whether node_modules/pulumi-blockhost was packed from the sources as they are now. */
 export function packageIsUnpacked() {
@@ -78,6 +78,13 @@ export async function pack(directory) {
         { cwd: stage },
     );
     return join(directory, JSON.parse(packed.stdout)[0].filename);
+}
+
+/** Compiles into `dist`, with nothing left there of earlier times. What `npm pack` and `npm publish` take it from. */
+export async function build() {
+    const dist = join(checkout, "dist");
+    rmSync(dist, { recursive: true, force: true });
+    await compile(dist);
 }
 
 /** @param {string} outDir */

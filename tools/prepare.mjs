@@ -3,6 +3,7 @@
  * Brings a machine to the state that tests, examples and the quickstart need. Every step is skipped at once where its
  * result is there already. Uses nothing but Node's own modules, as it runs before `npm install`.
  */
+import { buildImage, findImage } from "../test/lab/image/index.mjs";
 import { temporaryDirectory } from "./lifetime.mjs";
 import { packageIsUnpacked, unpackPackage } from "./packed.mjs";
 import { installDebianPackages, missingDebianPackages } from "./prepare/debian-packages.mjs";
@@ -10,6 +11,7 @@ import { installNpmPackages, npmPackagesAreInstalled } from "./prepare/npm-packa
 import { withLock } from "./prepare/lock.mjs";
 import { createProgress } from "./prepare/progress.mjs";
 import { buildPulumiCli, findPulumiCli } from "./pulumi/cli.mjs";
+import { findPython, preparePython } from "./pulumi/python.mjs";
 import { buildYamlHost, findYamlHost } from "./pulumi/yaml-host.mjs";
 import { pulumiEnvironment } from "./pulumi/environment.mjs";
 import { checkout } from "./paths.mjs";
@@ -17,9 +19,10 @@ import { checkout } from "./paths.mjs";
 /**
  * @typedef {object} Needs
  * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
- * @property {boolean} [lab] Debian packages: QEMU, and what builds the image of the lab's hosts
+ * @property {boolean} [lab] QEMU and the disk image of the lab's hosts
  * @property {boolean} [pulumi] the Pulumi CLI
  * @property {boolean} [yaml] its language host for YAML programs
+ * @property {boolean} [python] its SDK for Python programs
  * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
  */
 
@@ -36,7 +39,6 @@ import { checkout } from "./paths.mjs";
  */
 export async function prepare(needs) {
     const progress = createProgress();
-    const packages = missingDebianPackages(needs);
     const cli = needs.pulumi ? findPulumiCli() : undefined;
 
     // The long one first; the others, which mostly wait for the network, run beside it.
@@ -47,8 +49,8 @@ export async function prepare(needs) {
         needs.yaml &&
             !findYamlHost() &&
             progress.step("building Pulumi's YAML language host, once", buildYamlHost),
-        packages.length > 0 &&
-            progress.step(`installing ${packages.join(", ")}`, (say) => installDebianPackages(packages, say)),
+        needs.python && !findPython() && progress.step("preparing a Python environment, once", preparePython),
+        prepareMachine(needs, progress),
         prepareNode(needs, progress),
     ];
     // Let every step come to its end, so that a failure leaves nothing running and no message is lost.
@@ -60,9 +62,30 @@ export async function prepare(needs) {
         cli: found,
         pulumiEnvironment(directory = temporaryDirectory("pulumi")) {
             if (!found) throw new Error("prepare() was not asked for pulumi");
-            return pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
+            const environment = pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
+            const python = needs.python ? findPython() : undefined;
+            return python ? { ...environment, BLOCKHOST_PYTHON: python } : environment;
         },
     };
+}
+
+/**
+ * @param {Needs} needs
+ * @param {ReturnType<typeof createProgress>} progress
+ */
+async function prepareMachine(needs, progress) {
+    const packages = missingDebianPackages(needs);
+    if (packages.length > 0) {
+        await progress.step(`installing ${packages.join(", ")}`, (say) =>
+            installDebianPackages(packages, say),
+        );
+    }
+    if (needs.lab && !findImage()) {
+        await progress.step(
+            "building the disk image of the lab's hosts, once, which takes some minutes",
+            buildImage,
+        );
+    }
 }
 
 /**

@@ -7,12 +7,12 @@
  */
 import { parseArgs } from "node:util";
 import { startEmbeddedHostProcess } from "./embedded-host/process.mjs";
-import { temporaryDirectory } from "./lifetime.mjs";
+import { removeDirectory, temporaryDirectory } from "./lifetime.mjs";
 import { createNarrative } from "./narrative.mjs";
 import { checkout } from "./paths.mjs";
 import { prepare } from "./prepare.mjs";
 import { createStack } from "./pulumi/stack.mjs";
-import { keepRunning, stopKept } from "./quickstart/kept.mjs";
+import { keepRunning, startedVariable, stopKept } from "./quickstart/kept.mjs";
 import { tellStory } from "./quickstart/story.mjs";
 
 /** @param {string[]} args */
@@ -43,6 +43,7 @@ export async function quickstart(args) {
         directory: `${directory}/pulumi`,
         environment: {
             ...prepared.pulumiEnvironment(`${directory}/pulumi`),
+            [startedVariable]: directory,
             BLOCKHOST_STATS_FILE: statsFile,
         },
         config: { "blockhost:hosts": { embedded: host.configuration } },
@@ -54,6 +55,10 @@ export async function quickstart(args) {
     narrative.note(`${seconds} s, and ${((toolsReady - started) / 1000).toFixed(1)} s for the tools`);
 
     if (values.keep) await keepRunning({ directory, host, stack });
-    else await host.stop();
+    else {
+        await host.stop();
+        removeDirectory(directory);
+        narrative.note("The storage host has been ended and its folder removed: nothing is left of it.");
+    }
     return 0;
 }

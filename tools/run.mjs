@@ -5,15 +5,21 @@
  */
 import { join } from "node:path";
 import { run, runAttached } from "./command.mjs";
-import { endNow, endOnSignals } from "./lifetime.mjs";
+import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
+import { build } from "./packed.mjs";
 import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
 import { prepare } from "./prepare.mjs";
 import { createProgress, report } from "./prepare/progress.mjs";
+import { plugin } from "./plugin.mjs";
 import { quickstart } from "./quickstart.mjs";
 import { sdk } from "./sdk.mjs";
 
-const everything = { packages: true, pulumi: true, packed: true };
+const engine = { packages: true, pulumi: true, packed: true };
+const everything = { ...engine, lab: true };
+
+/** What is tested where nothing is named: all but what runs in the lab, which has to prove itself first. */
+const usual = ["unit", "contract", "e2e", "faults"].flatMap((project) => ["--project", project]);
 
 /**
  * What each verb does; gives the exit status.
@@ -24,17 +30,47 @@ const verbs = {
     quickstart,
     example,
     async test(args) {
-        await prepare(args.length > 0 && args.every(needsNoEngine) ? { packages: true } : everything);
-        if (args.length === 0) await checkSources();
-        return node("vitest/vitest.mjs", ["run", ...args]);
+        await prepare(needsOf(args));
+        if (args.length > 0) return node("vitest/vitest.mjs", ["run", ...args]);
+        await checkSources();
+        return node("vitest/vitest.mjs", ["run", ...usual]);
     },
     async watch(args) {
-        await prepare(everything);
-        return node("vitest/vitest.mjs", ["watch", ...args]);
+        await prepare(needsOf(args));
+        return node("vitest/vitest.mjs", ["watch", ...(args.length > 0 ? args : usual)]);
     },
     async faults(args) {
-        await prepare(everything);
-        return node("vitest/vitest.mjs", ["run", "test/faults", ...args], { BLOCKHOST_FAULTS: "full" });
+        await prepare({ packages: true });
+        const results = temporaryDirectory("faults");
+        const began = new Date();
+        const { stateOfSources, writeReport } = await import("../test/faults/report.mjs");
+        const sources = await stateOfSources();
+        const status = await node(
+            "vitest/vitest.mjs",
+            // Once each: what fails now and then has failed.
+            [
+                "run",
+                "--retry",
+                "0",
+                "--maxWorkers",
+                "2",
+                "--minWorkers",
+                "2",
+                ...(args.length === 0 ? ["test/faults"] : args),
+            ],
+            { BLOCKHOST_FAULTS: "full", BLOCKHOST_FAULTS_RESULTS: results },
+        );
+        // Only a whole run says something about everything.
+        if (args.length === 0) {
+            const file = await writeReport(results, { began, sources, status });
+            process.stdout.write(`results: ${file}\n`);
+        }
+        return status;
+    },
+    async build() {
+        await prepare({});
+        await build();
+        return 0;
     },
     async lab(args) {
         await prepare({ lab: true });
@@ -46,15 +82,26 @@ const verbs = {
         return node("tsx/dist/cli.mjs", [join("tools", "schema.ts"), ...args]);
     },
     sdk,
+    plugin,
     async bench(args) {
-        await prepare(everything);
+        await prepare(engine);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
     },
 };
 
-/** `npm test -- test/unit/…` does not wait for what only whole stacks need. @param {string} argument */
-function needsNoEngine(argument) {
-    return argument.startsWith("-") || /^(\.\/)?test\/(unit|contract)\b/.test(argument);
+/**
+ * `npm test -- test/unit/…` does not wait for what only whole stacks or the lab need.
+ *
+ * @param {readonly string[]} args for vitest
+ */
+function needsOf(args) {
+    const paths = args.filter((argument) => !argument.startsWith("-"));
+    /** @param {RegExp} pattern */
+    const all = (pattern) => args.length > 0 && paths.every((path) => pattern.test(path));
+    if (args.length === 0) return engine;
+    if (all(/^(\.\/)?test\/(unit|contract|faults)\b/)) return { packages: true };
+    if (all(/^(\.\/)?test\/(unit|contract|lab)\b/)) return { packages: true, lab: true };
+    return all(/^(\.\/)?test\/(unit|contract|e2e)\b/) ? engine : everything;
 }
 
 /** What is checked without running anything. Side by side: each keeps one core busy. */
@@ -95,9 +142,15 @@ if (!verb) {
     process.exit(2);
 }
 let interrupted = false;
-endOnSignals((signal) => {
-    interrupted = true;
-    process.stdout.write(`\n${signal}: cleaning up\n`);
+endOnSignals({
+    begin(signal) {
+        interrupted = true;
+        process.stdout.write(`\n${signal}: cleaning up\n`);
+    },
+    end(done) {
+        const list = done.map((one) => `    ${one}\n`).join("");
+        process.stdout.write(`\nCleaned up; nothing of it is left.\n${list}`);
+    },
 });
 try {
     process.exitCode = await verb(args);

@@ -61,6 +61,12 @@ export interface Driver<Options = unknown> {
      * `mark` is the volume's mark as it shall be when done (its `extra.token` says which revert was the last).
      */
     revert(context: PlanContext<Options>, want: { name: string; mark: Mark; snapshot: string }): Plan;
+    /**
+     * End a revert that was cut short and that nobody asks for any more (its token is in `extra.pending` while the phase
+     * is `reverting`; `extra.token` stays that of the last one done): it counts as done where the content has been
+     * exchanged already, else the volume is as it was.
+     */
+    settleRevert(context: PlanContext<Options>, want: { name: string; mark: Mark }): Plan;
     /** Put an existing object, named as the driver's users would, under our name and mark. F7: manage_existing. */
     adopt(context: PlanContext<Options>, want: { reference: string; name: string; mark: Mark }): Plan;
     /** Take our mark off and leave the data. F7: unmanage. */

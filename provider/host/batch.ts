@@ -6,6 +6,7 @@ import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
 import { absorbReadback, type CallOptions, type Operation } from "./host";
 import { observationSections } from "./observation";
+import { clearLeftovers } from "./leftovers";
 import {
     type Claim,
     DEFAULT_PLAN_TIMEOUT,
@@ -29,7 +30,7 @@ const MAX_PLANS = 64;
 interface Waiting {
     readonly operation: Operation<unknown>;
     readonly options: CallOptions;
-    readonly resolve: (outcome: { plan: Plan }) => void;
+    readonly resolve: (outcome: { plan: Plan | undefined }) => void;
     readonly reject: (error: BlockhostError) => void;
 }
 
@@ -58,8 +59,11 @@ export class Batch {
         this.around = around;
     }
 
-    /** Resolves with the plan whose steps have been carried out; an empty plan: there was nothing to do. */
-    submit(operation: Operation<unknown>, options: CallOptions): Promise<{ plan: Plan }> {
+    /**
+     * Resolves with the plan whose steps have been carried out; an empty plan: there was nothing to do; none: the host
+     * has to be observed again first.
+     */
+    submit(operation: Operation<unknown>, options: CallOptions): Promise<{ plan: Plan | undefined }> {
         return new Promise((resolve, reject) => {
             this.queue.push({ operation, options, resolve, reject });
             void this.pump();
@@ -109,15 +113,21 @@ export class Batch {
             try {
                 if (item.options.signal?.aborted === true)
                     throw new BlockhostError("cancelled", "cancelled before it began");
-                if (facts === undefined)
-                    throw new BlockhostError("conflict", "the host has to be observed again");
+                if (facts === undefined) {
+                    item.resolve({ plan: undefined });
+                    continue;
+                }
                 const plan = item.operation.plan({
                     ...facts,
                     claims: [...facts.claims, ...claims],
                     reserved,
                 });
                 if (plan.steps.length === 0) {
-                    item.resolve({ plan });
+                    if (facts.leftovers === true && !this.around.config.readOnly && due.length === 0) {
+                        due.push({ ...item, plan: clearLeftovers(this.around.config.stateDirectory) });
+                    } else {
+                        item.resolve({ plan });
+                    }
                     continue;
                 }
                 const keys = touchedKeys(plan);
@@ -139,13 +149,15 @@ export class Batch {
 
     private async run(due: readonly Due[]): Promise<ParsedRun> {
         const { config, transport, sink } = this.around;
-        const { touched } = joinPlans(...due.map(({ plan }) => ({ ...plan, steps: [] })).map(withoutWait));
+        const { touched, watched = {} } = joinPlans(
+            ...due.map(({ plan }) => ({ ...plan, steps: [] })).map(withoutWait),
+        );
         const plans = due.map(({ plan }) => ({ steps: plan.steps, deadline: deadline(plan) }));
         const script = composeRun({
             stateDirectory: config.stateDirectory,
             lockTimeout: config.lockTimeout,
             plans,
-            sessions: sessionsOf(config, touched.pools ?? {}),
+            sessions: sessionsOf(config, touched.pools ?? {}, watched),
             settle: settleSections(
                 config,
                 Object.keys(touched.pools ?? {}),
@@ -251,13 +263,17 @@ function deadline(plan: Plan): number {
 }
 
 /** One session a driver whose pools are touched, where it has one. */
-function sessionsOf(config: HostConfig, touched: Readonly<Record<string, readonly string[]>>): Session[] {
+function sessionsOf(
+    config: HostConfig,
+    touched: Readonly<Record<string, readonly string[]>>,
+    watched: Readonly<Record<string, readonly string[]>>,
+): Session[] {
     const parts = new Map<Driver, { pool: PoolRef; only: readonly string[] }[]>();
     for (const [name, only] of Object.entries(touched)) {
         const pool = config.pools.get(name);
         if (pool?.driver.session === undefined) continue;
         const list = parts.get(pool.driver) ?? [];
-        list.push({ pool: pool.ref, only });
+        list.push({ pool: pool.ref, only: [...only, ...(watched[name] ?? [])] });
         parts.set(pool.driver, list);
     }
     return [...parts].flatMap(([driver, list]) => driver.session?.(list) ?? []);
@@ -330,8 +346,8 @@ function stepError(
         return new BlockhostError(known.code, known.summary, { ...details, hint: known.hint });
     if (/No space left on device|Disk quota exceeded/.test(said)) {
         const hint =
-            "free space on the host or grow the pool, then run the same again: what was begun will be finished";
-        return new BlockhostError("no-space", "the pool's file system is full", { ...details, hint });
+            "free space there (in the pool, or in the state directory) or give it more, then run the same again: what was begun will be finished";
+        return new BlockhostError("no-space", "a file system of the host is full", { ...details, hint });
     }
     if (/Permission denied|Operation not permitted|Read-only file system/.test(said)) {
         const hint =

@@ -243,9 +243,11 @@ export function resolveHost(name: string, input: unknown, inline: boolean): Host
     const under = inline ? "host" : `blockhost:hosts.${name}`;
     const failures = hostProblems(input, under, inline);
     if (failures.length > 0) {
-        throw new BlockhostError("invalid", "the host's configuration is not right", {
+        const all = failures.map(({ property, reason }) => `${property}: ${reason}`).join("; ");
+        throw new BlockhostError("invalid", `the host's configuration is not right: ${all}`, {
             host: name,
-            hint: failures.map(({ property, reason }) => `${property}: ${reason}`).join("; "),
+            property: "host",
+            hint: "mend it (docs/configuration.md has every option), then run the same again",
         });
     }
     const given = input as HostInput;

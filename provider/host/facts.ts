@@ -21,12 +21,22 @@ export interface ObjectFacts {
     readonly uid?: string;
     /** Open by a process or a kernel user on the host; filled where the driver's facts tell it. */
     readonly openBy?: readonly string[];
+    /** What makes `path` appear after a boot of the host, where it does not do so by itself. */
+    readonly activation?: Activation;
     /** What is wrong with it, in sentences that say what to do; the same text as long as the same is wrong. */
     readonly health?: readonly string[];
     /** The driver can mend what is wrong (`heal`). */
     readonly mendable?: true;
     /** What only the driver understands. */
     readonly extra?: Readonly<Record<string, string>>;
+}
+
+/** Objects with the same command are activated by one call of it. */
+export interface Activation {
+    /** Shell text of one line, quoted as the shell needs it: `lvchange -ay -K`. */
+    readonly command: string;
+    /** The word that stands for this object, quoted: `vg0/pg-data`. */
+    readonly object: string;
 }
 
 export interface Capacity {
@@ -115,6 +125,8 @@ export interface HostFacts {
     /** By protocol: `iscsi`, `nvme-tcp`. */
     readonly targets: ReadonlyMap<string, TargetFacts>;
     readonly units: ReadonlyMap<string, UnitFacts>;
+    /** A run that was cut short has left files half-written in the state directory. */
+    readonly leftovers?: boolean;
     /** Stock tools that are there, by name (`truncate`, `tgtadm`): an absent one is missing. */
     readonly tools: ReadonlySet<string>;
     /** What the host is. */

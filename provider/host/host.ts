@@ -74,6 +74,10 @@ export class Host {
     readonly coming = new Set<string>();
     /** Claims of creations announced in preview, by pool and object. */
     private readonly announced = new Map<string, Claim>();
+    /** What the plans of a preview take of names that are the whole host's, by operation. */
+    private readonly reservations = new Map<string, readonly string[]>();
+    /** Who has which name in this run's program. */
+    private readonly names = new Map<string, string>();
 
     constructor(config: HostConfig, transport: Transport, sink: Sink) {
         this.config = config;
@@ -103,8 +107,9 @@ export class Host {
         this.refuseDecommissioned();
         let facts = this.current;
         if (facts === undefined) {
-            this.observing ??= this.observe(options).finally(() => (this.observing = undefined));
-            facts = await this.observing;
+            // One observation serves all who wait for it, so none of them can cancel it.
+            this.observing ??= this.observe().finally(() => (this.observing = undefined));
+            facts = await abandonable(this.observing, options.signal);
         }
         const missing = Object.entries(containers).filter(([pool, disks]) => {
             const known = facts.containers?.get(pool);
@@ -112,7 +117,7 @@ export class Host {
         });
         if (missing.length === 0) return facts;
         await this.reread({ containers: Object.fromEntries(missing) }, options);
-        return this.known();
+        return this.current ?? this.facts(options, containers);
     }
 
     /** Drops what is known, so that the next call observes again. */
@@ -120,18 +125,14 @@ export class Host {
         this.current = undefined;
     }
 
-    private async observe(options: CallOptions): Promise<HostFacts> {
+    private async observe(): Promise<HostFacts> {
         if (this.lastFailure !== undefined && Date.now() - this.lastFailure.at < UNREACHABLE_FOR) {
             throw this.lastFailure.error;
         }
         const doing = "observe";
         try {
             const script = composeObservation(observationSections(this.config));
-            const run = await this.transport.run(script.text, {
-                signal: options.signal,
-                timeout: OBSERVE_TIMEOUT,
-                doing,
-            });
+            const run = await this.transport.run(script.text, { timeout: OBSERVE_TIMEOUT, doing });
             const parsed = parseRun(script.nonce, run.stdout, run.stderr);
             this.sink.observed(this.config.name, run.duration);
             const facts = parseObservation(this.config, parsed.frames);
@@ -154,10 +155,22 @@ export class Host {
     async preview(operation: Operation<unknown>, options: CallOptions = {}): Promise<Plan> {
         const facts = await this.facts(options, operation.containers);
         return this.located(operation, () => {
-            const plan = operation.plan(this.withClaims(facts));
+            const plan = operation.plan(this.withAnnounced(facts, operation.doing));
             for (const claim of plan.claims ?? []) this.announced.set(`${claim.pool}/${claim.name}`, claim);
+            this.reservations.set(operation.doing, plan.reserved ?? []);
             return plan;
         });
+    }
+
+    /**
+     * Takes a name for a resource of this run's program.
+     *
+     * @returns who has it already, if that is another one.
+     */
+    takeName(name: string, resource: string): string | undefined {
+        const holder = this.names.get(name) ?? resource;
+        this.names.set(name, holder);
+        return holder === resource ? undefined : holder;
     }
 
     /** Brings something about, and returns its verified state. */
@@ -189,12 +202,14 @@ export class Host {
     }
 
     private async attempt<T>(operation: Operation<T>, options: CallOptions, progress: Progress): Promise<T> {
-        await this.facts(options, operation.containers);
         const waited = new Set<string>();
         for (let round = 0; round < MAX_ROUNDS; round++) {
+            // Another operation's failure may have dropped them.
+            await this.facts(options, operation.containers);
             // A failed unit of an earlier run is not this operation's failure: its planner shall start it again.
             const planner = (facts: HostFacts) => operation.plan(hideFailedUnits(facts, waited));
             const { plan } = await this.batch.submit({ ...operation, plan: planner }, options);
+            if (plan === undefined) continue;
             for (const claim of plan.claims ?? []) this.announced.delete(`${claim.pool}/${claim.name}`);
             progress.begun ||= !isEmpty(plan);
             if (plan.waitFor !== undefined) {
@@ -203,7 +218,10 @@ export class Host {
                 await this.reread(plan.touched, options);
                 continue;
             }
-            if (isEmpty(plan)) return this.located(operation, () => operation.result(this.known()));
+            const facts = this.current;
+            if (isEmpty(plan) && facts !== undefined) {
+                return this.located(operation, () => operation.result(facts));
+            }
         }
         throw new BlockhostError(
             "command-failed",
@@ -216,14 +234,13 @@ export class Host {
         );
     }
 
-    private known(): HostFacts {
-        if (this.current === undefined)
-            throw new BlockhostError("conflict", "the host's facts were dropped meanwhile");
-        return this.current;
-    }
-
-    private withClaims(facts: HostFacts): HostFacts {
-        return { ...facts, claims: [...facts.claims, ...this.announced.values()] };
+    private withAnnounced(facts: HostFacts, doing: string): HostFacts {
+        const others = [...this.reservations].filter(([operation]) => operation !== doing);
+        return {
+            ...facts,
+            claims: [...facts.claims, ...this.announced.values()],
+            reserved: new Set([...facts.reserved, ...others.flatMap(([, names]) => names)]),
+        };
     }
 
     /** Waits for long work, telling its progress; ends it when the operation is cancelled. */
@@ -334,6 +351,7 @@ export function absorbReadback(
         targets = mergeTarget(config, targets, protocol as Protocol, only, frames);
     }
     const units = frames.get("units");
+    const leftovers = frames.get("leftovers");
     return {
         ...facts,
         pools,
@@ -342,7 +360,24 @@ export function absorbReadback(
             ? {}
             : { containers: mergeContainers(config, facts.containers, touched, frames) }),
         ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),
+        ...(leftovers === undefined ? {} : { leftovers: leftovers.stdout !== "" }),
     };
+}
+
+/** A promise that one of those who wait for it can give up on. */
+async function abandonable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    if (signal === undefined) return promise;
+    let give: () => void = () => undefined;
+    const given = new Promise<never>((_, reject) => {
+        give = () => reject(new BlockhostError("cancelled", "cancelled before it began"));
+    });
+    if (signal.aborted) give();
+    signal.addEventListener("abort", give);
+    try {
+        return await Promise.race([promise, given]);
+    } finally {
+        signal.removeEventListener("abort", give);
+    }
 }
 
 function hideFailedUnits(facts: HostFacts, waited: ReadonlySet<string>): HostFacts {

@@ -20,6 +20,11 @@ export interface Owner {
     readonly stack: string;
     /** The Pulumi resource's name. */
     readonly resource: string;
+    /**
+     * Types of the components that it is in, outermost first, as its URN has them (`acme:db:Cluster$acme:db:Node`);
+     * absent: in none. Two components may each have a resource of the same name.
+     */
+    readonly parent?: string;
 }
 
 export type MarkKind = "pool" | "volume" | "snapshot" | "safety" | "export";
@@ -40,7 +45,9 @@ const RESERVED = new Set(["blockhost", "kind", "owner", "gen", "phase"]);
 
 export function encodeMark(mark: Mark): string {
     const { owner } = mark;
-    const parts = [owner.installation, owner.organization, owner.project, owner.stack, owner.resource];
+    const { installation, organization, project, stack, resource, parent } = owner;
+    const parts = [installation, organization, project, stack, resource];
+    if (parent !== undefined) parts.push(parent);
     const fields: [string, string][] = [
         ["blockhost", String(MARK_FORMAT)],
         ["kind", mark.kind],
@@ -86,13 +93,21 @@ export function decodeMark(text: string): Mark | undefined {
     const generation = fields.get("gen");
     const phase = (fields.get("phase") ?? "ready") as Phase;
     const owner = (fields.get("owner") ?? "").split("/").map(decodeField);
-    if (kind === undefined || generation === undefined || owner.length !== 5) return undefined;
-    const [installation = "", organization = "", project = "", stack = "", resource = ""] = owner;
+    if (kind === undefined || generation === undefined || owner.length < 5 || owner.length > 6)
+        return undefined;
+    const [installation = "", organization = "", project = "", stack = "", resource = "", parent] = owner;
     const extra: Record<string, string> = {};
     for (const [key, value] of fields) if (!RESERVED.has(key)) extra[key] = decodeField(value);
     return {
         kind,
-        owner: { installation, organization, project, stack, resource },
+        owner: {
+            installation,
+            organization,
+            project,
+            stack,
+            resource,
+            ...(parent === undefined ? {} : { parent }),
+        },
         generation,
         phase,
         extra,
@@ -101,7 +116,7 @@ export function decodeMark(text: string): Mark | undefined {
 
 /** Same declaration: only then may an object be changed. */
 export function sameOwner(a: Owner, b: Owner): boolean {
-    return sameStack(a, b) && a.resource === b.resource;
+    return sameStack(a, b) && a.resource === b.resource && a.parent === b.parent;
 }
 
 /** Same stack; the resource may have been renamed by an alias. */
@@ -116,7 +131,8 @@ export function sameStack(a: Owner, b: Owner): boolean {
 
 export function describeOwner(owner: Owner): string {
     const installation = owner.installation === "default" ? "" : ` of installation "${owner.installation}"`;
-    return `resource "${owner.resource}" of stack ${owner.organization}/${owner.project}/${owner.stack}${installation}`;
+    const inside = owner.parent === undefined ? "" : ` in component ${owner.parent.replaceAll("$", " / ")}`;
+    return `resource "${owner.resource}"${inside} of stack ${owner.organization}/${owner.project}/${owner.stack}${installation}`;
 }
 
 /** Letters, digits, `_`, `.`, `-` stay; every other byte of the UTF-8 form becomes `=XX`. */

@@ -5,6 +5,7 @@ import type { HostConfig } from "./config";
 import type { ContainerFacts, HostFacts, PoolFacts, SystemFacts } from "./facts";
 import type { Touched } from "./plan";
 import type { Frame, Section } from "./script";
+import { observeLeftovers } from "./leftovers";
 import { observeUnits, parseUnits } from "./units";
 
 /** Which sections an observation has, and how their output becomes facts. */
@@ -30,6 +31,7 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
 :`,
         });
     }
+    sections.push({ id: "leftovers", script: observeLeftovers(config.stateDirectory) });
     sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
     return sections;
 }
@@ -139,6 +141,7 @@ export function parseObservation(config: HostConfig, frames: Frames): HostFacts 
         targets,
         units: parseUnits(frames.get("units")?.stdout ?? ""),
         system: parseSystem(frames.get("system")?.stdout ?? ""),
+        leftovers: (frames.get("leftovers")?.stdout ?? "") !== "",
         tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
         claims: [],
         reserved: new Set(),
@@ -177,6 +180,9 @@ export function mergeTarget(
     const read = parseTarget(config, protocol, frames);
     const before = targets.get(protocol);
     if (before === undefined) return new Map(targets).set(protocol, read);
+    const target = config.targets.get(protocol)?.target;
+    if (target?.merge !== undefined && read.extra !== undefined)
+        return new Map(targets).set(protocol, target.merge(before, read, only));
     const exports = new Map(before.exports);
     for (const name of only) exports.delete(name);
     for (const [name, facts] of read.exports) exports.set(name, facts);

@@ -48,6 +48,8 @@ export interface Later {
 export interface Plan {
     readonly steps: readonly Step[];
     readonly touched: Touched;
+    /** Objects by pool that its guards compare and that it does not change: a driver's session reads them too. */
+    readonly watched?: Readonly<Record<string, readonly string[]>>;
     readonly claims?: readonly Claim[];
     /** Host-wide names taken by this plan (`tgt/tid/3`), so that plans of one run do not choose the same. */
     readonly reserved?: readonly string[];
@@ -72,7 +74,9 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
     const touchedPools: Record<string, string[]> = {};
     const touchedTargets: Record<string, string[]> = {};
     const touchedContainers: Record<string, string[]> = {};
-    for (const { touched } of plans) {
+    const watched: Record<string, string[]> = {};
+    for (const { touched, watched: also = {} } of plans) {
+        for (const [pool, names] of Object.entries(also)) (watched[pool] ??= []).push(...names);
         for (const [pool, names] of Object.entries(touched.pools ?? {}))
             (touchedPools[pool] ??= []).push(...names);
         for (const [name, list] of Object.entries(touched.targets ?? {}))
@@ -93,6 +97,7 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
             targets: touchedTargets,
             ...(Object.keys(touchedContainers).length === 0 ? {} : { containers: touchedContainers }),
         },
+        ...(Object.keys(watched).length === 0 ? {} : { watched }),
         claims: plans.flatMap((plan) => plan.claims ?? []),
         reserved: plans.flatMap((plan) => plan.reserved ?? []),
         ...(later.length === 0 ? {} : { later }),

@@ -1,4 +1,4 @@
-import { type Sh, asWord, raw, sh } from "../sh";
+import { type Sh, asWord, raw, sh, writeOut } from "../sh";
 import type { UnitFacts } from "./facts";
 import type { Step } from "./plan";
 
@@ -21,15 +21,18 @@ export interface Unit {
 }
 
 // Holds the lock on descriptor 8 for as long as it lives; the work itself does not inherit it. It waits for the lock,
-// because whoever looks whether the unit runs holds it (shared) for a moment.
+// because whoever looks whether the unit runs holds it (shared) for a moment. Whatever it has to write has its room
+// already and is written in place: when the file system is full it must still be able to say so.
 const SUPERVISOR = raw(`cd "$1" || exit 1
 exec 8>>lock
 flock -w 10 8 || exit 0
-rm -f exit log
-echo $$ > pid
-sh ./script </dev/null >log 2>&1 8>&-
-echo $? > exit.new
+printf '%-10s\\n' $$ 1<>pid
+sh ./script </dev/null 1<>log 2>&1 8>&-
+printf '%-10s\\n' $? 1<>exit.new
 mv exit.new exit`);
+
+/** Room for what a unit says. Bytes. */
+const LOG_BYTES = 4096;
 
 /** Starts a unit unless it runs already. Starting it again after it ended begins anew. */
 export function startUnit(stateDirectory: string, unit: Unit): Step {
@@ -40,10 +43,13 @@ export function startUnit(stateDirectory: string, unit: Unit): Step {
 mkdir -p "$dir" || exit
 flock -s -n "$dir/lock" true || exit 0
 rm -f "$dir/exit"
-printf '%s\n' ${asWord(unit.script)} > "$dir/script" &&
-printf '%s\n' ${asWord(unit.progress)} > "$dir/progress" &&
-printf '%s\n' ${unit.totalBytes} > "$dir/total" &&
-printf '%s\n' ${asWord(SUPERVISOR)} > "$dir/run" || exit
+${writeOut(sh`printf '%s\n' ${asWord(unit.script)}`, raw('"$dir/script"'))} &&
+${writeOut(sh`printf '%s\n' ${asWord(unit.progress)}`, raw('"$dir/progress"'))} &&
+${writeOut(sh`printf '%s\n' ${unit.totalBytes}`, raw('"$dir/total"'))} &&
+${writeOut(sh`printf '%s\n' ${asWord(SUPERVISOR)}`, raw('"$dir/run"'))} &&
+${writeOut(raw(`printf '%-10s\\n' ''`), raw('"$dir/pid"'))} &&
+${writeOut(raw(`printf '%-10s\\n' ''`), raw('"$dir/exit.new"'))} &&
+${writeOut(raw(`head -c ${String(LOG_BYTES)} /dev/zero`), raw('"$dir/log"'))} || exit
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null 2>&1; then
     systemd-run --quiet --collect --unit=${`blockhost-${unit.name}`} sh "$dir/run" "$dir" || exit
 else
@@ -66,7 +72,7 @@ export function stopUnit(stateDirectory: string, name: string): Sh {
 if flock -s -n "$dir/lock" true; then exit 0; fi
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && systemctl stop ${`blockhost-${name}`} 2>/dev/null; then exit 0; fi
 # The supervisor leads its session: the group is just what it started.
-read -r pid < "$dir/pid" && kill -KILL -- "-$pid" 2>/dev/null
+read -r pid < "$dir/pid" && [ -n "$pid" ] && kill -KILL -- "-$pid" 2>/dev/null
 :`;
 }
 
@@ -91,7 +97,7 @@ export function observeUnits(stateDirectory: string, name?: string): Sh {
     [ "$state" = running ] && [ -e "$dir/progress" ] && done=$(sh "$dir/progress" 2>/dev/null || echo 0)
     name=\${dir%/}
     printf 'unit %s %s %s %s %s\n' "\${name##*/}" "$state" "$exit" "\${done:-0}" "\${total:-0}"
-    if [ "$state" = ended ] && [ "$exit" != 0 ]; then tail -c 1500 "$dir/log" | sed 's/^/log /'; fi
+    if [ "$state" = ended ] && [ "$exit" != 0 ]; then tr -d '\\000' < "$dir/log" | tail -c 1500 | sed 's/^/log /'; fi
 done`;
 }
 

@@ -1,6 +1,9 @@
 import { BlockhostError } from "../errors";
 import { type Allowed, type Change, CHANGE_CLASSES, type ChangeClass } from "./types";
 
+/** Why a change that concerns nothing on the host is one. */
+export const RECORDED = "is recorded";
+
 /** A creation that was cut short is finished. */
 export const COMPLETION: Change = {
     property: "incomplete",

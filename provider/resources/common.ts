@@ -6,11 +6,12 @@ import { HOST_TOOLS } from "../host/observation";
 import type { HostFacts, ObjectFacts, PoolFacts } from "../host/facts";
 import type { Host, Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
-import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
+import { type Mark, type Owner, describeOwner, sameOwner, sameStack } from "../host/mark";
 import { BlockhostError, hasCode, toBlockhostError } from "../errors";
 import { HOST_NAME, type Id, nameProblem, parseId } from "../names";
 import { parseSize } from "../size";
 import { type Failure, UNKNOWN, hasUnknown, suggestion } from "../validate";
+import { RECORDED } from "./changes";
 import { ALLOWABLE, type Change, type Context } from "./types";
 
 /** Inputs and rules that several kinds of resource share. */
@@ -22,14 +23,20 @@ export const ownerSchema = z
         project: z.string(),
         stack: z.string(),
         resource: z.string(),
+        parent: z.string().optional(),
     })
-    .describe("Organisation, project, stack and resource name; filled in by the provider.");
+    .describe(
+        "Organisation, project, stack, resource name and the types of its components; filled in by the provider.",
+    );
 
 export const hostReferenceSchema = z
-    .union([
-        z.string().regex(HOST_NAME, "must be the name of a host in `blockhost:hosts`"),
-        z.looseObject({ name: z.string(), address: z.string() }).meta({ id: "InlineHost" }),
-    ])
+    .union(
+        [
+            z.string().regex(HOST_NAME, "must be the name of a host in `blockhost:hosts`"),
+            z.looseObject({ name: z.string(), address: z.string() }).meta({ id: "InlineHost" }),
+        ],
+        { error: "must be the name of a host in `blockhost:hosts`, or a host given inline" },
+    )
     .describe("Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.");
 
 export const nameSchema = z
@@ -107,11 +114,13 @@ export interface OwnerInput {
     readonly project: string;
     readonly stack: string;
     readonly resource: string;
+    readonly parent?: string;
 }
 
 export function ownerOf(context: Context, owner: OwnerInput): Owner {
-    const { organization, project, stack, resource } = owner;
-    return { installation: context.installation, organization, project, stack, resource };
+    const { organization, project, stack, resource, parent } = owner;
+    const inside = parent === undefined ? {} : { parent };
+    return { installation: context.installation, organization, project, stack, resource, ...inside };
 }
 
 /** New for each creation. */
@@ -128,6 +137,31 @@ export function fillName(
     const owner = news["owner"] as Partial<OwnerInput> | undefined;
     const name = typeof olds?.name === "string" ? olds.name : owner?.resource;
     return name === undefined ? news : { ...news, name };
+}
+
+/** Says of a name that comes from the resource that it does. */
+export function explainName(given: Record<string, unknown>, failures: readonly Failure[]): Failure[] {
+    return failures.map(({ property, reason }) =>
+        property === "name" && given["name"] === undefined
+            ? { property, reason: `${reason}; it is the resource's own, so set \`name\`` }
+            : { property, reason },
+    );
+}
+
+/** Two resources of one program cannot have one name in the same place on a host. */
+export function nameClashes(
+    context: Context,
+    host: unknown,
+    place: string,
+    inputs: Record<string, unknown>,
+): Failure[] {
+    const { name, owner } = inputs as { name?: unknown; owner?: OwnerInput };
+    if (typeof name !== "string" || owner === undefined || hasUnknown([host, place, name, owner])) return [];
+    const who = `resource "${owner.resource}"${owner.parent === undefined ? "" : ` in ${owner.parent}`}`;
+    const holder = context.hosts.get(host as HostReference).takeName(`${place}/${name}`, who);
+    if (holder === undefined) return [];
+    const reason = `"${name}" in "${place}" is the name of ${holder} of this program too: give one of them another \`name\``;
+    return [{ property: "name", reason }];
 }
 
 /** The host is named by the id that the resource refers to; only an inline host has to be given beside it. */
@@ -148,7 +182,7 @@ export function hostName(host: HostReference | undefined): string | undefined {
 export function hostChange(olds: { host: HostReference }, news: { host: HostReference }): Change[] {
     if (hasUnknown(news.host) || hostName(olds.host) !== hostName(news.host)) return [];
     if (JSON.stringify(olds.host) === JSON.stringify(news.host)) return [];
-    return [{ property: "host", kind: "update", class: "none", reason: "is recorded" }];
+    return [{ property: "host", kind: "update", class: "none", reason: RECORDED }];
 }
 
 /** Problems of a host reference: an unknown name, or an inline configuration that is not right. */
@@ -208,7 +242,8 @@ export async function previewFailures(
             "not-ours": "name",
             exists: "name",
         };
-        return [{ property: byCode[failure.code] ?? "host", reason: failure.message }];
+        const property = failure.details.property ?? byCode[failure.code] ?? "host";
+        return [{ property, reason: failure.message }];
     }
 }
 
@@ -295,7 +330,7 @@ export function ownObject(
             "not-ours",
             `"${name}" in pool "${pool.ref.name}" belongs to ${describeOwner(mark.owner)}`,
             {
-                hint: "it stays untouched: give this resource another `name`",
+                hint: `it stays untouched: ${moved(mark.owner, owners) ?? "give this resource another `name`"}`,
             },
         );
     }
@@ -309,6 +344,18 @@ export function ownObject(
         );
     }
     return found;
+}
+
+/** What to do where the object may be this resource's own, from before it was renamed or moved in the program. */
+export function moved(owner: Owner, owners: readonly Owner[]): string | undefined {
+    if (!owners.some((one) => sameStack(one, owner))) return undefined;
+    const renamed = owners.every(({ resource }) => resource !== owner.resource);
+    const alias = renamed
+        ? `{ name: ${JSON.stringify(owner.resource)} }`
+        : owner.parent === undefined
+          ? "{ parent: pulumi.rootStackResource }"
+          : `{ parent: … } (it was in ${owner.parent})`;
+    return `if this resource was ${renamed ? "renamed" : "moved"} in the program, say so with \`aliases: [${alias}]\`; otherwise give it another \`name\``;
 }
 
 /** Ids that point to other resources must name the host that the resource itself is on. */

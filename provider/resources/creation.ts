@@ -1,6 +1,7 @@
 import { type BlockhostError, toBlockhostError } from "../errors";
 import type { HostFacts } from "../host/facts";
 import type { Host, Operation } from "../host/host";
+import { isEmpty } from "../host/plan";
 import type { Context } from "./types";
 
 /**
@@ -36,8 +37,19 @@ export async function performCreation<T>(
     id: string,
     incomplete: (facts: HostFacts | undefined) => T | undefined,
 ): Promise<{ id: string; state: T }> {
+    let planned = false;
+    const plan = (facts: HostFacts) => {
+        const next = operation.plan(facts);
+        planned ||= !isEmpty(next);
+        return next;
+    };
     try {
-        return { id, state: await host.perform(operation, context) };
+        const state = await host.perform({ ...operation, plan }, context);
+        if (!planned)
+            context.warn(
+                `${operation.doing}: it was there already, made for this resource by an earlier run`,
+            );
+        return { id, state };
     } catch (error) {
         const failure = toBlockhostError(error);
         if (failure.details.begun !== true) throw failure;

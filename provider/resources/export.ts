@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import { BlockhostError } from "../errors";
+import { BlockhostError, toBlockhostError } from "../errors";
 import type { ConfiguredTarget, HostConfig } from "../host/config";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
@@ -18,14 +19,16 @@ import type {
     TargetContext,
     TargetFacts,
 } from "../targets/types";
-import { type Failure, UNKNOWN, hasUnknown, problemsOf } from "../validate";
-import { refuseUnlessAllowed } from "./changes";
+import { dhchapKeyProblem } from "../targets/dhchap";
+import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
+import { RECORDED, refuseUnlessAllowed } from "./changes";
 import { importPlace, importedOwner } from "./imports";
 import { previewed } from "./previews";
 import { performCreation } from "./creation";
 import {
     type OwnerInput,
     allowSchema,
+    explainName,
     fillHost,
     fillName,
     hostChange,
@@ -33,6 +36,8 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
+    moved,
+    nameClashes,
     nameSchema,
     newGeneration,
     ownerOf,
@@ -42,6 +47,7 @@ import {
     requireTools,
     usablePool,
 } from "./common";
+import { refuseUnfinished } from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const chapSchema = z
@@ -54,12 +60,30 @@ const chapSchema = z
     })
     .meta({ id: "Chap", description: "CHAP credentials." });
 
+const dhchapKey = z.string().superRefine((value, context) => {
+    const problem = value === UNKNOWN ? undefined : dhchapKeyProblem(value);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+});
+
+const dhchapSchema = z
+    .strictObject({
+        key: dhchapKey
+            .describe("Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.")
+            .meta({ secret: true }),
+        controllerKey: dhchapKey
+            .optional()
+            .describe("Secret; what the controller proves to the host (bidirectional).")
+            .meta({ secret: true }),
+    })
+    .meta({ id: "Dhchap", description: "Keys of NVMe in-band authentication." });
+
 const initiatorSchema = z
     .strictObject({
         iqn: z.string().optional().describe("iSCSI qualified name of the initiator."),
         nqn: z.string().optional().describe("NVMe qualified name of the host, for `nvme-tcp`."),
         chap: chapSchema.optional().describe("What the initiator has to prove to be let in."),
         mutualChap: chapSchema.optional().describe("What the target proves to the initiator (mutual CHAP)."),
+        dhchap: dhchapSchema.optional().describe("NVMe in-band authentication, for `nvme-tcp`."),
     })
     .meta({ id: "Initiator", description: "An initiator that may log in." });
 
@@ -103,6 +127,7 @@ export const exportOutputs = z.object({
         .describe(
             "In what the live export differed from what is declared when last read; the next update heals it.",
         ),
+    poolId: z.string().describe("Identity of the pool of its source."),
     connection: z
         .object({
             driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
@@ -117,6 +142,11 @@ interface ChapInput {
     readonly password: string;
 }
 
+interface DhchapInput {
+    readonly key: string;
+    readonly controllerKey?: string;
+}
+
 export interface ExportArgs {
     readonly source: string;
     readonly protocol: Protocol;
@@ -127,6 +157,7 @@ export interface ExportArgs {
         readonly nqn?: string;
         readonly chap?: ChapInput;
         readonly mutualChap?: ChapInput;
+        readonly dhchap?: DhchapInput;
     }[];
     readonly addresses?: readonly string[];
     readonly portals?: readonly string[];
@@ -142,6 +173,8 @@ export interface ExportState extends ExportArgs {
     readonly serial: string;
     readonly devicePath: string;
     readonly generation: string;
+    /** Identity of the pool of its source. */
+    readonly poolId: string;
     /** In what the live export differs from what is declared, found by a refresh; healed by the next update. */
     readonly drift: readonly string[];
     readonly connection: ConnectionProperties;
@@ -160,12 +193,11 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 
     async check(context, olds, given) {
         const inputs = fillHost("source", fillName(olds, given));
-        const failures = [
-            ...problemsOf(exportArgs, inputs),
-            ...hostReferenceProblems(context, inputs["host"]),
-        ];
-        if (failures.length > 0) return { inputs, failures };
-        failures.push(...targetProblems(context, inputs));
+        const hostFailures = hostReferenceProblems(context, inputs["host"]);
+        const failures = [...explainName(given, problemsOf(exportArgs, inputs)), ...hostFailures];
+        if (hostFailures.length === 0) failures.push(...targetProblems(context, inputs));
+        if (failures.length > 0) return { inputs, failures: distinct(failures) };
+        failures.push(...nameClashes(context, inputs["host"], String(inputs["protocol"]), inputs));
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as ExportArgs;
         const host = context.hosts.get(args.host);
@@ -192,12 +224,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
             });
         }
         for (const property of ["initiators", "addresses", "portals", "readOnly", "discard"] as const) {
-            if (JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
+            if (isDeepStrictEqual(olds[property], news[property])) continue;
             changes.push({ property, kind: "update", class: "none", reason: "is changed in place" });
         }
         for (const property of ["allow", "owner"] as const) {
-            if (JSON.stringify(olds[property]) === JSON.stringify(news[property])) continue;
-            changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+            if (isDeepStrictEqual(olds[property], news[property])) continue;
+            changes.push({ property, kind: "update", class: "none", reason: RECORDED });
         }
         const replaced = changes.some(({ kind }) => kind === "replace");
         if (!replaced && !hasUnknown(news)) changes.push(...(await impact(context, olds, news, changes)));
@@ -218,8 +250,13 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
             if (hasUnknown(args.source)) return { drift: [] };
             const { container, name } = parseReference(args.source);
             const object = facts.pools.get(container)?.objects.get(name);
+            const poolId = facts.pools.get(container)?.id ?? "";
             // Target name and serial number are new for each creation: nobody can tell them before.
-            return { drift: [], devicePath: object?.path ?? UNKNOWN };
+            return {
+                drift: [],
+                devicePath: object?.path ?? UNKNOWN,
+                poolId: poolId === "" || poolId === "new" ? UNKNOWN : poolId,
+            };
         });
     },
 
@@ -254,6 +291,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 serial: one.serial,
                 devicePath: one.devicePath,
                 generation: one.mark.generation,
+                poolId: poolIdOf(facts, state),
                 drift: one.differences,
                 connection: target.target.connection(target.ref, wanted, one),
             },
@@ -272,11 +310,16 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     async read(context, state) {
         const host = context.hosts.get(state.host);
         const facts = await host.facts(context);
-        const { target, found } = usableTarget(host.config, facts, state.protocol, { evenIfDown: true });
+        const { target, found } = withOrphan(
+            context,
+            facts,
+            usableTarget(host.config, facts, state.protocol, { evenIfDown: true }),
+            state,
+        );
         const one = found.exports.get(state.name);
         if (one === undefined) {
-            if (found.problem !== undefined && found.extra === undefined)
-                throw problemError(host.config, found);
+            // Without an answer it may well be served still.
+            if (found.problem !== undefined) throw problemError(host.config, found);
             return undefined;
         }
         if (one.mark.generation !== state.generation) return undefined;
@@ -296,7 +339,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 doing: `delete export "${state.name}"`,
                 effect: "delete",
                 plan: (facts) => {
-                    const { target, found } = usableTarget(host.config, facts, state.protocol, {});
+                    const { target, found } = withOrphan(
+                        context,
+                        facts,
+                        usableTarget(host.config, facts, state.protocol, {}),
+                        state,
+                    );
                     const one = ownExport(
                         found,
                         state.name,
@@ -362,7 +410,8 @@ function declaredArgs(
     const readOnly = isSnapshot(source.object);
     const args = {
         source: source.id,
-        initiators: told.initiators.map(({ name, chap, mutualChap }) => ({
+        initiators: told.initiators.map(({ name, chap, mutualChap, dhchap }) => ({
+            ...(dhchap === true ? { dhchap: {} as DhchapInput } : {}),
             [named]: name,
             ...(chap === undefined ? {} : { chap: { username: chap } as ChapInput }),
             ...(mutualChap === undefined ? {} : { mutualChap: { username: mutualChap } as ChapInput }),
@@ -372,13 +421,17 @@ function declaredArgs(
         ...(told.readOnly && !readOnly ? { readOnly: true } : {}),
         ...(told.discard === !told.readOnly ? {} : { discard: told.discard }),
     };
-    return { args, secrets: told.initiators.some(({ chap, mutualChap }) => chap ?? mutualChap) };
+    const secrets = told.initiators.some(
+        ({ chap, mutualChap, dhchap }) => chap !== undefined || mutualChap !== undefined || dhchap === true,
+    );
+    return { args, secrets };
 }
 
 /** Initiators whose passwords are not known, as they are right after an import. */
 function withoutChap({ initiators }: Pick<ExportArgs, "initiators">): ExportArgs["initiators"] {
-    return initiators.map(({ chap, mutualChap, ...rest }) => ({
+    return initiators.map(({ chap, mutualChap, dhchap, ...rest }) => ({
         ...rest,
+        ...(dhchap?.key === undefined ? {} : { dhchap }),
         ...(chap?.password === undefined ? {} : { chap }),
         ...(mutualChap?.password === undefined ? {} : { mutualChap }),
     }));
@@ -397,7 +450,11 @@ function ensuring(
         doing: olds === undefined ? `create export "${args.name}"` : `update export "${args.name}"`,
         effect: "change",
         plan: (facts) => {
-            const { target, found } = usableTarget(config, facts, args.protocol, {});
+            const usable = usableTarget(config, facts, args.protocol, {});
+            const { target, found } =
+                olds === undefined
+                    ? usable
+                    : withOrphan(context, facts, usable, { ...olds, owner: args.owner });
             const owners = olds === undefined ? [owner] : [owner, ownerOf(context, olds.owner)];
             const one = ownExport(found, args.name, owners, olds?.generation);
             const targetContext = { target: target.ref, facts: found, host: facts };
@@ -408,7 +465,9 @@ function ensuring(
                     to: { ...one.mark, owner },
                 });
             }
-            const wanted = wantedFrom(config, facts, args, one, owner, generation);
+            // A host under the same name at another address is not where this export is.
+            const poolId = olds?.source === args.source ? olds.poolId : undefined;
+            const wanted = wantedFrom(config, facts, args, one, owner, generation, poolId);
             refuseCuts(config, target, targetContext, wanted, args);
             return target.target.ensure(targetContext, wanted);
         },
@@ -420,7 +479,7 @@ function ensuring(
                     "conflict",
                     `export "${args.name}" was not there when it was read back`,
                 );
-            return { ...args, ...observed(target, found, args, one) };
+            return { ...args, ...observed(target, found, args, one), poolId: poolIdOf(facts, args) };
         },
     };
 }
@@ -446,7 +505,7 @@ function incompleteState(
     generation: string,
 ): ExportState | undefined {
     if (facts === undefined) {
-        const unknown = { targetName: "", serial: "", devicePath: "", drift: ["missing"] };
+        const unknown = { targetName: "", serial: "", devicePath: "", poolId: "", drift: ["missing"] };
         const type = args.protocol === "iscsi" ? "iscsi" : "nvmeof";
         return { ...args, ...unknown, generation, connection: { driver_volume_type: type, data: {} } };
     }
@@ -454,7 +513,12 @@ function incompleteState(
     const { target, found } = usableTarget(config, facts, args.protocol, { evenIfDown: true });
     const one = found.exports.get(args.name);
     if (one === undefined || !sameOwner(one.mark.owner, ownerOf(context, args.owner))) return undefined;
-    return { ...args, ...observed(target, found, args, one) };
+    return { ...args, ...observed(target, found, args, one), poolId: poolIdOf(facts, args) };
+}
+
+/** Empty where it cannot be told. */
+function poolIdOf(facts: HostFacts, { source }: ExportArgs): string {
+    return facts.pools.get(parseReference(source).container)?.id ?? "";
 }
 
 /** What else an update would do: sessions it cuts, and drift it heals. Facts decide, where they can be had. */
@@ -475,10 +539,12 @@ async function impact(
         return [];
     }
     try {
-        const { target, found } = usableTarget(host.config, facts, olds.protocol, {});
+        const usable = usableTarget(host.config, facts, olds.protocol, {});
+        const { target, found } = withOrphan(context, facts, usable, olds);
         const one = found.exports.get(olds.name);
         const owner = ownerOf(context, news.owner);
-        const wanted = wantedFrom(host.config, facts, news, one, owner, olds.generation);
+        const poolId = olds.source === news.source ? olds.poolId : undefined;
+        const wanted = wantedFrom(host.config, facts, news, one, owner, olds.generation, poolId);
         const targetContext = { target: target.ref, facts: found, host: facts };
         const cut = target.target.cuts(targetContext, wanted);
         if (cut !== undefined) {
@@ -509,8 +575,10 @@ async function impact(
 
 async function liveFacts(context: Context, olds: ExportState): Promise<ExportFacts | undefined> {
     try {
-        const facts = await context.hosts.get(olds.host).facts(context);
-        return facts.targets.get(olds.protocol)?.exports.get(olds.name);
+        const host = context.hosts.get(olds.host);
+        const facts = await host.facts(context);
+        const usable = usableTarget(host.config, facts, olds.protocol, { evenIfDown: true });
+        return withOrphan(context, facts, usable, olds).found.exports.get(olds.name);
     } catch {
         return undefined;
     }
@@ -540,8 +608,14 @@ function refuseCuts(
 function targetProblems(context: Context, inputs: Record<string, unknown>): Failure[] {
     if (hasUnknown(inputs["host"]) || inputs["host"] === undefined || hasUnknown(inputs["protocol"]))
         return [];
-    const { config } = context.hosts.get(inputs["host"] as HostReference);
+    let config: HostConfig;
+    try {
+        config = context.hosts.get(inputs["host"] as HostReference).config;
+    } catch (error) {
+        return [{ property: "host", reason: toBlockhostError(error).message }];
+    }
     const protocol = inputs["protocol"] as Protocol;
+    if (!exportArgs.shape.protocol.safeParse(protocol).success) return [];
     const configured = config.targets.get(protocol);
     if (configured === undefined) {
         const known = [...config.targets.keys()];
@@ -554,7 +628,8 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
         ];
     }
     if (hasUnknown({ ...inputs, source: "" })) return [];
-    const args = inputs as unknown as ExportArgs;
+    const args = wellFormed(inputs);
+    if (args === undefined) return [];
     const failures: Failure[] = [];
     const named = protocol === "iscsi" ? "iqn" : "nqn";
     args.initiators.forEach((initiator, i) => {
@@ -563,6 +638,16 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
                 property: `initiators[${String(i)}].${named}`,
                 reason: `is missing: ${protocol} needs it`,
             });
+        for (const property of protocol === "iscsi"
+            ? (["dhchap"] as const)
+            : (["chap", "mutualChap"] as const)) {
+            if (initiator[property] === undefined) continue;
+            const other = protocol === "iscsi" ? "`chap` and `mutualChap`" : "`dhchap`";
+            failures.push({
+                property: `initiators[${String(i)}].${property}`,
+                reason: `is not for ${protocol}: use ${other}`,
+            });
+        }
     });
     if (failures.length > 0) return failures;
     const mark: Mark = {
@@ -576,6 +661,31 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
     return problems.map(({ path, reason }) => ({ property: path.replace(/\.name$/, `.${named}`), reason }));
 }
 
+/** The inputs without what is not of the right kind in them, so that the rest can be checked as well. */
+function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
+    const { shape } = exportArgs;
+    const kept = Object.fromEntries(
+        Object.entries(inputs).filter(([key, value]) => {
+            const known = (shape as Record<string, z.ZodType>)[key];
+            return key === "initiators" || known?.safeParse(value).success === true;
+        }),
+    );
+    const { initiators } = inputs;
+    if (!Array.isArray(initiators) || kept["name"] === undefined || kept["owner"] === undefined)
+        return undefined;
+    const texts = (value: unknown) =>
+        typeof value === "object" &&
+        value !== null &&
+        Object.values(value).every((one) => typeof one === "string");
+    const clean = initiators.map((one: unknown) => {
+        if (typeof one !== "object" || one === null) return {};
+        return Object.fromEntries(
+            Object.entries(one).filter(([, value]) => typeof value === "string" || texts(value)),
+        );
+    });
+    return { ...kept, initiators: clean } as unknown as ExportArgs;
+}
+
 function wantedFrom(
     config: HostConfig,
     facts: HostFacts,
@@ -583,17 +693,23 @@ function wantedFrom(
     one: ExportFacts | undefined,
     owner: Owner,
     generation: string,
+    poolId?: string,
 ): ExportWanted {
     const { container, name } = parseReference(args.source);
-    const pool = usablePool(config, facts, container);
+    const pool = usablePool(config, facts, container, poolId);
     const object = pool.facts.objects.get(name);
-    if (object?.mark === undefined || object.sizeBytes === undefined || object.mark.phase === "creating") {
+    if (object?.mark === undefined || object.sizeBytes === undefined) {
         throw new BlockhostError("not-found", `there is no volume or snapshot "${args.source}" to export`, {
+            property: "source",
             hint: "name one that blockhost made or adopted on the same host; after it was deleted on the host, `pulumi refresh` first",
         });
     }
+    refuseUnfinished(`"${args.source}"`, object, "source");
     const mark: Mark = one?.mark ?? { kind: "export", owner, generation, phase: "ready", extra: {} };
-    return wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object));
+    return {
+        ...wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object)),
+        activation: object.activation,
+    };
 }
 
 function wantedFor(
@@ -614,10 +730,18 @@ function wantedFor(
             name: initiator.iqn ?? initiator.nqn ?? "",
             ...(initiator.chap === undefined ? {} : { chap: secretChap(initiator.chap) }),
             ...(initiator.mutualChap === undefined ? {} : { mutualChap: secretChap(initiator.mutualChap) }),
+            ...(initiator.dhchap === undefined ? {} : { dhchap: secretKeys(initiator.dhchap) }),
         })),
         addresses: args.addresses ?? [],
         portals: args.portals ?? [],
         discard: args.discard ?? !readOnly,
+    };
+}
+
+function secretKeys({ key, controllerKey }: DhchapInput) {
+    return {
+        key: new Secret(key),
+        ...(controllerKey === undefined ? {} : { controllerKey: new Secret(controllerKey) }),
     };
 }
 
@@ -649,6 +773,31 @@ function usableTarget(
     return { target, found };
 }
 
+/**
+ * The same facts, with the export in the state where only its boot file is gone: else it would count as gone, and stay
+ * behind as a target that nobody owns.
+ */
+function withOrphan(
+    context: Context,
+    facts: HostFacts,
+    { target, found }: { target: ConfiguredTarget; found: TargetFacts },
+    state: ExportState,
+): { target: ConfiguredTarget; found: TargetFacts } {
+    if (target.target.orphan === undefined || found.problem !== undefined || found.exports.has(state.name))
+        return { target, found };
+    const owner = ownerOf(context, state.owner);
+    const { generation } = state;
+    const mark: Mark = { kind: "export", owner, generation, phase: "ready", extra: {} };
+    const { container, name } = parseReference(state.source);
+    const object = facts.pools.get(container)?.objects.get(name);
+    const snapshot = object !== undefined && isSnapshot(object);
+    const want = wantedFor(state, mark, state.devicePath, object?.sizeBytes ?? 0, snapshot);
+    const targetContext = { target: target.ref, facts: found, host: facts };
+    const one = target.target.orphan(targetContext, want, state.targetName);
+    if (one === undefined) return { target, found };
+    return { target, found: { ...found, exports: new Map(found.exports).set(state.name, one) } };
+}
+
 function problemError(config: HostConfig, found: TargetFacts): BlockhostError {
     return new BlockhostError("not-found", found.problem?.summary ?? "the target cannot be used", {
         host: config.name,
@@ -671,7 +820,7 @@ function ownExport(
     if (one === undefined) return undefined;
     if (!owners.some((owner) => sameOwner(owner, one.mark.owner))) {
         throw new BlockhostError("not-ours", `export "${name}" belongs to ${describeOwner(one.mark.owner)}`, {
-            hint: "it stays untouched: give this resource another `name`",
+            hint: `it stays untouched: ${moved(one.mark.owner, owners) ?? "give this resource another `name`"}`,
         });
     }
     if (generation !== undefined && one.mark.generation !== generation) {

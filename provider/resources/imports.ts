@@ -57,8 +57,12 @@ export function importedOwner(mark: Mark, owner: Owner, what: string): OwnerInpu
             hint: 'it stays untouched. To hand it over, set `onDelete: "retain"` there, run `pulumi up` and then `pulumi destroy` there, and import it here',
         });
     }
-    const { organization, project, resource, stack } = mark.owner;
-    return { organization, project, resource, stack };
+    return ownerInput(mark.owner);
+}
+
+/** An owner as inputs and states have it, its keys in the order of values from the wire. */
+export function ownerInput({ organization, parent, project, resource, stack }: OwnerInput): OwnerInput {
+    return { organization, ...(parent === undefined ? {} : { parent }), project, resource, stack };
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { PlanContext, Wipe } from "../drivers/types";
-import { BlockhostError } from "../errors";
+import { BlockhostError, toBlockhostError } from "../errors";
+import type { Host } from "../host/host";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
 import type { Plan } from "../host/plan";
-import type { UsablePool } from "./common";
-import type { Context } from "./types";
+import { type UsablePool, usablePool } from "./common";
+import type { Change, Context } from "./types";
 
 /** What volumes and snapshots have in common: both are objects of a pool with an owner mark. */
 
@@ -61,6 +62,68 @@ export function withoutCondition<T extends Condition>(state: T): Omit<T, keyof C
 export function warnOfHealth(context: Context, pool: UsablePool, object: ObjectFacts): void {
     for (const one of pool.facts.health ?? []) context.warn(`pool "${pool.ref.name}": ${one}`);
     for (const one of object.health ?? []) context.warn(`"${object.name}": ${one}`);
+}
+
+/** @throws BlockhostError `conflict`: what is half-way in something can be neither exported nor copied. */
+export function refuseUnfinished(what: string, { mark }: ObjectFacts, property: string): void {
+    if (mark?.phase === "ready") return;
+    throw new BlockhostError("conflict", `${what} is half-way: ${mark?.phase ?? "unmarked"}`, {
+        property,
+        hint: "an operation on it that was cut short has to be finished first: `pulumi up` of its own stack does that",
+    });
+}
+
+/**
+ * The object in a resource's state as the host has it just now, for a diff. Nothing where that cannot be told, which is
+ * a warning: nothing was asked for yet.
+ */
+export async function liveObject(
+    context: Context,
+    host: Host,
+    state: {
+        readonly pool: string;
+        readonly poolId: string;
+        readonly name: string;
+        readonly generation: string;
+    },
+    kind: "volume" | "snapshot",
+): Promise<{ facts: HostFacts; object: ObjectFacts } | undefined> {
+    const what = `${kind} "${state.name}"`;
+    try {
+        const facts = await host.facts(context);
+        const pool = usablePool(host.config, facts, state.pool, state.poolId);
+        const object = readObject(pool, state.name, state.generation, kind);
+        if (object !== undefined) return { facts, object };
+        if (state.poolId !== "")
+            context.warn(`${what} is no longer on host "${host.config.name}": see \`pulumi refresh\``);
+    } catch (error) {
+        context.warn(`${toBlockhostError(error).message}\n  so it could not be told how ${what} is`);
+    }
+    return undefined;
+}
+
+/** What has to be finished of an object that an earlier run has left half-way; nothing where it is ready. */
+export function completion(kind: string, object: ObjectFacts): Change[] {
+    const property = "incomplete";
+    switch (object.mark?.phase) {
+        case "creating":
+            return [{ property, kind: "update", class: "none", reason: "its creation is finished" }];
+        case "reverting":
+            return [{ property, kind: "update", class: "none", reason: "a revert that was begun is ended" }];
+        case "deleting":
+            return [
+                {
+                    property,
+                    kind: "update",
+                    class: "data-loss",
+                    reason: `an earlier run has begun to delete it: the deletion is finished, and the ${kind} made anew`,
+                    wayOut: "take what is left of its data on the host first",
+                },
+            ];
+        case "ready":
+        case undefined:
+            return [];
+    }
 }
 
 /**

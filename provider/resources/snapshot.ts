@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import type { PlanContext } from "../drivers/types";
 import { BlockhostError } from "../errors";
@@ -8,12 +9,13 @@ import type { HostReference } from "../host/hosts";
 import { type Mark, sameOwner } from "../host/mark";
 import { NOTHING } from "../host/plan";
 import { formatId } from "../names";
-import { UNKNOWN, hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, MENDING, refuseUnlessAllowed } from "./changes";
+import { UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
+import { COMPLETION, MENDING, RECORDED, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
     allowSchema,
+    explainName,
     fillHost,
     fillName,
     hostChange,
@@ -21,6 +23,7 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
+    nameClashes,
     nameSchema,
     newGeneration,
     objectOutputs,
@@ -39,8 +42,10 @@ import { performCreation } from "./creation";
 import { refuseDependants, usersOf } from "./dependants";
 import {
     type Condition,
+    completion,
     conditionOf,
     isReleased,
+    liveObject,
     lostData,
     ownedAs,
     planRemoval,
@@ -98,21 +103,25 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
 
     async check(context, olds, given) {
         const inputs = fillHost("volume", fillName(olds, given));
-        const failures = [
-            ...problemsOf(snapshotArgs, inputs),
+        const failures = distinct([
+            ...explainName(given, problemsOf(snapshotArgs, inputs)),
             ...hostReferenceProblems(context, inputs["host"]),
-        ];
+        ]);
         if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as SnapshotArgs;
+        failures.push(...nameClashes(context, args.host, parseReference(args.volume).container, inputs));
         failures.push(...poolProblems(context, args.host, parseReference(args.volume).container, args.name));
         if (failures.length > 0 || olds !== undefined) return { inputs, failures };
         const host = context.hosts.get(args.host);
         return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
     },
 
-    diff(_context, olds, news) {
+    async diff(context, olds, news) {
         const changes: Change[] = hostChange(olds, news);
-        if (olds.incomplete === true) changes.push(COMPLETION);
+        const live = await liveObject(context, context.hosts.get(olds.host), olds, "snapshot");
+        const half = live === undefined ? [] : completion("snapshot", live.object);
+        if (half.length > 0) changes.push(...half);
+        else if (olds.incomplete === true) changes.push(COMPLETION);
         else if (olds.mendable === true) changes.push(MENDING);
         for (const property of ["volume", "name"] as const) {
             if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
@@ -133,13 +142,13 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
             });
         }
         for (const property of ["onDelete", "allow", "owner"] as const) {
-            if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
-                changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+            if (!isDeepStrictEqual(olds[property], news[property])) {
+                changes.push({ property, kind: "update", class: "none", reason: RECORDED });
             }
         }
         const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
         refuseUnlessAllowed(`update snapshot "${olds.name}"`, changes, allow, hostName(olds.host));
-        return Promise.resolve(changes);
+        return changes;
     },
 
     preview(context, args, olds) {
@@ -194,8 +203,12 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
 
     async update(context, before, news) {
         const host = context.hosts.get(news.host);
+        const facts = await host.facts(context);
+        const found = facts.pools.get(before.pool)?.objects.get(before.name);
+        const half = found?.mark?.generation === before.generation ? completion("snapshot", found) : [];
+        refuseUnlessAllowed(`update snapshot "${before.name}"`, half, news.allow ?? [], hostName(news.host));
         const olds =
-            before.incomplete === true
+            before.incomplete === true || half.length > 0
                 ? await host.perform(creation(context, { ...news, owner: before.owner }).operation, context)
                 : before;
         const owners = [ownerOf(context, olds.owner), ownerOf(context, news.owner)];
@@ -218,7 +231,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                         );
                     }
                     const planContext: PlanContext = { pool: pool.ref, facts: pool.facts, host: facts };
-                    if (JSON.stringify(mark.owner) === JSON.stringify(owner)) {
+                    if (sameOwner(mark.owner, owner)) {
                         if (object?.mendable !== true) return NOTHING;
                         return pool.driver.heal?.(planContext, { name: olds.name, mark }) ?? NOTHING;
                     }
@@ -291,6 +304,7 @@ function creation(
                     "not-found",
                     `there is no volume "${args.volume}" to take a snapshot of`,
                     {
+                        property: "volume",
                         hint: "name a volume that blockhost made or adopted on the same host",
                     },
                 );

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import type { PlanContext, Wipe } from "../drivers/types";
 import { BlockhostError } from "../errors";
@@ -9,18 +10,20 @@ import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { SAFETY_SUFFIX, formatId } from "../names";
 import { SECTOR, formatSize, parseSize, roundUp } from "../size";
-import { UNKNOWN, hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, MENDING, TAKING_OVER, refuseUnlessAllowed } from "./changes";
+import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
+import { COMPLETION, MENDING, RECORDED, TAKING_OVER, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
     allowSchema,
+    explainName,
     fillName,
     hostChange,
     hostName,
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
+    nameClashes,
     nameSchema,
     newGeneration,
     objectOutputs,
@@ -34,18 +37,22 @@ import {
     sizeSchema,
     usablePool,
 } from "./common";
-import { exactSize, importPlace, importedObject, importedOwner, notTakenOver } from "./imports";
+import { exactSize, importPlace, importedObject, importedOwner, notTakenOver, ownerInput } from "./imports";
 import { previewed } from "./previews";
 import { performCreation } from "./creation";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
 import {
     type Condition,
+    completion,
     conditionOf,
+    isIncomplete,
     isReleased,
+    liveObject,
     lostData,
     ownedAs,
     planRemoval,
     readObject,
+    refuseUnfinished,
     warnOfHealth,
     withoutCondition,
 } from "./objects";
@@ -67,8 +74,12 @@ const wipeSchema = z.strictObject({
 
 export const volumeArgs = z
     .strictObject({
-        host: hostReferenceSchema,
-        pool: z.string().min(1).describe("Name of a pool of the host.").meta({ replaces: true }),
+        host: hostReferenceSchema.optional(),
+        pool: z
+            .string()
+            .min(1)
+            .describe("Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.")
+            .meta({ replaces: true, resources: ["Pool"] }),
         name: nameSchema.optional(),
         size: sizeSchema.optional(),
         source: z
@@ -166,12 +177,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     secretOutputs: [],
 
     async check(context, olds, given) {
-        const inputs = fillName(olds, given);
-        const failures = [
-            ...problemsOf(volumeArgs, inputs),
-            ...hostReferenceProblems(context, inputs["host"]),
-        ];
-        if (failures.length === 0)
+        const inputs = fillPool(fillName(olds, given));
+        const hostFailures = hostProblemsOf(context, inputs["host"]);
+        const failures = distinct([...explainName(given, problemsOf(volumeArgs, inputs)), ...hostFailures]);
+        if (hostFailures.length === 0)
             failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
         const { size, source, adopt, revertTo } = inputs;
         const from = source as VolumeArgs["source"];
@@ -191,6 +200,8 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         ] as const) {
             failures.push(...foreignPoolProblems(path, id, inputs));
         }
+        if (failures.length > 0) return { inputs, failures };
+        failures.push(...nameClashes(context, inputs["host"], String(inputs["pool"]), inputs));
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as VolumeArgs;
         const host = context.hosts.get(args.host);
@@ -203,7 +214,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const changes: Change[] = [];
         const doing = `update volume "${olds.name}"`;
         if (olds.generation === "") changes.push(TAKING_OVER);
-        if (olds.incomplete === true) changes.push(COMPLETION);
+        const live = await liveObject(context, context.hosts.get(olds.host), olds, "volume");
+        const half = live === undefined ? [] : completion("volume", live.object);
+        if (half.length > 0) changes.push(...half);
+        else if (olds.incomplete === true) changes.push(COMPLETION);
         else if (olds.mendable === true) changes.push(MENDING);
         for (const property of ["host", "pool", "name"] as const) {
             if (sameInput(property, olds, news)) continue;
@@ -212,32 +226,33 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             );
         }
         for (const property of ["source", "adopt"] as const) {
-            if (
-                news[property] === undefined ||
-                JSON.stringify(olds[property]) === JSON.stringify(news[property])
-            )
-                continue;
+            if (news[property] === undefined || isDeepStrictEqual(olds[property], news[property])) continue;
             if (hasUnknown(news[property])) continue;
             changes.push(replacement(property, olds, "counts at creation only"));
         }
         changes.push(...hostChange(olds, news));
         // What is not finished has no size or content yet that could change.
-        if (olds.incomplete !== true) changes.push(...sizeChange(olds, news), ...revertChange(olds, news));
+        if (olds.incomplete !== true && !(live !== undefined && isIncomplete(live.object)))
+            changes.push(...sizeChange(olds, news), ...revertChange(olds, news));
         for (const property of ["wipe", "onDelete", "allow", "owner"] as const) {
-            if (JSON.stringify(olds[property]) !== JSON.stringify(news[property])) {
-                changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+            if (!isDeepStrictEqual(olds[property], news[property])) {
+                changes.push({ property, kind: "update", class: "none", reason: RECORDED });
             }
         }
-        const needsFacts = changes.some(
-            ({ property, kind }) => kind === "update" && (property === "size" || property === "revertTo"),
-        );
-        const classed = needsFacts ? await classify(context, olds, changes) : changes;
+        const { config } = context.hosts.get(olds.host);
+        const classed = live === undefined ? changes : classify(config, live, changes);
         refuseUnlessAllowed(
             doing,
             classed,
             hasUnknown(news.allow) ? [] : (news.allow ?? []),
             hostName(olds.host),
         );
+        const onHost = classed.some(
+            ({ property, reason }) => ["size", "revertTo"].includes(property) && reason !== RECORDED,
+        );
+        if (live !== undefined && half.length === 0 && onHost && !hasUnknown(news)) {
+            await context.hosts.get(olds.host).preview(alteration(context, olds, news), context);
+        }
         return classed;
     },
 
@@ -265,10 +280,9 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         };
         const by =
             mark === undefined
-                ? { ...owner }
+                ? ownerInput(owner)
                 : importedOwner(mark, owner, `volume "${id.name}" in pool "${id.container}"`);
-        const { organization, project, resource, stack } = by;
-        const args = { ...inputs, owner: { organization, project, resource, stack } };
+        const args = { ...inputs, owner: by };
         return { id: text, inputs, state: { ...args, ...observed(pool, object) } };
     },
 
@@ -301,7 +315,12 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             const state = await host.perform(operation, context);
             return { ...state, ...(news.adopt === undefined ? {} : { adopt }) };
         }
-        if (olds.incomplete !== true) return host.perform(alteration(context, olds, news), context);
+        const facts = await host.facts(context);
+        const found = facts.pools.get(olds.pool)?.objects.get(olds.name);
+        const half = found?.mark?.generation === olds.generation ? completion("volume", found) : [];
+        refuseUnlessAllowed(`update volume "${olds.name}"`, half, news.allow ?? [], hostName(news.host));
+        const incomplete = olds.incomplete === true || (found !== undefined && isIncomplete(found));
+        if (!incomplete) return host.perform(alteration(context, olds, news), context);
         const finished = await host.perform(
             creation(context, { ...news, owner: olds.owner }).operation,
             context,
@@ -339,6 +358,21 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         );
     },
 };
+
+/** A pool may be given as the id of a `Pool`: `<host>/<name>`. */
+function fillPool(inputs: Record<string, unknown>): Record<string, unknown> {
+    const { host, pool } = inputs;
+    if (typeof pool !== "string") return inputs;
+    const [of, name, ...rest] = pool.split("/");
+    if (pool === UNKNOWN) return host === undefined ? { ...inputs, host: UNKNOWN } : inputs;
+    if (of === undefined || name === undefined || rest.length > 0) return inputs;
+    return { ...inputs, host: host ?? of, pool: name };
+}
+
+function hostProblemsOf(context: Context, host: unknown): Failure[] {
+    if (host !== undefined) return hostReferenceProblems(context, host);
+    return [{ property: "host", reason: "is missing: name a host in `blockhost:hosts`, or give one inline" }];
+}
 
 /** What an operation is going to make of the outputs. */
 function foreseen(
@@ -417,7 +451,10 @@ function creation(
                 throw new BlockhostError(
                     "invalid",
                     `size ${formatSize(wanted)} is smaller than the source "${from.object.name}" (${formatSize(from.object.sizeBytes)})`,
-                    { hint: `give a \`size\` of at least ${String(from.object.sizeBytes)} bytes, or none` },
+                    {
+                        property: "size",
+                        hint: `give a \`size\` of at least ${String(from.object.sizeBytes)} bytes, or none`,
+                    },
                 );
             }
             return pool.driver.create(planContext, {
@@ -468,6 +505,7 @@ function planAdoption(
             "invalid",
             `what is adopted has ${formatSize(actual)}, more than \`size\` (${formatSize(wanted)})`,
             {
+                property: "size",
                 hint: `leave \`size\` out, or give at least ${String(actual)} bytes; a volume never shrinks`,
             },
         );
@@ -495,6 +533,7 @@ function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Oper
             return firstOf(
                 () => renaming(planContext, pool, object, ownerOf(context, news.owner)),
                 () => reverting(planContext, pool, object, news, config),
+                () => settling(planContext, pool, object),
                 () => growing(planContext, pool, object, news, config),
                 () => mending(planContext, pool, object),
             );
@@ -513,7 +552,7 @@ function firstOf(...parts: readonly (() => Plan)[]): Plan {
 
 function renaming(context: PlanContext, pool: UsablePool, object: ObjectFacts, owner: Owner): Plan {
     const { mark } = object;
-    if (mark === undefined || JSON.stringify(mark.owner) === JSON.stringify(owner)) return NOTHING;
+    if (mark === undefined || sameOwner(mark.owner, owner)) return NOTHING;
     return pool.driver.remark(context, { name: object.name, from: mark, to: { ...mark, owner } });
 }
 
@@ -545,6 +584,13 @@ function growing(
     return joinPlans(exports.close, extend, exports.open);
 }
 
+/** A revert that was begun, and is not the one that is asked for. */
+function settling(context: PlanContext, pool: UsablePool, object: ObjectFacts): Plan {
+    const { name, mark } = object;
+    if (mark?.phase !== "reverting") return NOTHING;
+    return pool.driver.settleRevert(context, { name, mark });
+}
+
 function reverting(
     context: PlanContext,
     pool: UsablePool,
@@ -555,8 +601,7 @@ function reverting(
     const { mark } = object;
     if (news.revertTo === undefined || mark === undefined) return NOTHING;
     const { snapshot: id, token } = news.revertTo;
-    const under = mark.phase === "reverting";
-    if (mark.extra["token"] === token && !under) return NOTHING;
+    if (mark.extra["token"] === token) return NOTHING;
     const snapshot = pool.facts.objects.get(parseReference(id).name);
     if (snapshot?.mark?.kind !== "snapshot" || snapshot.sizeBytes === undefined) {
         throw new BlockhostError("not-found", `there is no snapshot "${id}" to revert to`, {
@@ -589,9 +634,9 @@ function sizeChange(olds: VolumeState, news: VolumeArgs): Change[] {
     const wanted = parseSize(news.size).bytes ?? 0;
     const rounded = roundUp(wanted, olds.grainBytes ?? SECTOR);
     if (rounded === olds.sizeBytes) {
-        return JSON.stringify(olds.size) === JSON.stringify(news.size)
+        return isDeepStrictEqual(olds.size, news.size)
             ? []
-            : [{ property: "size", kind: "update", class: "none", reason: "is written in another way" }];
+            : [{ property: "size", kind: "update", class: "none", reason: RECORDED }];
     }
     if (rounded < olds.sizeBytes)
         throw shrinkError(olds.sizeBytes, wanted).with({
@@ -602,14 +647,13 @@ function sizeChange(olds: VolumeState, news: VolumeArgs): Change[] {
 }
 
 function revertChange(olds: VolumeState, news: VolumeArgs): Change[] {
-    const before = JSON.stringify(olds.revertTo);
-    if (before === JSON.stringify(news.revertTo)) return [];
+    if (isDeepStrictEqual(olds.revertTo, news.revertTo)) return [];
     if (
         news.revertTo === undefined ||
         hasUnknown(news.revertTo) ||
         news.revertTo.token === olds.revertedWith
     ) {
-        return [{ property: "revertTo", kind: "update", class: "none", reason: "is recorded" }];
+        return [{ property: "revertTo", kind: "update", class: "none", reason: RECORDED }];
     }
     return [
         {
@@ -621,26 +665,16 @@ function revertChange(olds: VolumeState, news: VolumeArgs): Change[] {
     ];
 }
 
-/** The class of a change depends on who uses the volume just now, where the host can tell. */
-async function classify(context: Context, olds: VolumeState, changes: readonly Change[]): Promise<Change[]> {
-    const host = context.hosts.get(olds.host);
-    let object: ObjectFacts | undefined;
-    let facts: HostFacts;
-    try {
-        facts = await host.facts(context);
-        object = facts.pools.get(olds.pool)?.objects.get(olds.name);
-    } catch (error) {
-        context.warn(
-            `${String(error instanceof Error ? error.message : error)}\n  so it could not be told who uses volume "${olds.name}"`,
-        );
-        return [...changes];
-    }
-    if (object === undefined) return [...changes];
-    const volume = object;
+/** The class of a change depends on who uses the volume just now. */
+function classify(
+    config: HostConfig,
+    { facts, object }: { facts: HostFacts; object: ObjectFacts },
+    changes: readonly Change[],
+): Change[] {
     return changes.map((change) => {
-        if (change.kind === "replace" || change.reason === "is recorded") return change;
-        if (change.property === "size") return { ...change, ...growthImpact(host.config, facts, volume) };
-        if (change.property === "revertTo") return { ...change, ...revertImpact(host.config, facts, volume) };
+        if (change.kind === "replace" || change.reason === RECORDED) return change;
+        if (change.property === "size") return { ...change, ...growthImpact(config, facts, object) };
+        if (change.property === "revertTo") return { ...change, ...revertImpact(config, facts, object) };
         return change;
     });
 }
@@ -710,13 +744,17 @@ function sourceOf(
     const object = pool.facts.objects.get(parseReference(id).name);
     if (object?.mark === undefined || object.sizeBytes === undefined) {
         throw new BlockhostError("not-found", `there is no ${kind} "${id}" to start from`, {
+            property: `source.${kind}`,
             hint: "name one that exists on the same host and in the same pool",
         });
     }
-    if (object.mark.kind !== kind || object.mark.phase === "creating") {
-        const what = object.mark.kind === kind ? "not finished yet" : `a ${object.mark.kind}`;
-        throw new BlockhostError("invalid", `source "${id}" is ${what}, not a ${kind}`);
+    if (object.mark.kind !== kind) {
+        throw new BlockhostError("invalid", `source "${id}" is a ${object.mark.kind}, not a ${kind}`, {
+            property: `source.${kind}`,
+            hint: `name a ${kind}`,
+        });
     }
+    refuseUnfinished(`source "${id}"`, object, `source.${kind}`);
     return { object, inUse: usersOf(config, facts, object).length > 0 };
 }
 

@@ -1,7 +1,8 @@
-import { asWord, Sh, sh } from "../sh";
+import { asWord, raw, Sh, sh, writeOut } from "../sh";
+import type { Activation } from "../host/facts";
 import { decodeMark, encodeMark, type Mark } from "../host/mark";
 import { GUARD_FAILED, type Step } from "../host/plan";
-import type { Protocol } from "./types";
+import type { ExportFacts, Protocol } from "./types";
 
 /**
  * Boot files: one per export, `<stateDirectory>/exports/<protocol>/<name>`, an idempotent `sh` script that makes the
@@ -16,6 +17,12 @@ import type { Protocol } from "./types";
  *     #bh target iqn.2010-10.org.blockhost:pg-lun:9f3a12cd
  *     #bh accounts db1
  *     #bh declared {"devicePath":"/srv/pool/pg-data.img", …}
+ *     #bh activate lvchange -ay -K vg0/pg-data      what makes the device appear after a boot; a tab before its last word
+ *     #bh roots iscsi/iqn.2010-10.org.blockhost:…   its objects in the kernel's configfs
+ *     #bh device /dev/vg0/pg-data                   for who reads them
+ *     #bh secrets {"chap iqn.…":"5e88…"}            SHA-256 of each secret, to be compared with the kernel's; not shown
+ *
+ * The last four are there only where a helper has them.
  *
  * `applied 0`: it was written, but what it declares was not carried out to the end; one byte is overwritten when it was.
  */
@@ -28,6 +35,10 @@ export interface BootHeader {
     readonly accounts: readonly string[];
     /** What the helper keeps of the declaration; holds no secret. */
     readonly declared: unknown;
+    readonly activation?: Activation | undefined;
+    readonly roots?: readonly string[];
+    readonly device?: string;
+    readonly secrets?: Readonly<Record<string, string>>;
 }
 
 /** Where an export's boot file is. */
@@ -48,7 +59,33 @@ export function bootFile({ stateDirectory, protocol, name }: BootPlace): string 
     return `${bootDirectory(stateDirectory, protocol)}/${name}`;
 }
 
-/** Writes a boot file whole or not at all, and makes it durable. */
+/**
+ * First step of whatever writes or removes a boot file: ends the plan, to observe and plan again, unless the file bears
+ * the mark that was observed. Another process may have given the name away, or taken it, since.
+ *
+ * @param seen The export as it was observed; `undefined`: there was none.
+ * @param more More to be asked, under the same lock; its exit status counts.
+ */
+export function guardBootFile(
+    at: BootPlace,
+    seen: Pick<ExportFacts, "mark" | "orphaned"> | undefined,
+    more: Sh = raw(""),
+): Step {
+    const expected = seen === undefined || seen.orphaned === true ? "" : `=${markLine(seen.mark).text}`;
+    return {
+        label: `see that export ${at.name} is as it was observed`,
+        script: sh`file=${bootFile(at)} mark=
+if [ -e "$file" ] || [ -L "$file" ]; then
+    { read -r mark && read -r mark && IFS= read -r mark; } < "$file"
+    mark="=$mark"
+fi
+[ "$mark" = ${expected} ] || { echo "its boot file is another one now" >&2; exit ${GUARD_FAILED}; }
+${more}`,
+        guard: true,
+    };
+}
+
+/** Writes a boot file whole or not at all, and makes it durable; comes after {@link guardBootFile}. */
 export function writeBootFile(at: BootPlace, header: Omit<BootHeader, "applied">, body: Sh): Step {
     const content = sh`#!/bin/sh
 # Export of pulumi-blockhost: changed by it, run at boot. Do not edit.
@@ -58,15 +95,29 @@ ${comment("size", String(header.sizeBytes))}
 ${comment("target", header.targetName)}
 ${comment("accounts", header.accounts.join(" "))}
 ${comment("declared", JSON.stringify(header.declared))}
-${body}`;
+${more(header)}${body}`;
     return {
         label: `write the boot file of export ${at.name}`,
         script: sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
 [ -d "$dir" ] || mkdir -p "$dir" || exit
-printf '%s\\n' ${asWord(content)} > "$dir/.$name.new" && sync "$dir/.$name.new" &&
+${writeOut(sh`printf '%s\\n' ${asWord(content)}`, raw('"$dir/.$name.new"'))} && sync "$dir/.$name.new" &&
 mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`,
     };
+}
+
+function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied">): Sh {
+    const found: Sh[] = [];
+    if (activation !== undefined)
+        found.push(comment("activate", `${activation.command}\t${activation.object}`));
+    if (roots !== undefined) found.push(comment("roots", roots.join(" ")));
+    if (device !== undefined) found.push(comment("device", device));
+    if (secrets !== undefined && Object.keys(secrets).length > 0)
+        found.push(new Sh(comment("secrets", JSON.stringify(secrets)).text, "#bh secrets ***"));
+    return new Sh(
+        found.map((one) => `${one.text}\n`).join(""),
+        found.map((one) => `${one.display}\n`).join(""),
+    );
 }
 
 /** Puts another owner mark into a boot file, and touches nothing else. */
@@ -80,7 +131,7 @@ ${change}`,
     };
 }
 
-/** Notes the size with which the device was last opened. */
+/** Notes the size with which the device was last opened; comes after {@link guardBootFile}. */
 export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
     return {
         label: `note the size of export ${at.name}`,
@@ -88,6 +139,7 @@ export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
     };
 }
 
+/** Comes after {@link guardBootFile}. */
 export function removeBootFile(at: BootPlace): Sh {
     return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)}
 [ -d "$dir" ] || exit 0
@@ -96,9 +148,10 @@ rm -f "$dir/"${at.name} "$dir/".${at.name}.new && sync "$dir"`;
 
 /** Sed addresses lines by number, so no part of what is written is ever a pattern. */
 function replaceLine(at: BootPlace, line: number, by: string): Sh {
+    const changed = sh`sed ${`${String(line)},$d`} "$dir/$name" && printf '%s\\n' ${by} && sed ${`1,${String(line)}d`} "$dir/$name"`;
     return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
-{ sed ${`${String(line)},$d`} "$dir/$name" && printf '%s\\n' ${by} && sed ${`1,${String(line)}d`} "$dir/$name"; } > "$dir/.$name.new" &&
+${writeOut(changed, raw('"$dir/.$name.new"'))} &&
 sync "$dir/.$name.new" && mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`;
 }
 
@@ -135,7 +188,20 @@ export function parseBootHeader(lines: readonly string[]): BootHeader | undefine
         targetName: target,
         accounts: (fields.get("accounts") ?? "").split(" ").filter((user) => user !== ""),
         declared,
+        ...optional("activation", activation(fields.get("activate"))),
+        ...optional("roots", fields.get("roots")?.split(" ")),
+        ...optional("device", fields.get("device")),
+        ...optional("secrets", json(fields.get("secrets")) as Record<string, string> | undefined),
     };
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [k in K]?: V } {
+    return value === undefined ? {} : ({ [key]: value } as { [k in K]: V });
+}
+
+function activation(text: string | undefined): Activation | undefined {
+    const [, command, object] = /^(.*)\t(.*)$/.exec(text ?? "") ?? [];
+    return command === undefined || object === undefined ? undefined : { command, object };
 }
 
 function json(text: string | undefined): unknown {

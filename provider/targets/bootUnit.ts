@@ -1,20 +1,26 @@
 import { createHash } from "node:crypto";
-import { asWord, raw, type Sh, sh } from "../sh";
+import { asWord, raw, type Sh, sh, writeOut } from "../sh";
 import type { Step } from "../host/plan";
 
 /**
- * The systemd unit that runs all boot files when the host or the daemon behind them starts. There is one for each state
+ * The systemd unit that runs all boot files when the host, or what is behind them, starts. There is one for each state
  * directory; it is installed with the first export, where systemd runs the host and we are root, and goes with the last.
  *
- * `PartOf=` and `WantedBy=tgt.service` carry a restart of tgtd over to it, `ReloadPropagatedFrom=` a reload, which takes
- * away every target that is not in /etc/tgt and has no session (tgt-admin --update ALL).
+ * It comes after whatever clears a target as it starts: `targetctl restore` (rtslib-fb-targetctl.service on Debian,
+ * target.service elsewhere) and `nvmetcli restore` (nvmet.service) take away all that there is, so that what we had made
+ * before would go, with its sessions. `PartOf=` and `WantedBy=` carry a restart of these and of tgtd over to it,
+ * `ReloadPropagatedFrom=` a reload of tgtd, which takes away every target that is not in /etc/tgt and has no session
+ * (tgt-admin --update ALL).
+ *
+ * There is nothing to order it after so that devices are there: LVM activates them as their disks appear, and those with
+ * the activation-skip flag never. So it activates what its own exports need, and no more, and tries again.
  */
 
 const DEFAULT_STATE_DIRECTORY = "/var/lib/blockhost";
 /** Where units of the administrator's own go. */
 export const UNIT_DIRECTORY = "/etc/systemd/system";
 /** First line of the unit; a later version writes another, and so replaces it. */
-export const UNIT_HEADER = "# pulumi-blockhost: exports, format 1";
+export const UNIT_HEADER = "# pulumi-blockhost: exports, format 2";
 
 /** `blockhost-exports.service`, with a suffix for a state directory that is not the default. */
 export function bootUnitName(stateDirectory: string): string {
@@ -25,12 +31,15 @@ export function bootUnitName(stateDirectory: string): string {
 
 /** Text of the unit. */
 export function bootUnit(stateDirectory: string): string {
+    const services = "tgt.service rtslib-fb-targetctl.service target.service nvmet.service";
     const run = `/bin/sh ${systemdWord(`${stateDirectory}/boot-exports`)}`;
     return `${UNIT_HEADER}
 [Unit]
 Description=Exports of pulumi-blockhost
-After=local-fs.target remote-fs.target network.target tgt.service
-PartOf=tgt.service
+After=local-fs.target remote-fs.target network.target network-online.target
+After=lvm2-monitor.service blk-availability.service sys-kernel-config.mount
+After=${services}
+PartOf=${services}
 ReloadPropagatedFrom=tgt.service
 RequiresMountsFor=${systemdWord(stateDirectory)}
 
@@ -42,18 +51,42 @@ ExecStart=${run}
 ExecReload=${run}
 
 [Install]
-WantedBy=multi-user.target tgt.service
+WantedBy=multi-user.target ${services}
 `;
 }
 
-/** Runs every boot file; what fails, since a device or daemon comes up late, is tried again for a minute. */
+/**
+ * Activates devices that are missing, those of the same kind with one command, and runs every boot file. What fails, since
+ * a device, an address or a daemon comes late, is tried again for three minutes.
+ */
 export const BOOT_SCRIPT = `#!/bin/sh
-# pulumi-blockhost: makes all exports anew after a start of the host or of the daemon behind them.
+# pulumi-blockhost: makes all exports anew after a start of the host or of what is behind them.
 dir=\${0%/*}
 exec 9>>"$dir/lock"
+missing() {
+    grep -hs -e '^#bh activate ' -e '^#bh device ' "$dir"/exports/*/* | while IFS= read -r line; do
+        case $line in
+            '#bh activate '*) activate=\${line#'#bh activate '} ;;
+            *) [ -z "$activate" ] || [ -e "\${line#'#bh device '}" ] || printf '%s\\n' "$activate"
+                activate= ;;
+        esac
+    done | sort -u
+}
+activate() {
+    last= objects=
+    while IFS='	' read -r command object; do
+        if [ "$command" != "$last" ]; then
+            [ -z "$last" ] || eval "$last $objects" </dev/null
+            last=$command objects=
+        fi
+        objects="$objects $object"
+    done
+    [ -z "$last" ] || { eval "$last $objects" </dev/null; udevadm settle 2>/dev/null; }
+}
 n=0
 while :; do
     flock -w 600 9 || exit 1
+    missing 9>&- | activate 9>&-
     failed=
     for file in "$dir"/exports/*/*; do
         [ -f "$file" ] || continue
@@ -62,7 +95,7 @@ while :; do
     flock -u 9
     [ -n "$failed" ] || exit 0
     n=$((n + 1))
-    [ "$n" -lt 12 ] || { echo "not exported:$failed" >&2; exit 1; }
+    [ "$n" -lt 36 ] || { echo "not exported:$failed" >&2; exit 1; }
     sleep 5
 done`;
 
@@ -74,8 +107,8 @@ export function installBootUnit(stateDirectory: string): Step {
         script: sh`${whereSystemdRuns}
 dir=${stateDirectory} unit=${file}
 [ -d "$dir" ] || mkdir -p -m 0700 "$dir" || exit
-printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))} > "$dir/boot-exports.new" && mv "$dir/boot-exports.new" "$dir/boot-exports" &&
-printf '%s' ${asWord(raw(bootUnit(stateDirectory)))} > "$unit.new" && mv "$unit.new" "$unit" &&
+${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-exports.new"'))} && mv "$dir/boot-exports.new" "$dir/boot-exports" &&
+${writeOut(sh`printf '%s' ${asWord(raw(bootUnit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
 systemctl daemon-reload && systemctl --quiet enable ${bootUnitName(stateDirectory)}`,
     };
 }

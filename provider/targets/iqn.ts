@@ -58,6 +58,15 @@ export function targetPrefixProblem(prefix: string): string | undefined {
  * never reach another volume under the name it knows (CVE-2023-2088).
  */
 export function targetName(prefix: string, exportName: string, generation: string): string {
-    const readable = exportName.toLowerCase().replaceAll(/[^a-z0-9.-]/g, "-");
-    return `${prefix}${readable}:${generation.slice(0, GENERATION_DIGITS)}`;
+    return `${beginning(prefix, exportName)}${generation.slice(0, GENERATION_DIGITS)}`;
+}
+
+/** Whether a name is the one of an export's target, of whatever generation. */
+export function isTargetOf(prefix: string, exportName: string, name: string): boolean {
+    const start = beginning(prefix, exportName);
+    return name.startsWith(start) && /^[0-9a-f]+$/.test(name.slice(start.length));
+}
+
+function beginning(prefix: string, exportName: string): string {
+    return `${prefix}${exportName.toLowerCase().replaceAll(/[^a-z0-9.-]/g, "-")}:`;
 }

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { Mark } from "../host/mark";
-import type { HostFacts } from "../host/facts";
+import type { Activation, HostFacts } from "../host/facts";
 import type { Plan, Step } from "../host/plan";
 import type { Secret, Sh } from "../sh";
 
@@ -24,6 +24,11 @@ export interface Target<Options = unknown> {
     check(target: TargetRef<Options>, want: ExportWanted): { path: string; reason: string }[];
     observe(target: TargetRef<Options>, only?: readonly string[]): Sh;
     parse(target: TargetRef<Options>, output: string): TargetFacts;
+    /**
+     * Facts after the exports named in an `only` were read again; for helpers whose `only` leaves out what concerns the
+     * others. Without it, what was read replaces everything but the other exports.
+     */
+    merge?(before: TargetFacts, read: TargetFacts, only: readonly string[]): TargetFacts;
 
     /** Create, finish, heal or change an export so that it is exactly as wanted. F4, F5: create_export, ensure_export. */
     ensure(context: TargetContext<Options>, want: ExportWanted): Plan;
@@ -36,6 +41,13 @@ export interface Target<Options = unknown> {
     remove(context: TargetContext<Options>, want: { name: string; mark: Mark }): Plan;
     /** Take our mark over to a renamed resource, nothing else. */
     remark(context: TargetContext<Options>, want: { name: string; from: Mark; to: Mark }): Plan;
+    /**
+     * An export whose boot file is gone while it is still served, recognised as the one in the state by what is new with
+     * each making: its target name and its serial. Given to the other planners in the facts, it is made whole or removed.
+     *
+     * @param want As in the state.
+     */
+    orphan?(context: TargetContext<Options>, want: ExportWanted, targetName: string): ExportFacts | undefined;
     /**
      * Steps that make an export see that its device has grown or was exchanged (revert). Steps before the change
      * (`close`) and after it (`open`).
@@ -87,18 +99,29 @@ export interface Chap {
     readonly password: Secret;
 }
 
+/** Keys of NVMe in-band authentication, in the form `DHHC-1:…:`. */
+export interface Dhchap {
+    /** Proves the host to the controller. */
+    readonly key: Secret;
+    /** Proves the controller to the host. */
+    readonly controllerKey?: Secret;
+}
+
 export interface Initiator {
     /** IQN (iscsi) or NQN (nvme-tcp). */
     readonly name: string;
     readonly chap?: Chap;
     /** The target's own credentials towards this initiator (mutual CHAP). */
     readonly mutualChap?: Chap;
+    readonly dhchap?: Dhchap;
 }
 
 export interface ExportWanted {
     readonly name: string;
     readonly mark: Mark;
     readonly devicePath: string;
+    /** What makes the device appear after a boot. */
+    readonly activation?: Activation | undefined;
     readonly sizeBytes: number;
     readonly readOnly: boolean;
     readonly initiators: readonly Initiator[];
@@ -117,6 +140,8 @@ export interface Declaration {
         /** User names of CHAP. */
         readonly chap?: string;
         readonly mutualChap?: string;
+        /** It has keys of NVMe in-band authentication. */
+        readonly dhchap?: boolean;
     }[];
     readonly addresses: readonly string[];
     /** Those that it names; empty: all of the target. */
@@ -143,6 +168,8 @@ export interface ExportFacts {
     /** In what the live object differs from the boot file; empty: it is as declared. `missing` when it is not there. */
     readonly differences: readonly string[];
     readonly sessions: readonly Session[];
+    /** Its boot file is gone while it is still served: only the state can tell that it is ours ({@link Target.orphan}). */
+    readonly orphaned?: true;
     readonly extra: Readonly<Record<string, string>>;
 }
 

@@ -63,6 +63,14 @@ export interface ChapArgs {
     password: pulumi.Input<string>;
 }
 
+/** Keys of NVMe in-band authentication (DH-HMAC-CHAP), in the form `DHHC-1:…:`; kept secret in state. */
+export interface DhchapArgs {
+    /** What the host has to prove; from `nvme gen-dhchap-key`, or {@link dhchapKey}. */
+    key: pulumi.Input<string>;
+    /** What the controller proves to the host (bidirectional authentication). */
+    controllerKey?: pulumi.Input<string>;
+}
+
 /** An initiator that may log in. */
 export interface InitiatorArgs {
     /** iSCSI qualified name. */
@@ -73,6 +81,8 @@ export interface InitiatorArgs {
     chap?: pulumi.Input<ChapArgs>;
     /** What the target proves to the initiator. */
     mutualChap?: pulumi.Input<ChapArgs>;
+    /** NVMe in-band authentication, for `nvme-tcp`. A host has the same keys in all exports to it. */
+    dhchap?: pulumi.Input<DhchapArgs>;
 }
 
 /** Connection properties in os-brick's form. */

@@ -11,6 +11,37 @@ import {Snapshot, Volume} from "./index";
 
 /**
  * A volume or snapshot made reachable for initiators.
+ *
+ * Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
+ *
+ * ## Example Usage
+ * ### Over iSCSI, with CHAP
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const config = new pulumi.Config();
+ * const lun = new blockhost.Export("lun", {
+ *   source: "san1/fast/data",
+ *   protocol: "iscsi",
+ *   initiators: [
+ *     {
+ *       iqn: "iqn.2024-01.com.example:db1",
+ *       chap: { username: "db1", password: config.requireSecret("chap") },
+ *     },
+ *   ],
+ * });
+ * export const connection = lun.connection;
+ * ```
+ *
+ * ## Import
+ *
+ * An export is imported by its id, `<host>/<protocol>/<name>`. Passwords cannot be read back: put them into the program.
+ *
+ * ```sh
+ * $ pulumi import blockhost:index:Export lun san1/iscsi/lun
+ * ```
  */
 export class Export extends pulumi.CustomResource {
     /**
@@ -81,6 +112,10 @@ export class Export extends pulumi.CustomResource {
      */
     declare public readonly name: pulumi.Output<string>;
     /**
+     * Identity of the pool of its source.
+     */
+    declare public /*out*/ readonly poolId: pulumi.Output<string>;
+    /**
      * Which of the host's portals; default: all.
      */
     declare public readonly portals: pulumi.Output<string[] | undefined>;
@@ -144,6 +179,7 @@ export class Export extends pulumi.CustomResource {
             resourceInputs["devicePath"] = undefined /*out*/;
             resourceInputs["drift"] = undefined /*out*/;
             resourceInputs["generation"] = undefined /*out*/;
+            resourceInputs["poolId"] = undefined /*out*/;
             resourceInputs["serial"] = undefined /*out*/;
             resourceInputs["targetName"] = undefined /*out*/;
         }

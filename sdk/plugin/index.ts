@@ -45,6 +45,11 @@ export const getVolume: typeof import("./getVolume").getVolume = null as any;
 export const getVolumeOutput: typeof import("./getVolume").getVolumeOutput = null as any;
 utilities.lazyLoad(exports, ["getVolume","getVolumeOutput"], () => require("./getVolume"));
 
+export { PoolArgs, PoolState } from "./pool";
+export type Pool = import("./pool").Pool;
+export const Pool: typeof import("./pool").Pool = null as any;
+utilities.lazyLoad(exports, ["Pool"], () => require("./pool"));
+
 export { ProviderArgs } from "./provider";
 export type Provider = import("./provider").Provider;
 export const Provider: typeof import("./provider").Provider = null as any;
@@ -79,6 +84,8 @@ const _module = {
         switch (type) {
             case "blockhost:index:Export":
                 return new Export(name, <any>undefined, { urn })
+            case "blockhost:index:Pool":
+                return new Pool(name, <any>undefined, { urn })
             case "blockhost:index:Snapshot":
                 return new Snapshot(name, <any>undefined, { urn })
             case "blockhost:index:Volume":

@@ -37,7 +37,7 @@ export class Provider extends pulumi.ProviderResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         {
-            resourceInputs["hosts"] = pulumi.output((args?.hosts) ?? <any>utilities.getEnv("BLOCKHOST_HOSTS")).apply(JSON.stringify);
+            resourceInputs["hosts"] = pulumi.output(args?.hosts).apply(JSON.stringify);
             resourceInputs["installation"] = (args?.installation) ?? utilities.getEnv("BLOCKHOST_INSTALLATION");
             resourceInputs["organization"] = (args?.organization) ?? utilities.getEnv("BLOCKHOST_ORGANIZATION");
         }

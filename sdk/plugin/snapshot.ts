@@ -11,6 +11,26 @@ import {Volume} from "./index";
 
 /**
  * A point-in-time copy of a volume, in the same pool.
+ *
+ * Follows Cinder's create_snapshot, manage_existing_snapshot and delete_snapshot. A snapshot is never taken anew in place of an old one unless `allow` names `data-loss`.
+ *
+ * ## Example Usage
+ * ### Before an upgrade
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const data = new blockhost.Volume("data", { host: "san1", pool: "fast", size: "200GiB" });
+ * const before = new blockhost.Snapshot("before-upgrade", { volume: data });
+ * ```
+ *
+ * ## Import
+ *
+ * A snapshot is imported by its id, `<host>/<pool>/<name>`:
+ *
+ * ```sh
+ * $ pulumi import blockhost:index:Snapshot before-upgrade san1/fast/before-upgrade
+ * ```
  */
 export class Snapshot extends pulumi.CustomResource {
     /**

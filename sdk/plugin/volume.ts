@@ -7,10 +7,30 @@ import * as outputs from "./types/output";
 import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
-import {Snapshot} from "./index";
+import {Pool, Snapshot} from "./index";
 
 /**
  * A volume: a block device in a pool.
+ *
+ * Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+ *
+ * ## Example Usage
+ * ### A volume, and a clone of it
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const data = new blockhost.Volume("data", { host: "san1", pool: "fast", size: "200GiB" });
+ * const copy = new blockhost.Volume("copy", { host: "san1", pool: "fast", source: { volume: data } });
+ * ```
+ *
+ * ## Import
+ *
+ * A volume is imported by its id, `<host>/<pool>/<name>`:
+ *
+ * ```sh
+ * $ pulumi import blockhost:index:Volume data san1/fast/data
+ * ```
  */
 export class Volume extends pulumi.CustomResource {
     /**
@@ -85,7 +105,7 @@ export class Volume extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly path: pulumi.Output<string>;
     /**
-     * Name of a pool of the host.
+     * Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
      */
     declare public readonly pool: pulumi.Output<string>;
     /**
@@ -137,9 +157,6 @@ export class Volume extends pulumi.CustomResource {
             resourceInputs["host"] = state?.host;
         } else {
             const args = argsOrState as VolumeArgs | undefined;
-            if (args?.host === undefined && !opts.urn) {
-                throw new Error("Missing required property 'host'");
-            }
             if (args?.pool === undefined && !opts.urn) {
                 throw new Error("Missing required property 'pool'");
             }
@@ -196,7 +213,7 @@ export interface VolumeArgs {
     /**
      * Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
      */
-    host: pulumi.Input<string | inputs.InlineHostArgs>;
+    host?: pulumi.Input<string | inputs.InlineHostArgs | undefined>;
     /**
      * Name on the host; default: the resource's name.
      */
@@ -206,9 +223,9 @@ export interface VolumeArgs {
      */
     onDelete?: pulumi.Input<enums.OnDelete | undefined>;
     /**
-     * Name of a pool of the host.
+     * Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
      */
-    pool: pulumi.Input<string>;
+    pool: pulumi.Input<string | Pool>;
     /**
      * Put the volume back to a snapshot, once for each token.
      */

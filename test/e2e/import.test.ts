@@ -52,6 +52,9 @@ function program(): YamlProgram {
 }
 
 test("20 adopted and made objects come back by `blockhost import-file` and `pulumi import --file`, without a change", async () => {
+    // The first volume makes the directory a pool; only then may there be files of others in it.
+    const first = { "data-1": program().resources?.["data-1"] as YamlResource };
+    expect(await before.up({ resources: first })).toMatchObject({ failed: false, diagnostics: [] });
     for (const i of [0, 2, 4, 6]) {
         writeFileSync(
             join(host.poolDirectories["fast"] ?? "", `old-${String(i)}.raw`),
@@ -61,7 +64,7 @@ test("20 adopted and made objects come back by `blockhost import-file` and `pulu
     expect(await before.up(program())).toMatchObject({
         failed: false,
         diagnostics: [],
-        changes: { create: 21 },
+        changes: { create: 19, same: 2 },
     });
     const made = await before.resources();
     expect(Object.keys(made)).toHaveLength(20);

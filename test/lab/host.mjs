@@ -55,12 +55,13 @@ export class LabHost {
     /**
      * An entry of `blockhost:hosts`.
      *
-     * @param {Readonly<Record<string, unknown>>} [more]
-     * @returns {Record<string, unknown>}
+     * @template {Readonly<Record<string, unknown>>} [More=Record<string, never>]
+     * @param {More} [more]
+     * @returns {{ address: string, port: number, user: string, hostKey: string, privateKeyFile: string } & More}
      */
-    configuration(more = {}) {
+    configuration(more) {
         const { address, port, user, hostKey, privateKeyFile } = this;
-        return { address, port, user, hostKey, privateKeyFile, ...more };
+        return { address, port, user, hostKey, privateKeyFile, .../** @type {More} */ (more) };
     }
 
     /** Names of the data disks that are plugged in. */
@@ -146,16 +147,22 @@ export class LabHost {
     /** Switches it on again, with the disks that are plugged in; waits until it has booted and takes connections. */
     async powerOn() {
         await this.machine.powerOn();
+        await this.#settle();
+    }
+
+    /** Waits until nothing is starting any more: what udev found may have started units, such as LVM's activation. */
+    async #settle() {
         await this.#setClock();
+        await this.run("systemctl is-system-running --wait >/dev/null", { tolerate: true });
     }
 
     /** Shuts it down in order and boots it again. */
     async reboot() {
         const boots = this.machine.boots();
-        await this.run("systemctl --no-block reboot");
+        await this.run("systemctl start --no-block --job-mode=replace-irreversibly reboot.target");
         await this.machine.booted(boots);
         this.disconnect();
-        await this.#setClock();
+        await this.#settle();
     }
 
     /** Pulls a network cable: connections stay as they are and hear nothing. @param {import("./layout.mjs").NetworkName} network */

@@ -7,10 +7,11 @@
  */
 import { randomUUID } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { killMarked, processesMarked } from "../../tools/embedded-host/processes.mjs";
 import { atEnd, removeDirectory, temporaryDirectory } from "../../tools/lifetime.mjs";
 import { StepFailed } from "../../tools/prepare/progress.mjs";
+import { prune, touch } from "./cache.mjs";
 import { createDisk, createOverlay } from "./disks.mjs";
 import { LabHost } from "./host.mjs";
 import { buildImage, imageAt } from "./image/index.mjs";
@@ -51,6 +52,7 @@ export async function startLab(options = {}) {
     const keep = options.keep ?? false;
     const names = [...(options.hosts ?? hostNames)];
     const image = await buildImage(options.say ?? (() => {}));
+    touch(image.directory);
     const directory =
         options.directory === undefined ? temporaryDirectory("lab") : resolve(options.directory);
     if (directory.length > longestDirectory || /[',\\]/.test(directory)) {
@@ -82,6 +84,7 @@ export async function startLab(options = {}) {
             ),
         );
         writeFileSync(file, JSON.stringify({ ...record, started: true }));
+        prune();
         if (keep) forget();
         return describeLab(directory, hosts, async () => {
             forget();
@@ -189,6 +192,7 @@ async function startHost({ name, image, lab, record, keep, boot }) {
               await host.create(diskNames);
               return host;
           });
+    if (saved) touch(dirname(saved.root));
     await createOverlay(rootDisk(directory), saved?.root ?? image.root, saved ? "qcow2" : "raw");
     const [first = "", ...others] = diskNames;
     await createDisk(dataDisk(directory, first), diskSize);

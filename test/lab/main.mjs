@@ -5,7 +5,6 @@ import { parseArgs } from "node:util";
 import { runAttached } from "../../tools/command.mjs";
 import { cacheDirectory } from "../../tools/paths.mjs";
 import { StepFailed, createProgress } from "../../tools/prepare/progress.mjs";
-import { buildImage, findImage } from "./image/index.mjs";
 import { attachLab, labState, startLab, stopLab } from "./lab.mjs";
 import { hostNames } from "./layout.mjs";
 
@@ -46,12 +45,6 @@ async function start(directory, list, boot) {
     if (before === "on") return status(directory);
     if (before === "broken") await stopLab(directory);
     const progress = createProgress();
-    if (!findImage()) {
-        await progress.step(
-            "building the image of the lab's hosts, once, which takes some minutes",
-            buildImage,
-        );
-    }
     const started = await progress.step(`starting ${names.join(", ")}`, (say) =>
         startLab({ directory, hosts: names, keep: true, boot, say }),
     );

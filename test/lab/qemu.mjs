@@ -26,7 +26,18 @@ export function qemuArguments(machine, state) {
     const forwards = Object.entries(ports).map(([port, own]) => `hostfwd=tcp:127.0.0.1:${own}-:${port}`);
     return [
         ...["-name", `lab-${name}`, "-nodefaults", "-no-user-config", "-display", "none"],
-        ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", memory],
+        ...[
+            "-machine",
+            "q35",
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max,la57=off",
+            "-smp",
+            "1",
+            "-m",
+            memory,
+        ],
         ...["-kernel", image.kernel, "-initrd", image.initrd, "-append", commandLine(name, number)],
         // A saved state is the beginning of many hosts: each gets random numbers of its own.
         ...["-device", "vmgenid,guid=auto"],
@@ -52,7 +63,7 @@ export function qemuArguments(machine, state) {
 /** @param {string} name @param {number} number */
 function commandLine(name, number) {
     return [
-        ...["root=/dev/vda", "rw", "quiet", "mitigations=off", "console=ttyS0", "net.ifnames=0"],
+        ...["root=/dev/vda", "rw", "quiet", "mitigations=off", "audit=0", "console=ttyS0", "net.ifnames=0"],
         ...[`lab.host=${name}`, `systemd.hostname=${name}`],
         `systemd.machine_id=6c61620000004000800000000000000${number}`,
     ].join(" ");

@@ -1,16 +1,21 @@
-import { expect } from "vitest";
+import assert from "node:assert/strict";
 import { BlockhostError, type ErrorCode } from "../../provider/errors";
 import { Hosts } from "../../provider/host/hosts";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
+import { IncompleteCreation } from "../../provider/resources/creation";
 import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/resources/snapshot";
 import type { Context } from "../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
 import type { createTransport } from "../../provider/transport";
-import type { EmbeddedHost } from "../../tools/embedded-host/index.mjs";
 
 export const HOST = "emb";
 export const POOL = "fast";
 export const MiB = 1024 * 1024;
+
+/** A storage host, as the provider's configuration has it. */
+export interface ConfiguredHost {
+    configuration(more?: Readonly<Record<string, unknown>>): unknown;
+}
 
 export interface ClientOptions {
     /** More for the host's configuration. */
@@ -26,7 +31,7 @@ export class Client {
     readonly warnings: string[] = [];
     private readonly stack: string;
 
-    constructor(host: EmbeddedHost, options: ClientOptions = {}) {
+    constructor(host: ConfiguredHost, options: ClientOptions = {}) {
         this.stack = options.stack ?? "test";
         this.hosts = new Hosts({ [HOST]: host.configuration(options.configuration) }, options.transport);
         this.context = {
@@ -127,18 +132,24 @@ export function volumeInputs(state: VolumeState): VolumeArgs {
 
 export function exportInputs(state: ExportState): ExportArgs {
     const { targetName: _1, serial: _2, devicePath: _3, generation: _4, drift: _5, ...rest } = state;
-    const { connection: _6, ...inputs } = rest;
+    const { connection: _6, poolId: _7, ...inputs } = rest;
     return inputs;
+}
+
+/** What is wrong, whether or not something was made before. */
+export function failureOf(error: unknown): unknown {
+    return error instanceof IncompleteCreation ? error.cause : error;
 }
 
 /** Expects an error with a code; returns it for more. */
 export async function refused(what: Promise<unknown>, code: ErrorCode): Promise<BlockhostError> {
-    const error = await what.then(
-        () => undefined,
-        (reason: unknown) => reason,
+    const error = failureOf(
+        await what.then(
+            () => undefined,
+            (reason: unknown) => reason,
+        ),
     );
-    expect(error, `expected the error ${code}`).toBeInstanceOf(BlockhostError);
-    const failure = error as BlockhostError;
-    expect(failure.code, failure.message).toBe(code);
-    return failure;
+    assert(error instanceof BlockhostError, `expected the error ${code}, not ${String(error)}`);
+    assert.equal(error.code, code, error.message);
+    return error;
 }

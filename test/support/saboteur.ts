@@ -1,29 +1,30 @@
-import { existsSync, rmSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BlockhostError } from "../../provider/errors";
 import { createTransport } from "../../provider/transport";
 import type { RunOptions, RunResult, Transport, TransportConfig } from "../../provider/transport/types";
 
+/** Where a process of the provider is to come to a stop. Plain JSON: it also goes to a process of its own. */
+export type Point =
+    /** Before the first step or after step k, counted over all runs that an operation takes: n steps have n + 1 points. */
+    | { readonly where: "between"; readonly at: number; readonly marker: string }
+    /** Before the n-th command within steps, or (in perl) system call that matters; counted from 1. */
+    | { readonly where: "inside"; readonly at: number; readonly marker: string; readonly shims: string }
+    /** As `between`; but the script itself ends there, and the process is told nothing. */
+    | { readonly where: "ends"; readonly at: number }
+    /** Instead of the n-th script that has steps: tells `onScript` how long it is, and sends it. */
+    | { readonly where: "transit"; readonly at: number };
+
 /**
- * A transport that halts one run on the host at one point, before the first step or after step k of all the steps that
- * an operation takes, until something is done to it. After that nothing gets through any more: the process is as dead.
+ * A transport that has the host come to a halt at one point of one operation, until the marker file is removed there.
+ * After that (unless `live`) nothing gets through any more: the process is as dead.
  */
 export class Saboteur {
-    /** Points met so far; each run with n steps has n + 1. */
-    points = 0;
+    private met = 0;
     private halted = false;
+    private dead = false;
 
-    /**
-     * @param point where to halt
-     * @param marker file that exists on the host while it waits there
-     * @param how `halt`: waits until the marker is gone; else text that is put there
-     */
     constructor(
-        private readonly point: number,
-        readonly marker: string,
-        private readonly how: { readonly halt: true } | { readonly text: string; readonly live: boolean } = {
-            halt: true,
-        },
+        private readonly point: Point,
+        private readonly options: { live?: boolean; onScript?: (length: number) => Promise<void> } = {},
     ) {}
 
     readonly transport = (config: TransportConfig): Transport => {
@@ -36,41 +37,104 @@ export class Saboteur {
         };
     };
 
-    private async run(inner: Transport, script: string, options?: RunOptions): Promise<RunResult> {
-        if (this.halted && ("halt" in this.how || !this.how.live)) {
-            throw new BlockhostError("unreachable", "this process is as dead");
-        }
-        return inner.run(this.halted ? script : this.sabotaged(script), options);
+    /** Whether its point was among those of the operation; not known of points inside a step. */
+    get reached(): boolean {
+        return this.halted;
     }
 
-    /** The same script, with the point in it if it is there. */
-    private sabotaged(script: string): string {
+    /** From now on nothing gets through. */
+    die(): void {
+        this.dead = true;
+    }
+
+    private async run(inner: Transport, script: string, options?: RunOptions): Promise<RunResult> {
+        const dead = this.dead || (this.halted && this.options.live !== true);
+        if (dead) throw new BlockhostError("unreachable", "this process is as dead");
+        if (this.halted) return inner.run(script, options);
+        if (!/^bh_mark begin step:/m.test(script)) return inner.run(script, options);
+        const changed = await this.sabotaged(script);
+        return inner.run(changed, options);
+    }
+
+    private async sabotaged(script: string): Promise<string> {
+        const { point } = this;
+        if (point.where === "inside") return withShims(script, point);
+        if (point.where === "transit") {
+            if (this.met++ !== point.at) return script;
+            this.halted = true;
+            await this.options.onScript?.(Buffer.byteLength(script));
+            return script;
+        }
         const ends = [...script.matchAll(/^bh_mark end step:0\.\d+ \$bh_s\n/gm)];
         const begin = /^bh_mark begin step:0\.0\n/m.exec(script);
-        if (begin === null) return script;
-        const places = [begin.index, ...ends.map((end) => end.index + end[0].length)];
-        const place = places[this.point - this.points];
-        this.points += places.length;
+        const places = [begin?.index ?? 0, ...ends.map((end) => end.index + end[0].length)];
+        const place = places[point.at - this.met];
+        this.met += places.length;
         if (place === undefined) return script;
         this.halted = true;
-        const halt = `: > '${this.marker}'\nwhile [ -e '${this.marker}' ]; do sleep 0.02; done\n`;
-        const text = "text" in this.how ? this.how.text : halt;
+        const text = point.where === "ends" ? "exit 1\n" : haltAt(point.marker);
         return script.slice(0, place) + text + script.slice(place);
     }
+}
 
-    /** Whether the point was met before the work ended. */
-    async met(work: Promise<unknown>): Promise<boolean> {
-        let ended = false;
-        const end = () => (ended = true);
-        work.then(end, end);
-        while (!existsSync(this.marker)) {
-            if (ended) return existsSync(this.marker);
-            await sleep(5);
-        }
-        return true;
-    }
+function haltAt(marker: string): string {
+    return `: > '${marker}'\nwhile [ -e '${marker}' ]; do sleep 0.02; done\n`;
+}
 
-    release(): void {
-        rmSync(this.marker, { force: true });
-    }
+/** Commands of steps are looked up where wrappers of them are, which count. */
+function withShims(script: string, { at, marker, shims }: Point & { where: "inside" }): string {
+    const environment = `export PATH='${shims}':"$PATH" PERL5OPT='-I${shims} -MBlockhostHalt' BH_HALT='${marker}' BH_AT=${String(at)}\n`;
+    return script.replaceAll(/^bh_mark begin step:\d+\.\d+\n\(\n/gm, (start) => start + environment);
+}
+
+/** Commands that change something, or run something that does. */
+const SHIMMED = [
+    ...["chmod", "cp", "dd", "fallocate", "flock", "ionice", "ln", "mkdir", "mv", "perl", "rm", "rmdir"],
+    ...["sed", "setsid", "sh", "sync", "touch", "truncate"],
+    ...["lvm", "lvchange", "lvconvert", "lvcreate", "lvextend", "lvremove", "lvrename", "dmsetup", "udevadm"],
+];
+
+/**
+ * Shell text that makes the wrappers: each counts, and before its command waits as long as the marker file is there.
+ * In perl what counts are connections (one a request to tgtd) and writes.
+ */
+export function makeShims(directory: string): string {
+    return `mkdir -p '${directory}' && cd '${directory}' || exit
+for name in ${SHIMMED.join(" ")}; do
+    real=$(command -v "$name") || continue
+    cat > "$name" <<SHIM
+#!/bin/sh
+printf x >> "\\$BH_HALT.count"
+if [ "\\$(/usr/bin/stat -c %s "\\$BH_HALT.count")" = "\\$BH_AT" ]; then
+    echo \\$\\$ > "\\$BH_HALT"
+    while [ -e "\\$BH_HALT" ]; do /bin/sleep 0.02; done
+fi
+exec $real "\\$@"
+SHIM
+    chmod 755 "$name"
+done
+cat > BlockhostHalt.pm <<'PERL'
+package BlockhostHalt;
+sub point {
+    my $halt = $ENV{BH_HALT} // return;
+    open(my $count, ">>", "$halt.count") or return;
+    CORE::syswrite($count, "x");
+    close $count;
+    return unless -s "$halt.count" == $ENV{BH_AT};
+    open(my $marker, ">", $halt) or return;
+    CORE::syswrite($marker, "$$\\n");
+    close $marker;
+    select(undef, undef, undef, 0.02) while -e $halt;
+}
+BEGIN {
+    *CORE::GLOBAL::socket = sub (*$$$) { point(); CORE::socket($_[0], $_[1], $_[2], $_[3]) };
+    *CORE::GLOBAL::syswrite = sub (*$;$$) {
+        point();
+        @_ > 3 ? CORE::syswrite($_[0], $_[1], $_[2], $_[3])
+            : @_ > 2 ? CORE::syswrite($_[0], $_[1], $_[2]) : CORE::syswrite($_[0], $_[1]);
+    };
+}
+1;
+PERL
+`;
 }

@@ -225,6 +225,7 @@ describe("readers", () => {
 });
 
 /** What an argument is given, by kind: path in the inputs, and what may pass the check. */
+let serial = 0;
 const owner = { organization: "acme", project: "shop", stack: "prod", resource: "r" };
 const volume = { host: "emb", pool: "fast", name: "v", size: "1MiB", owner };
 const initiator = {
@@ -254,7 +255,13 @@ const targets: [string, string, (text: string) => Inputs, RegExp | undefined][] 
     ["Volume", "source", (snapshot) => ({ ...volume, source: { snapshot } }), /^emb\/fast\/[\w.-]+$/],
     ["Volume", "adopt", (adopt) => ({ ...volume, adopt }), undefined],
     ["Volume", "token", (token) => ({ ...volume, revertTo: { snapshot: "emb/fast/s", token } }), /^[\w.-]+$/],
-    ["Volume", "owner", (resource) => ({ ...volume, owner: { ...owner, resource } }), undefined],
+    // Two resources of one program cannot have one name.
+    [
+        "Volume",
+        "owner",
+        (resource) => ({ ...volume, name: `v${String(serial++)}`, owner: { ...owner, resource } }),
+        undefined,
+    ],
     ["Snapshot", "volume", (id) => ({ host: "emb", name: "s", volume: id, owner }), /^emb\/fast\/[\w.-]+$/],
     ["Export", "source", (source) => ({ ...exported, source }), /^[\w.-]+\/[\w.-]+\/[\w.-]+$/],
     ["Export", "name", (name) => ({ ...exported, name }), /^[\w.-]+$/],

@@ -10,7 +10,7 @@ import { userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { atEnd, removeDirectory, temporaryDirectory } from "../lifetime.mjs";
 import { generateKeyPair, keyPairIn, writeKeyPair } from "./keys.mjs";
-import { killMarked, markVariable, signal } from "./processes.mjs";
+import { killMarked, markVariable, processesMarked, signal } from "./processes.mjs";
 import { startSshServer } from "./ssh-server.mjs";
 import { startTgtd } from "./tgtd.mjs";
 
@@ -125,6 +125,8 @@ export async function startEmbeddedHost(options = {}) {
         cutConnections: ssh.cutConnections,
         setReachable: ssh.setReachable,
         setTap: ssh.setTap,
+        /** Process ids of everything that runs on it, tgtd among them. */
+        processes: () => processesMarked(mark),
         /** Sessions whose shell still runs, with the shell's process id. */
         sessions: ssh.sessions,
         /** Kills the shells of all sessions and what is in their process groups; says how many there were. */
@@ -148,6 +150,8 @@ export async function startEmbeddedHost(options = {}) {
             await ssh.setReachable("refused");
             ssh.cutConnections();
             await killMarked(mark);
+            // Also this process has to have noticed that its daemon is dead.
+            await tgtd?.stop();
         },
         async powerOn() {
             await tgtd?.start();

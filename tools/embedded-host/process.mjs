@@ -105,6 +105,6 @@ export async function startEmbeddedHostProcess(options) {
             await exited;
         },
     };
-    const forget = atEnd(() => host.stop());
+    const forget = atEnd(() => host.stop(), `storage host on port ${description.port}: ended`);
     return host;
 }

@@ -33,6 +33,7 @@ export async function installNpmPackages(say) {
     try {
         await run("npm", ["ci", "--no-progress", "--no-fund", "--no-audit"], {
             cwd: checkout,
+            env: withoutNpmOptions(process.env),
             onLine: (line) => /^npm warn/.test(line) || say(line.slice(0, 60)),
         });
     } catch (error) {
@@ -42,6 +43,16 @@ export async function installNpmPackages(say) {
             error,
         );
     }
+}
+
+/**
+ * Within `npm pack --dry-run`, say, npm hands its own options on, and `npm ci` would follow them.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ */
+function withoutNpmOptions(environment) {
+    const options = ["npm_config_dry_run", "npm_config_json", "npm_config_ignore_scripts"];
+    return Object.fromEntries(Object.entries(environment).filter(([name]) => !options.includes(name)));
 }
 
 /**

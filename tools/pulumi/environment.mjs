@@ -40,6 +40,8 @@ export function pulumiEnvironment(cli, directory, yamlHost) {
 function installStandIns(home) {
     for (const [kind, name] of /** @type {const} */ ([
         ["language", "nodejs"],
+        ["language", "python"],
+        ["language", "go"],
         ["resource", "pulumi-nodejs"],
     ])) {
         installPlugin(home, kind, name, join(checkout, "tools", "pulumi", "bin", `pulumi-${kind}-${name}`));

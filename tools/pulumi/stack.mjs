@@ -182,7 +182,7 @@ function runCli(args, { cwd, env, tolerate, onLine }) {
             if (child.pid && child.exitCode === null) signal(child.pid, "SIGKILL");
             // Plugins lead groups of their own, and some outlive an engine that was killed.
             await killMarked(env["PULUMI_HOME"] ?? "", "PULUMI_HOME");
-        });
+        }, `pulumi ${args[0]}: cancelled and ended`);
         let stdout = "";
         let output = "";
         child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));

@@ -9,6 +9,9 @@ import { keepDirectory, removeDirectory } from "../lifetime.mjs";
 
 const record = "kept.json";
 
+/** In the environment of all that a quickstart starts, and of nothing that its user starts afterwards. */
+export const startedVariable = "BLOCKHOST_QUICKSTART";
+
 /**
  * @param {object} kept
  * @param {string} kept.directory
@@ -21,7 +24,7 @@ export async function keepRunning({ directory, host, stack }) {
     writeFileSync(join(directory, record), JSON.stringify({ pid: host.pid, port: host.port }));
     const environmentFile = join(directory, "environment.sh");
     const variables = Object.entries(stack.environment).filter(
-        ([name]) => name === "PATH" || name.startsWith("PULUMI_") || name.startsWith("BLOCKHOST_"),
+        ([name]) => name === "PATH" || name.startsWith("PULUMI_"),
     );
     writeFileSync(
         environmentFile,
@@ -29,9 +32,12 @@ export async function keepRunning({ directory, host, stack }) {
     );
     const where = `--stack ${stack.name} --config-file ${stack.configFile}`;
     process.stdout.write(`
-It is all still there. To look around, in this folder:
+It is all still there. To look around, open a shell that knows this stack, in this folder:
 
-    . ${environmentFile}
+    ( . ${environmentFile}; exec "\${SHELL:-sh}" )
+
+and in it, for example:
+
     pulumi stack --stack ${stack.name} --show-ids
     pulumi stack output --stack ${stack.name} --show-secrets
     pulumi config set ${where} dataSize 128MiB
@@ -41,12 +47,19 @@ It is all still there. To look around, in this folder:
         -o UserKnownHostsFile=${join(directory, "known_hosts")} ${host.user}@${host.address}
     tgtadm -C ${host.tgt?.controlPort} --lld iscsi --mode target --op show
 
-The program is examples/quickstart/index.ts; change it and run pulumi up again.
-To end it:
+The program is examples/quickstart/index.ts; change it and run pulumi up again. The stack and all
+else is in ${directory}, so there is no need for pulumi destroy.
+To end and remove it, from this or any other shell (then leave that one with exit):
 
     npm run quickstart -- --stop
 `);
 }
+
+const strayShell = `This shell's Pulumi settings led there: leave it with exit, or take them back with
+
+    unset PULUMI_HOME PULUMI_BACKEND_URL PULUMI_CONFIG_PASSPHRASE PULUMI_SKIP_UPDATE_CHECK \\
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION
+`;
 
 /**
  * @param {string | undefined} directory of one; without it, all
@@ -65,10 +78,11 @@ export async function stopKept(directory) {
                 what: "ending the embedded host",
             });
         }
-        for (const left of processesMarked(join(path, "pulumi", "home"), "PULUMI_HOME"))
-            signal(left, "SIGKILL");
+        // Not by PULUMI_HOME, which shells have that have read environment.sh, and this process with them.
+        for (const left of processesMarked(path, startedVariable)) signal(left, "SIGKILL");
         removeDirectory(path);
         process.stdout.write(`Ended and removed: ${path}\n`);
+        if (process.env["PULUMI_HOME"]?.startsWith(`${path}/`)) process.stdout.write(strayShell);
     }
     return 0;
 }

@@ -30,7 +30,8 @@ export function sameObject(context: Context, name: string, mark: Mark): ObjectFa
     return found;
 }
 
-function requireRegular(found: ObjectFacts): void {
+/** @throws BlockhostError `not-ours` for anything but a file in the place of the data. */
+export function requireRegular(found: ObjectFacts): void {
     const type = found.extra?.["type"];
     if (type === undefined || type === "f") return;
     throw new BlockhostError("not-ours", `${found.path} is not a regular file`, {

@@ -8,6 +8,7 @@ import { dataFile } from "./layout";
 import { prepare } from "./pool";
 import { preallocate } from "./preallocate";
 import { settleRevert } from "./revert";
+import { flushed } from "./settle";
 import { type Context, guard, plan, step } from "./steps";
 
 /**
@@ -47,5 +48,9 @@ export function extend(context: Context, want: { name: string; mark: Mark; sizeB
         guard(context, { marked: [found], present: [file] }),
         step(context, `grow ${file}`, script),
     ];
-    return plan(context, [name], steps, { claims: [claim], ...(thin ? {} : { timeout: 300_000 }) });
+    return plan(context, [name], steps, {
+        claims: [claim],
+        ...flushed(context, name),
+        ...(thin ? {} : { timeout: 300_000 }),
+    });
 }

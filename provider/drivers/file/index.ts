@@ -1,7 +1,9 @@
+import { NOTHING } from "../../host/plan";
 import { SECTOR } from "../../size";
 import type { Driver } from "../types";
 import { adopt } from "./adopt";
 import { adoptable, resolveReference } from "./adoptable";
+import { requireData, sameObject } from "./check";
 import { create } from "./create";
 import { extend } from "./extend";
 import { observePool } from "./observe";
@@ -11,7 +13,7 @@ import { type FileOptions, fileOptions } from "./options";
 import { parsePool } from "./parse";
 import { release, remark } from "./release";
 import { remove } from "./remove";
-import { revert } from "./revert";
+import { revert, settleRevert } from "./revert";
 import { settle } from "./settle";
 import { snapshot } from "./snapshot";
 
@@ -58,6 +60,10 @@ export const fileDriver: Driver<FileOptions> = {
     remove,
     snapshot,
     revert,
+    settleRevert: (context, { name, mark }) => {
+        const volume = requireData(context, name, sameObject(context, name, mark));
+        return volume.mark.phase === "reverting" ? settleRevert(context, volume) : NOTHING;
+    },
     adopt,
     release,
     remark,

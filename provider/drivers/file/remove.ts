@@ -35,6 +35,8 @@ function removal(context: Context, found: ObjectFacts, wipe: Wipe): Plan {
     const safety = safetyOf(context, found);
     const objects = safety === undefined ? [found] : [found, safety];
     const names = objects.map((object) => object.name);
+    const other = context.facts.objects.get(name + SAFETY_SUFFIX);
+    const foreignMark = other?.mark !== undefined || other?.extra?.["unreadableMark"] !== undefined;
     const withData = objects.filter(({ sizeBytes }) => sizeBytes !== undefined);
     const files = withData.map((object) => dataFile(object.name));
     const wiping = wipeData(context, { name, generation: mark.generation, wipe }, withData);
@@ -45,7 +47,7 @@ function removal(context: Context, found: ObjectFacts, wipe: Wipe): Plan {
         ...prepare(context, mark),
         guard(context, {
             marked: objects,
-            ...(safety === undefined ? { unmarked: [name + SAFETY_SUFFIX] } : {}),
+            ...(safety === undefined && !foreignMark ? { unmarked: [name + SAFETY_SUFFIX] } : {}),
         }),
         ...(files.length === 0 ? [] : [notOpen(context, files)]),
         ...(mark.phase === "deleting"

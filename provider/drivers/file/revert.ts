@@ -1,11 +1,11 @@
 import { BlockhostError } from "../../errors";
 import type { ObjectFacts } from "../../host/facts";
-import { type Mark, encodeMark } from "../../host/mark";
+import { type Mark, describeOwner, encodeMark } from "../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../host/plan";
 import { SAFETY_SUFFIX } from "../../names";
 import { type Sh, sh } from "../../sh";
 import { claimSpace } from "../capacity";
-import { requireData, requirePool, sameObject } from "./check";
+import { requireData, requirePool, requireRegular, sameObject } from "./check";
 import { copyToWork, findOutReflink, reflinkAbility, timeoutOf } from "./copy";
 import { dataFile, digest, markFile } from "./layout";
 import { notOpen } from "./open";
@@ -45,6 +45,7 @@ export function revert(context: Context, want: RevertWanted): Plan {
         throw notNow(name, volume.mark.phase);
     }
     const safety = safetyOf(context, volume);
+    refuseForeignSafety(context, name, safety);
     // Also where another revert is asked for by now: this one has to be ended before that can begin.
     if (safety !== undefined && exchanged(volume, safety)) return conclude(context, volume, safety);
     return exchange(context, want, volume, safety);
@@ -229,6 +230,33 @@ function safetyMark(volume: Mark, name: string, token: string): Mark {
 /** A mark is short, and a token may be long. */
 function safetyToken(token: string): string {
     return digest(token, 16);
+}
+
+/**
+ * What has the name of the safety snapshot and is none of ours stays where it is, so there can be no revert.
+ *
+ * @throws BlockhostError `not-ours`.
+ */
+function refuseForeignSafety(context: Context, name: string, safety: ObjectFacts | undefined): void {
+    const there = context.facts.objects.get(name + SAFETY_SUFFIX);
+    if (there === undefined) return;
+    if (safety !== undefined) {
+        requireRegular(safety);
+        return;
+    }
+    const { mark } = there;
+    const unreadable = there.extra?.["unreadableMark"];
+    const whose =
+        mark !== undefined
+            ? `is a ${mark.kind} of ${describeOwner(mark.owner)}`
+            : unreadable !== undefined
+              ? `has an owner mark that cannot be read: ${unreadable}`
+              : "carries no owner mark";
+    throw new BlockhostError(
+        "not-ours",
+        `a revert of "${name}" keeps what it holds as "${there.name}", but ${there.path} exists and ${whose}`,
+        { hint: "it stays untouched: rename it on the host or move it away, then run the same again" },
+    );
 }
 
 function noSafety(name: string) {

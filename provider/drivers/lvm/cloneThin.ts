@@ -16,6 +16,7 @@ import {
     realName,
     setMark,
     step,
+    watch,
 } from "./steps";
 
 export interface CloneWanted {
@@ -45,7 +46,7 @@ export function cloneThin(context: Context, want: CloneWanted, found: ObjectFact
         allocatedBytes: 0,
     });
     requireThinRoom(context);
-    const rest = { claims: [claim], ...activateLater(context, name) };
+    const rest = { claims: [claim], ...activateLater(context, name), ...watch(context, source.name) };
     const creating: Mark = { ...mark, phase: "creating" };
     if (found !== undefined) {
         const grow = (found.sizeBytes ?? 0) < sizeBytes ? [extendCommand(context, name, sizeBytes)] : [];

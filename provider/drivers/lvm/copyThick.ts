@@ -21,6 +21,7 @@ import {
     safetyName,
     setMark,
     step,
+    watch,
 } from "./steps";
 import { dropWork, hasWork, workState } from "./work";
 
@@ -64,7 +65,7 @@ export function copyThick(context: Context, want: CopyWanted, found: ObjectFacts
             Math.max(0, sizeBytes - (found?.sizeBytes ?? 0)) +
             (freezes && frozen === undefined ? cowBytes(context, source.sizeBytes, 100) : 0),
     });
-    const rest = { claims: [claim], timeout: 300_000 };
+    const rest = { claims: [claim], timeout: 300_000, ...watch(context, source.name) };
     if (work.waitFor !== undefined && work.steps.length === 0) {
         return plan(context, names, [], { ...rest, waitFor: work.waitFor });
     }

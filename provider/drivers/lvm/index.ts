@@ -1,3 +1,5 @@
+import { NOTHING } from "../../host/plan";
+import { requireData, sameObject } from "../check";
 import type { Driver } from "../types";
 import { adopt } from "./adopt";
 import { adoptable, resolveReference } from "./adoptable";
@@ -11,7 +13,7 @@ import { type LvmOptions, isThin, lvmOptions, stripesOf } from "./options";
 import { parsePool } from "./parse";
 import { release, remark } from "./release";
 import { remove } from "./remove";
-import { revert } from "./revert";
+import { revert, settleRevert } from "./revert";
 import { lvmPools } from "./pool";
 import { leavings } from "./pool/leavings";
 import { session } from "./session";
@@ -57,6 +59,10 @@ export const lvmDriver: Driver<LvmOptions> = {
     remove,
     snapshot,
     revert,
+    settleRevert: (context, { name, mark }) => {
+        const volume = requireData(context, name, sameObject(context, name, mark));
+        return volume.mark.phase === "reverting" ? settleRevert(context, volume) : NOTHING;
+    },
     adopt,
     release,
     heal,

@@ -4,13 +4,13 @@ import { type Mark, encodeMark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../host/plan";
 import type { Wipe } from "../types";
 import { cowSnapshots, requirePool, sameObject } from "./check";
-import { type Context, guardStep, plan, removeCommand, safetyName, setMark, step } from "./steps";
+import { type Context, guardStep, plan, removeLater, safetyName, setMark, step } from "./steps";
 import { decodeWipe, encodeWipe, wipeWork } from "./wipe";
 import { dropWork, hasWork } from "./work";
 
 /**
  * Deletes a volume with its safety snapshot, or a snapshot (F1: delete_volume, F2: delete_snapshot, F11: volume_clear).
- * Without wiping it is one command a volume; with it, the mark says `deleting` and how from before the wipe begins.
+ * Those of a run go together, by one command. With wiping, the mark says `deleting` and how from before the wipe begins.
  *
  * @throws BlockhostError `not-ours` (no mark, another's, another generation), `in-use` (snapshots of somebody else's; open
  * on the host, from the step).
@@ -56,15 +56,14 @@ function removal(context: Context, found: ObjectFacts, wipe: Wipe): Plan {
     ];
     if (wiping.waitFor !== undefined) return plan(context, names, begin, { waitFor: wiping.waitFor });
     const last = marks ? { ...found, extra: { ...found.extra, markText: encodeMark(deleting) } } : found;
-    const commands = [...(safety === undefined ? [] : [safety]), last].map((one) =>
-        removeCommand(context, one),
-    );
     const steps = [
         ...begin,
         ...(hasWork(context, name, mark.generation) ? [dropWork(context, name, mark.generation)] : []),
-        step(`remove ${names.map((one) => `"${one}"`).join(" and ")}`, ...commands),
     ];
-    return plan(context, names, steps, { timeout: wiping.steps.length === 0 ? 60_000 : 300_000 });
+    return plan(context, names, steps, {
+        ...removeLater(context, safety === undefined ? [last] : [safety, last]),
+        timeout: wiping.steps.length === 0 ? 60_000 : 300_000,
+    });
 }
 
 /** LVM would remove them with the volume. */

@@ -18,6 +18,7 @@ import {
     safetyName,
     setMark,
     step,
+    watch,
 } from "./steps";
 import { dropWork, hasWork, workState } from "./work";
 
@@ -54,7 +55,7 @@ export function revertThick(context: Context, want: RevertWanted, volume: Data):
         bytes: volume.sizeBytes,
         script: (report) => bringBack(snapshot.path, volume.path, report),
     });
-    const rest = { claims: [claim], timeout: 300_000 };
+    const rest = { claims: [claim], timeout: 300_000, ...watch(context, snapshot.name) };
     if (work.waitFor !== undefined && work.steps.length === 0) {
         return plan(context, names, [], { ...rest, waitFor: work.waitFor });
     }

@@ -51,17 +51,21 @@ sleep 0.2
 done
 }
 bh_lvm() {
+bh_lvm_said=
 if [ -n "$bh_lvm_pid" ] && bh_lvm_send "$@"; then
 bh_lvm_r=
 while IFS= read -r bh_lvm_l; do
 case $bh_lvm_l in
 *'"log_type":"status"'*'"log_message":"success"'*) bh_lvm_r=0 ;;
-'  }') [ "$bh_lvm_r" = 0 ] && return 0; bh_lvm_words; return 5 ;;
+'  }') [ "$bh_lvm_r" = 0 ] && return 0; bh_lvm_said=$(bh_lvm_words); printf '%s\\n' "$bh_lvm_said" >&2; return 5 ;;
 esac
 done <&7
 bh_lvm_pid=
 fi
-bh_lvm_alone "$@" >/dev/null
+bh_lvm_said=$(bh_lvm_alone "$@" 2>&1 >/dev/null)
+set -- $?
+[ -z "$bh_lvm_said" ] || printf '%s\\n' "$bh_lvm_said" >&2
+return $1
 }
 bh_lvm_users() {
 bh_lvm_d=$(readlink -f "$1") && bh_lvm_d=\${bh_lvm_d##*/}
@@ -79,7 +83,7 @@ case $bh_lvm_l in
 *'"log_type":"error"'* | *'"log_type":"warn"'*) bh_lvm_l=\${bh_lvm_l#*'"log_message":"'}; printf '%s\\n' "\${bh_lvm_l%%'", "log_errno"'*}" ;;
 '  }') break ;;
 esac
-done <&7 | sed 's/\\\\"/"/g' >&2
+done <&7 | sed 's/\\\\"/"/g'
 }
 bh_lvm_report() {
 if [ -n "$bh_lvm_pid" ] && bh_lvm_send "$@"; then
@@ -88,7 +92,7 @@ case $bh_lvm_l in
 *'"log_message":"success"'*'
   }') printf '%s\\nstatus 0\\n' "$bh_lvm_l"; return ;;
 *'
-  }') bh_lvm_words ;;
+  }') bh_lvm_words >&2 ;;
 esac
 fi
 bh_lvm_alone "$@"

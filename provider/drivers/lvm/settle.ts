@@ -10,36 +10,66 @@ const BATCH = 40;
 /**
  * What the plans of a run have left to its end:
  *
- *     activate <name>       all together: a third of the time that it takes one by one
- *     remember <identity>   which pool was seen here
+ *     activate <name>              all together: a third of the time that it takes one by one
+ *     drop <name> <uuid> <mark>    remove a snapshot of a thick volume, before
+ *     remove <name> <uuid> <mark>  anything else is removed; all together, each only if it is that one with that mark,
+ *                                  which LVM looks at under its own lock (and no thick volume that still has snapshots)
+ *     remember <identity>          which pool was seen here
  *
- * LVM itself writes its metadata through to the disks, so there is nothing to flush.
+ * Where a command for many fails, each is tried alone, so that it can be told which it was. LVM itself writes its
+ * metadata through to the disks, so there is nothing to flush.
  */
 export function settle(pool: PoolRef<LvmOptions>): Sh {
+    const { options } = pool;
     const record = recordFile(pool);
-    const activate = command("bh_lvm", pool.options, "lvchange", "-ay", "-K");
-    return sh`names='' id='' ill=0
+    const group = `${options.volumeGroup}/`;
+    return sh`failed=0 ill=0 batch='' some='' count=0
+activate() { ${command("bh_lvm", options, "lvchange", "-ay", "-K")} "$@"; }
+remove() { ${command("bh_lvm", options, "lvremove", "-y")} -S "$some" "$@"; }
+pick() {
+    rest=\${1#* }
+    name=\${rest%% *}
+    rest=\${rest#* }
+    only="lv_uuid=\\"\${rest%% *}\\"&&lv_tags={\\"\${rest#* }\\"}&&lv_role!=thickorigin"
+}
+flush() {
+    [ $count = 0 ] || "$1" $batch 2>/dev/null || ill=1
+    batch='' some='' count=0
+}
+all() {
+    verb=$1 run=$2
+    shift 2
+    for work; do
+        case $work in "$verb "*) ;; *) continue ;; esac
+        pick "$work"
+        batch="$batch "${group}$name
+        some="\${some:+$some||}($only)"
+        count=$((count + 1))
+        [ $count -lt ${BATCH} ] || flush "$run"
+    done
+    flush "$run"
+    [ $ill = 1 ] || return 0
+    ill=0
+    for work; do
+        case $work in "$verb "*) ;; *) continue ;; esac
+        pick "$work"
+        some=$only
+        "$run" ${group}"$name" && continue
+        # Removed by the command for all.
+        case $verb$bh_lvm_said in activate*) ;; *'Failed to find logical volume'*) continue ;; esac
+        echo "undone $work"
+        failed=1
+    done
+}
+all activate activate "$@"
+all drop remove "$@"
+all remove remove "$@"
 for work; do
-    case $work in
-    'activate '*) names="$names "${`${pool.options.volumeGroup}/`}"\${work#activate }" ;;
-    'remember '*) id=\${work#remember } ;;
+    case $work in 'remember '*)
+        mkdir -p -m 0700 ${record.slice(0, record.lastIndexOf("/"))} &&
+            printf '%s\n' "\${work#remember }" > ${`${record}.new`} && mv ${`${record}.new`} ${record} || exit
+        break ;;
     esac
 done
-set -- $names
-while [ $# -gt 0 ]; do
-    batch='' n=0
-    while [ $# -gt 0 ] && [ $n -lt ${BATCH} ]; do
-        batch="$batch $1" n=$((n + 1))
-        shift
-    done
-    ${activate} $batch 2>/dev/null && continue
-    for one in $batch; do
-        ${activate} "$one" || { echo "undone activate \${one#*/}"; ill=1; }
-    done
-done
-if [ -n "$id" ]; then
-    mkdir -p -m 0700 ${record.slice(0, record.lastIndexOf("/"))} || exit
-    printf '%s\n' "$id" > ${`${record}.new`} && mv ${`${record}.new`} ${record} || exit
-fi
-exit $ill`;
+exit $failed`;
 }

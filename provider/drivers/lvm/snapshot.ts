@@ -16,7 +16,7 @@ import { cowBytes, cowCommand } from "./cow";
 import { activation } from "./create";
 import { DEFAULTS, isThin } from "./options";
 import { finishDeletion, removeHalfMade } from "./remove";
-import { type Context, guard, plan, step } from "./steps";
+import { type Context, guard, plan, step, watch } from "./steps";
 
 /**
  * A point-in-time copy of a volume, read-only, at once and whoever uses the volume (F2: create_snapshot). Of a thin
@@ -63,7 +63,7 @@ export function snapshot(
         guard(context, { same: [source], free: [name] }),
         cowCommand(context, { name, origin: volume, cowBytes: space, mark }),
     );
-    return plan(context, [name], [take], { claims: [claim], timeout: 120_000 });
+    return plan(context, [name], [take], { claims: [claim], timeout: 120_000, ...watch(context, volume) });
 }
 
 function requireSameOrigin(found: ObjectFacts, mark: Mark, volume: string): void {

@@ -74,7 +74,7 @@ export function guard(context: Context, expected: Expected): Sh {
             pattern: pattern(object, false),
         })),
     ];
-    return lines(
+    const script = lines(
         ...there.map(
             ({ what, pattern: text }) => sh`case $bh_lvm_now in
 *${literal(text)}*) ;;
@@ -93,6 +93,7 @@ esac`,
 esac`,
         ),
     );
+    return new Sh(script.text, "");
 }
 
 /** A pattern that means just the text. */
@@ -111,15 +112,17 @@ export function guardStep(context: Context, expected: Expected): Step {
 
 /** A step whose parts follow each other as long as they succeed. */
 export function step(label: string, ...parts: readonly Sh[]): Step {
-    const all = parts.map((part) => sh`${part} || exit`);
-    return { label, script: lines(...all) };
+    const text = parts.map((part) => `${part.text} || exit`).join("\n");
+    const display = parts.map((part) => part.display).filter((part) => part !== "");
+    return { label, script: new Sh(text, display.join("; ")) };
 }
 
 /** Creates a logical volume; that it is there already means that the plan is out of date. */
 export function createCommand(context: Context, name: string, ...words: readonly string[]): Sh {
     const make = lvm(context, "lvcreate", ...words, "-n", name);
-    return sh`{ bh_lvm_e=$(${make} 2>&1) || { s=$?; printf '%s\n' "$bh_lvm_e" >&2
-case $bh_lvm_e in *'already exists in volume group'*) exit ${GUARD_FAILED} ;; esac; exit $s; }; }`;
+    const script = sh`{ ${make} || { s=$?
+case $bh_lvm_said in *'already exists in volume group'*) exit ${GUARD_FAILED} ;; esac; exit $s; }; }`;
+    return new Sh(script.text, make.display);
 }
 
 /** Puts a mark in the place of the one that was read, in one transaction. */
@@ -162,6 +165,20 @@ export function removeCommand(context: Context, object: ObjectFacts): Sh {
     return lvm(context, "lvremove", "-y", "-S", only, full(context, realName(object)));
 }
 
+/** The same, left to the end of the run, where all volumes that go go together. */
+export function removeLater(context: Context, objects: readonly ObjectFacts[]): Partial<Plan> {
+    const pool = context.pool.name;
+    return {
+        later: objects.map((object) => {
+            const mark = markText(object);
+            if (mark === undefined || object.uid === undefined)
+                throw new TypeError("only what is marked is removed");
+            const verb = object.extra?.["cow"] === undefined ? "remove" : "drop";
+            return { pool, work: `${verb} ${argument(realName(object))} ${object.uid} ${argument(mark)}` };
+        }),
+    };
+}
+
 /** Also where it carries the flag to skip activation. */
 export function activate(context: Context, ...names: readonly string[]): Sh {
     return lvm(context, "lvchange", "-ay", "-K", ...names.map((name) => full(context, name)));
@@ -192,6 +209,11 @@ export function plan(
         ...more,
         ...(later.length === 0 ? {} : { later }),
     };
+}
+
+/** Names of what guards compare besides what is touched. */
+export function watch(context: Context, ...names: readonly string[]): Pick<Plan, "watched"> {
+    return { watched: { [context.pool.name]: names } };
 }
 
 /** Names to be activated together with those of the other plans of the run. */

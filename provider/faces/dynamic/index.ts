@@ -1,9 +1,10 @@
-import { BlockhostError, hasCode, toBlockhostError } from "../../errors";
+import { BlockhostError, toBlockhostError } from "../../errors";
 import { Hosts } from "../../host/hosts";
 import { lifecycles } from "../../resources";
 import { readConfiguration } from "../../resources/configuration";
 import { IncompleteCreation } from "../../resources/creation";
 import type { Change, Context, Lifecycle } from "../../resources/types";
+import { withoutValues } from "../failures";
 import { hasUnknown } from "../../validate";
 
 /**
@@ -96,7 +97,7 @@ export function check(olds: Inputs, news: Inputs) {
         const old = ownInputs(olds);
         const before = Object.keys(old).length === 0 ? undefined : old;
         const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
-        return { inputs: recorded(inputs, news), failures: [...failures] };
+        return { inputs: recorded(inputs, news), failures: withoutValues(failures, news) };
     });
 }
 
@@ -108,7 +109,7 @@ export function diff(olds: Inputs, news: Inputs) {
             changes = await lifecycle(news).diff(current(), ownInputs(olds), inputs);
         } catch (error) {
             // A refresh only asks what differs. Nothing is going to be changed, so there is nothing to refuse.
-            if (declared.has(declaration(news)) || !hasCode(error, "invalid", "in-use")) throw error;
+            if (declared.has(declaration(news)) || !(error instanceof BlockhostError)) throw error;
             return { changes: true, replaces: [], deleteBeforeReplace: true };
         }
         const replaces = changes

@@ -12,13 +12,14 @@ import {
     type UpdateRequest,
     UpdateResponse,
 } from "@pulumi/pulumi/proto/provider_pb";
-import { BlockhostError, hasCode } from "../../errors";
+import { BlockhostError } from "../../errors";
 import { version } from "../../version";
 import { lifecycles } from "../../resources";
 import { IncompleteCreation } from "../../resources/creation";
 import { ignoring } from "../../resources/ignore";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
+import { withoutValues } from "../failures";
 import { detailedDiff, toDiffResponse } from "./diff";
 import { partialFailure } from "./errors";
 import type { Session } from "./session";
@@ -80,7 +81,7 @@ export function check(session: Session, request: CheckRequest): Promise<CheckRes
         if (news["owner"] !== undefined) {
             response.addFailures(failureOf({ property: "owner", reason: "there is no such property" }));
         }
-        for (const failure of checked.failures) response.addFailures(failureOf(failure));
+        for (const failure of withoutValues(checked.failures, news)) response.addFailures(failureOf(failure));
         return response;
     });
 }
@@ -99,7 +100,7 @@ export function diff(session: Session, request: DiffRequest): Promise<DiffRespon
             changes = await lifecycle.diff(context, olds, news);
         } catch (error) {
             // A refresh only asks what differs. Nothing is going to be changed, so there is nothing to refuse.
-            if (session.declared.has(urn) || !hasCode(error, "invalid", "in-use")) throw error;
+            if (session.declared.has(urn) || !(error instanceof BlockhostError)) throw error;
             changes = refused(error);
         }
         const relevant = changes.filter(({ property }) => !ignored.includes(property));

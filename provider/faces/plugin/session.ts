@@ -37,11 +37,11 @@ export class Session {
      * has already (of a stack that had the dynamic face).
      */
     owner(urn: string, olds?: Values): Omit<Owner, "installation"> {
-        const { project, stack, name } = parseUrn(urn);
+        const { project, stack, parent, name } = parseUrn(urn);
         const before = (olds?.["owner"] as Partial<Owner> | undefined)?.organization;
         const organization = this.configuration.organization ?? before ?? "organization";
         // In the order that values from the wire have ({@link decode}).
-        return { organization, project, resource: name, stack };
+        return { organization, ...(parent === "" ? {} : { parent }), project, resource: name, stack };
     }
 
     /**

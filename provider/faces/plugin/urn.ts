@@ -4,6 +4,8 @@ import { BlockhostError } from "../../errors";
 export interface Urn {
     readonly stack: string;
     readonly project: string;
+    /** Types of the components that it is in, outermost first, joined by `$`; empty: in none. */
+    readonly parent: string;
     /** Type token: `blockhost:index:Volume`. */
     readonly type: string;
     readonly name: string;
@@ -15,5 +17,6 @@ export function parseUrn(urn: string): Urn {
     if (stack === undefined || project === undefined || types === undefined || name === undefined) {
         throw new BlockhostError("invalid", `not a URN: ${JSON.stringify(urn)}`);
     }
-    return { stack, project, type: types.slice(types.lastIndexOf("$") + 1), name };
+    const last = types.lastIndexOf("$");
+    return { stack, project, parent: types.slice(0, Math.max(0, last)), type: types.slice(last + 1), name };
 }

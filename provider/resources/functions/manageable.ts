@@ -15,6 +15,26 @@ interface Args {
     readonly sortDirection?: "asc" | "desc";
 }
 
+export const manageableResult = z.object({
+    items: z
+        .array(
+            z
+                .object({
+                    reference: z.string().describe("What `adopt` takes."),
+                    kind: z.string().describe("`volume` or `snapshot`."),
+                    sizeBytes: z.number().describe("Size in bytes."),
+                    safeToManage: z.boolean().describe("It can be taken over."),
+                    reasonNotSafe: z.string().describe("Why not; empty where it can."),
+                    managedBy: z.string().describe("Who manages it already; empty where nobody does."),
+                    extra: z.record(z.string(), z.string()).describe("What only the driver tells."),
+                })
+                .meta({ id: "Manageable" }),
+        )
+        .describe("One page."),
+    total: z.number().describe("How many there are on all pages."),
+    next: z.string().describe("`marker` of the next page; empty on the last."),
+});
+
 /** F7: get_manageable_volumes, get_manageable_snapshots. */
 export const getManageable: HostFunction<Args> = {
     name: "getManageable",
@@ -38,25 +58,7 @@ export const getManageable: HostFunction<Args> = {
                 .describe("Default `asc`."),
         })
         .describe("What a pool holds that could be taken over with `adopt`, or the reason why not."),
-    result: z.object({
-        items: z
-            .array(
-                z
-                    .object({
-                        reference: z.string().describe("What `adopt` takes."),
-                        kind: z.string().describe("`volume` or `snapshot`."),
-                        sizeBytes: z.number().describe("Size in bytes."),
-                        safeToManage: z.boolean().describe("It can be taken over."),
-                        reasonNotSafe: z.string().describe("Why not; empty where it can."),
-                        managedBy: z.string().describe("Who manages it already; empty where nobody does."),
-                        extra: z.record(z.string(), z.string()).describe("What only the driver tells."),
-                    })
-                    .meta({ id: "Manageable" }),
-            )
-            .describe("One page."),
-        total: z.number().describe("How many there are on all pages."),
-        next: z.string().describe("`marker` of the next page; empty on the last."),
-    }),
+    result: manageableResult,
     async run(context, args) {
         const pool = poolOf(await placeOf(context, args.host), args.pool);
         const all = pool.driver

@@ -44,14 +44,16 @@ const common = {
     health: z.array(z.string()).describe("What is wrong with it, and what to do."),
 };
 
+export const volumeResult = z.object({
+    ...common,
+    snapshots: z.array(z.string()).describe("Ids of its snapshots."),
+    safetySnapshot: z.string().describe("Name of its safety snapshot; empty where there is none."),
+});
+
 export const getVolume: HostFunction<ObjectArgs> = {
     name: "getVolume",
     args: args("volume").describe("A volume as it is on the host, whoever made it."),
-    result: z.object({
-        ...common,
-        snapshots: z.array(z.string()).describe("Ids of its snapshots."),
-        safetySnapshot: z.string().describe("Name of its safety snapshot; empty where there is none."),
-    }),
+    result: volumeResult,
     async run(context, wanted) {
         const place = await placeOf(context, wanted.host);
         const { pool, object } = find(place, wanted, "volume");
@@ -68,13 +70,15 @@ export const getVolume: HostFunction<ObjectArgs> = {
     },
 };
 
+export const snapshotResult = z.object({
+    ...common,
+    volume: z.string().describe("Id of its volume; empty where it is not managed."),
+});
+
 export const getSnapshot: HostFunction<ObjectArgs> = {
     name: "getSnapshot",
     args: args("snapshot").describe("A snapshot as it is on the host, whoever made it."),
-    result: z.object({
-        ...common,
-        volume: z.string().describe("Id of its volume; empty where it is not managed."),
-    }),
+    result: snapshotResult,
     async run(context, wanted) {
         const place = await placeOf(context, wanted.host);
         const { object } = find(place, wanted, "snapshot");

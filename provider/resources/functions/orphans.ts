@@ -13,6 +13,28 @@ interface Args {
     readonly known?: readonly string[];
 }
 
+export const orphansResult = z.object({
+    orphans: z
+        .array(
+            z
+                .object({
+                    id: z.string().describe("Id of the object."),
+                    type: z
+                        .string()
+                        .describe(
+                            "Type of resource: `blockhost:index:Volume`; `safety` for a safety snapshot.",
+                        ),
+                    owner: ownerResult.describe("Who has declared it."),
+                    generation: z.string().describe("Its generation."),
+                    sizeBytes: z.number().describe("Size in bytes; 0 for exports."),
+                    path: z.string().describe("Path on the host."),
+                    reason: z.string().describe("Why it counts as an orphan."),
+                })
+                .meta({ id: "Orphan" }),
+        )
+        .describe("All that were found."),
+});
+
 /** F30: what carries an owner mark, and that nobody will miss. */
 export const getOrphans: HostFunction<Args> = {
     name: "getOrphans",
@@ -32,27 +54,7 @@ export const getOrphans: HostFunction<Args> = {
         .describe(
             "What carries an owner mark, but is of no use any more: half-made objects, marks without data, safety snapshots and snapshots whose volume is gone, exports whose device is gone; with `known`, also what a stack no longer declares.",
         ),
-    result: z.object({
-        orphans: z
-            .array(
-                z
-                    .object({
-                        id: z.string().describe("Id of the object."),
-                        type: z
-                            .string()
-                            .describe(
-                                "Type of resource: `blockhost:index:Volume`; `safety` for a safety snapshot.",
-                            ),
-                        owner: ownerResult.describe("Who has declared it."),
-                        generation: z.string().describe("Its generation."),
-                        sizeBytes: z.number().describe("Size in bytes; 0 for exports."),
-                        path: z.string().describe("Path on the host."),
-                        reason: z.string().describe("Why it counts as an orphan."),
-                    })
-                    .meta({ id: "Orphan" }),
-            )
-            .describe("All that were found."),
-    }),
+    result: orphansResult,
     async run(context, args) {
         const place = await placeOf(context, args.host);
         const all = inventory(context, place).filter(({ mark }) => wanted(mark, args, context.installation));

@@ -23,6 +23,8 @@ import { ANSWER } from "./protocol";
  *   sessions of all targets. So slots are freed from the last to the first, always.
  */
 export interface AccountChange {
+    /** What is taken for granted of tgtd's accounts; it counts before anything is changed. */
+    readonly guards: readonly Order[];
     /** There will be a moment without any incoming account: nobody may be admitted meanwhile. */
     readonly closeAccess: boolean;
     /** Unbinding and removing; what is wanted is bound by the boot file's own orders. */
@@ -71,8 +73,14 @@ export function planAccounts(
             params: [["user", user]],
         });
     }
+    const directory = bootDirectory(context.target.stateDirectory, context.target.protocol);
+    const guards = accounts.map(({ user, fingerprint }): Order => {
+        const plan = replaced.has(user) ? "replace" : before?.orphaned === true ? "bound" : "keep";
+        return { verb: "account", user, fingerprint, plan, targetName, directory, self: name };
+    });
     const retired = [...new Set(formerUsers(before))].filter((user) => !users.includes(user));
     return {
+        guards,
         closeAccess: first !== undefined && keep === 0 && unbind.length > 0,
         orders,
         drops: dropOrders(context, name, retired),

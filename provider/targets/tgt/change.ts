@@ -1,7 +1,8 @@
 import { BlockhostError } from "../../errors";
 import { describeOwner, encodeMark, sameOwner } from "../../host/mark";
 import { addressAdmitted } from "../address";
-import { covers, parsePortal } from "../portal";
+import { refuseAddresses, refuseTaken } from "../portals";
+import { isTargetOf } from "../iqn";
 import type { ExportWanted, Session } from "../types";
 import { planAccounts } from "./accounts";
 import { refuseOrders } from "./boot";
@@ -26,6 +27,8 @@ export interface Change {
     readonly declared: Declared;
     /** Size of the device as tgtd is going to see it. */
     readonly sizeBytes: number;
+    /** What it takes for granted of what other exports share with this one. */
+    readonly guards: readonly Order[];
     /** Taking away what must not be there, before the boot file's own orders make what must. */
     readonly before: readonly Order[];
     /** Sessions that this ends, and why. */
@@ -36,7 +39,7 @@ export interface Change {
 /**
  * The change from what is to what is wanted; `undefined`: it is so already.
  *
- * @throws BlockhostError `invalid`, `not-found` (tgtd or the device), `not-ours`, `exists`, `busy` (a portal is taken).
+ * @throws BlockhostError `invalid`, `not-found` (tgtd or the device), `not-ours`, `exists`, `in-use` (a portal is taken).
  */
 export function planChange(context: TgtContext, want: ExportWanted): Change | undefined {
     const { facts, target } = context;
@@ -55,7 +58,7 @@ export function planChange(context: TgtContext, want: ExportWanted): Change | un
     const samePath = before?.declared.devicePath === want.devicePath;
     const sizeBytes = (samePath ? before.deviceSizeBytes : undefined) ?? want.sizeBytes;
     if (before !== undefined && isAsWanted(context, before, declared, want)) return undefined;
-    refuseTakenPortals(context, declared);
+    refusePortals(context, declared);
     if (samePath && before.device === "gone") {
         throw new BlockhostError(
             "not-found",
@@ -69,7 +72,8 @@ export function planChange(context: TgtContext, want: ExportWanted): Change | un
     if (before === undefined || live === undefined) {
         // Nothing of it is in tgtd, accounts excepted.
         const orders = [...accounts.orders, ...accounts.drops];
-        return { targetName, declared, sizeBytes, before: orders, reserved: accounts.reserved };
+        const { guards, reserved } = accounts;
+        return { targetName, declared, sizeBytes, guards, before: orders, reserved };
     }
     const unit = unitOf(live);
     const remake = unit === undefined ? undefined : whyRemake(declared, before, unit, samePath);
@@ -99,6 +103,7 @@ export function planChange(context: TgtContext, want: ExportWanted): Change | un
         targetName,
         declared,
         sizeBytes,
+        guards: accounts.guards,
         before: orders,
         ...(cut.length === 0 ? {} : { cuts: { sessions: cut, reason } }),
         reserved: accounts.reserved,
@@ -157,13 +162,16 @@ function refuseOthers(
         );
     }
     if (before === undefined) {
-        const name = nameOfTarget({ facts, target } as TgtContext, want);
-        if (!extraOf(facts).names.has(name)) return;
+        // Of whatever generation: a lost boot file must not lead to a second target beside the first.
+        const { names, ours } = extraOf(facts);
+        const { prefix } = target.options;
+        const name = [...names].find((one) => isTargetOf(prefix, want.name, one) && !ours.has(one));
+        if (name === undefined) return;
         throw new BlockhostError(
             "not-ours",
             `tgtd already has a target ${name}, and no boot file of ours says why`,
             {
-                hint: "it stays untouched: remove it by hand, or give this export another `name`",
+                hint: "it stays untouched: put back the state directory if that was lost or changed, remove the target by hand (`tgtadm`), or give this export another `name`",
             },
         );
     }
@@ -189,18 +197,9 @@ function refuseOthers(
     }
 }
 
-function refuseTakenPortals({ facts }: TgtContext, declared: Declared): void {
+function refusePortals({ facts }: TgtContext, declared: Declared): void {
     const extra = extraOf(facts);
-    for (const text of unheardPortals(declared.portals, extra.portals)) {
-        const portal = parsePortal(text);
-        for (const [other, process] of extra.taken) {
-            const listener = parsePortal(other);
-            if (portal === undefined || listener === undefined) continue;
-            // A socket for all addresses and one for a single address exclude each other.
-            if (!covers(listener, portal) && !covers(portal, listener)) continue;
-            throw new BlockhostError("busy", `portal ${text} is taken by ${process}`, {
-                hint: "stop that, or configure another port under `portals`",
-            });
-        }
-    }
+    const missing = unheardPortals(declared.portals, extra.portals);
+    refuseTaken(missing, extra.taken);
+    refuseAddresses(missing, extra.addresses);
 }

@@ -2,8 +2,8 @@ import { UNKNOWN } from "../../validate";
 import { addressProblem } from "../address";
 import { chapProblems, type Problem } from "../chap";
 import { iscsiNameProblem, normalizeIscsiName } from "../iqn";
-import { normalizePortal, parsePortal } from "../portal";
-import type { Chap, ExportWanted, Initiator } from "../types";
+import { checkDevicePath, checkDuplicates, checkPortals, known, sameChap } from "../checks";
+import type { ExportWanted, Initiator } from "../types";
 import { capabilities } from "./capabilities";
 import type { TgtRef } from "./model";
 
@@ -24,8 +24,8 @@ export function check(target: TgtRef, want: ExportWanted): Problem[] {
             return reason === undefined ? [] : [{ path: `addresses[${String(i)}]`, reason }];
         }),
         ...checkDuplicates(want.addresses, "addresses", ""),
-        ...checkPortals(target, want),
-        ...checkDevicePath(want.devicePath),
+        ...checkPortals(target, want.portals),
+        ...checkDevicePath(want.devicePath, "tgt", 1000),
     ];
 }
 
@@ -63,19 +63,6 @@ function checkInitiator(initiator: Initiator, i: number): Problem[] {
     ];
 }
 
-function checkDuplicates(values: readonly string[], list: string, property: string): Problem[] {
-    return values.flatMap((value, i) => {
-        const first = values.indexOf(value);
-        if (first === i || value === UNKNOWN) return [];
-        return [
-            {
-                path: `${list}[${String(i)}]${property}`,
-                reason: `is the same as ${list}[${String(first)}]${property}`,
-            },
-        ];
-    });
-}
-
 function checkChap(initiators: readonly Initiator[]): Problem[] {
     const first = initiators[0];
     return initiators.slice(1).flatMap((initiator, i) => {
@@ -85,7 +72,7 @@ function checkChap(initiators: readonly Initiator[]): Problem[] {
                 "tgt binds accounts to an export, not to an initiator: either all initiators have `chap` or none has";
             return [{ path, reason }];
         }
-        if (initiator.chap === undefined || same(initiator.chap, first?.chap)) return [];
+        if (initiator.chap === undefined || sameChap(initiator.chap, first?.chap)) return [];
         const reason =
             "differs from initiators[0].chap: tgt binds accounts to an export, not to an initiator, so all initiators of an export " +
             "share one user name and password; make an export for each, or use one pair for all";
@@ -105,7 +92,7 @@ function checkMutualChap(initiators: readonly Initiator[]): Problem[] {
             });
         }
         if (mutualChap === undefined) return found;
-        if (first?.mutualChap !== undefined && !same(mutualChap, first.mutualChap)) {
+        if (first?.mutualChap !== undefined && !sameChap(mutualChap, first.mutualChap)) {
             found.push({
                 path,
                 reason: "differs from initiators[0].mutualChap: tgt has one account of its own per export",
@@ -135,48 +122,4 @@ function checkMutualChap(initiators: readonly Initiator[]): Problem[] {
         }
         return found;
     });
-}
-
-function known(...values: string[]): boolean {
-    return !values.includes(UNKNOWN);
-}
-
-/** Values that are not known yet are taken to be the same. */
-function same(a: Chap, b: Chap | undefined): boolean {
-    if (b === undefined) return false;
-    const equal = (x: string, y: string) => x === y || !known(x, y);
-    return equal(a.username, b.username) && equal(a.password.value, b.password.value);
-}
-
-function checkPortals(target: TgtRef, want: ExportWanted): Problem[] {
-    const ours = target.portals.map(normalizePortal);
-    const problems = want.portals.flatMap((text, i) => {
-        if (text === UNKNOWN) return [];
-        const path = `portals[${String(i)}]`;
-        if (parsePortal(text) === undefined) {
-            const reason = `${JSON.stringify(text)} must be an address and a port: "10.0.0.5:3260" or "[fd00::5]:3260"`;
-            return [{ path, reason }];
-        }
-        if (ours.includes(normalizePortal(text))) return [];
-        return [
-            {
-                path,
-                reason: `${text} is not among the target's portals in the host's configuration: ${ours.join(", ")}`,
-            },
-        ];
-    });
-    return [...problems, ...checkDuplicates(want.portals.map(normalizePortal), "portals", "")];
-}
-
-/** tgtd splits what it is given at commas, and copies a path into 1024 bytes. */
-function checkDevicePath(devicePath: string): Problem[] {
-    if (devicePath === UNKNOWN) return [];
-    const path = "devicePath";
-    if (!devicePath.startsWith("/")) return [{ path, reason: "must be an absolute path" }];
-    // eslint-disable-next-line no-control-regex
-    if (/[,\x00-\x1f\x7f]/.test(devicePath))
-        return [{ path, reason: "holds a comma or a control character, which tgt cannot be given" }];
-    if (Buffer.byteLength(devicePath) > 1000)
-        return [{ path, reason: "is longer than the 1000 bytes that tgt can take" }];
-    return [];
 }

@@ -1,17 +1,17 @@
 import { type Sh, sh } from "../../sh";
 import { NOTHING, type Plan } from "../../host/plan";
-import { bootFile, writeBootFile } from "../boot";
+import { bootFile, guardBootFile, writeBootFile } from "../boot";
 import { installBootUnit } from "../bootUnit";
 import type { ExportWanted, Session } from "../types";
 import { bootBody } from "./boot";
 import { planChange } from "./change";
-import { orderList, type Order } from "./management";
-import { extraOf, placeOf, type TgtContext, type TgtRef } from "./model";
+import { management, orderList, type Order } from "./management";
+import { exportOf, extraOf, placeOf, type TgtContext, type TgtRef } from "./model";
 
 /**
  * Create, finish, heal or change an export. F4, F5: create_export, ensure_export.
  *
- * The boot file comes first: it says what is declared, and that it was not carried out yet. Then one perl process takes
+ * What the plan takes for granted is asked again first. Then comes the boot file: it says what is declared, and that it was not carried out yet. Then one perl process takes
  * away what must not be there and makes what must, ending with the note that all of it was done. Whatever is cut short
  * is told by that note, by the differences that an observation finds, or both; the same plan then finishes it.
  */
@@ -24,12 +24,17 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const accounts = [declared.incoming, declared.outgoing].flatMap((one) =>
         one === undefined ? [] : [one.user],
     );
-    const header = { mark: want.mark, sizeBytes, targetName, accounts, declared };
+    const { mark, activation } = want;
+    const device = want.devicePath;
+    const header = { mark, sizeBytes, targetName, accounts, declared, activation, device };
     // Once for all exports of a run.
     const unit = `targets/boot-unit/${target.stateDirectory}`;
     const bootUnit = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);
+    const { controlPort } = target.options;
+    const accountsAsSeen = change.guards.length === 0 ? undefined : management(controlPort, change.guards);
     return {
         steps: [
+            guardBootFile(place, exportOf(context.facts, want.name), accountsAsSeen),
             ...(bootUnit ? [installBootUnit(target.stateDirectory)] : []),
             writeBootFile(place, header, bootBody(target, want, targetName, declared)),
             {

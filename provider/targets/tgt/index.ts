@@ -6,6 +6,8 @@ import { declaration } from "./declaration";
 import { cuts, ensure } from "./ensure";
 import { observe } from "./observe";
 import { type TgtOptions, tgtOptions } from "./options";
+import { merge } from "./merge";
+import { orphan } from "./orphan";
 import { parse } from "./parse";
 import { remark, remove } from "./remove";
 import { reopen } from "./reopen";
@@ -20,11 +22,13 @@ export const tgtTarget: Target<TgtOptions> = {
     check,
     observe,
     parse,
+    merge,
     ensure,
     cuts,
     remove,
     remark,
     reopen,
+    orphan,
     growth: "offline",
     declaration,
     connection,

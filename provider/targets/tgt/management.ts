@@ -1,5 +1,5 @@
 import { Secret, Sh, sh } from "../../sh";
-import { IN_USE } from "../../host/plan";
+import { GUARD_FAILED, IN_USE } from "../../host/plan";
 import { MODE, OP, REQUEST } from "./protocol";
 
 /**
@@ -18,11 +18,31 @@ export type Order =
     | { readonly verb: "only"; readonly initiators: readonly string[] }
     /** Ends the connections of these initiators, or of all when none is named, and waits until they are gone. */
     | { readonly verb: "cut"; readonly initiators: readonly string[] }
+    /** Ends the plan unless tgtd has an account as the plan takes it to have. */
+    | AccountGuard
     /** Removes an account unless a target has it bound or another boot file names it. */
     | { readonly verb: "drop"; readonly user: string; readonly directory: string; readonly self: string }
     /** Notes in a boot file that it was carried out. */
     | { readonly verb: "applied"; readonly file: string }
     | Request;
+
+/**
+ * What a plan takes for granted of an account, which every export of the daemon may share: that no other boot file gives
+ * the user another secret, and
+ *
+ * - `keep`: tgtd has no such account, or a boot file of ours vouches for its secret;
+ * - `bound`: the same, or it is bound to the export's own target, whose boot file is gone;
+ * - `replace`: no other target has it bound, which would be left open without it.
+ */
+export interface AccountGuard {
+    readonly verb: "account";
+    readonly user: string;
+    readonly fingerprint: string;
+    readonly plan: "keep" | "bound" | "replace";
+    readonly targetName: string;
+    readonly directory: string;
+    readonly self: string;
+}
 
 /** One request to tgtd. */
 export interface Request {
@@ -66,6 +86,30 @@ sub sessions {
     fail(1, "list sessions: tgtd: ", why($error, $text)) if $error;
     my @found;
     push @found, [$1, $2, $3] while $text =~ /^Session: (\\d+)\\n +Connection: (\\d+)\\n +Initiator: (.*)\\n/mg;
+    return @found;
+}
+sub bound {
+    my $user = shift;
+    my ($name, $section, @found) = ("", "");
+    for ($show =~ /^ {8}\\Q$user\\E/m ? split(/\\n/, $show) : ()) {
+        if (/^Target \\d+: (\\S+)$/) { $name = $1; $section = "" }
+        elsif (/^ {4}(\\S.*):$/) { $section = $1 }
+        elsif ($section eq "Account information" && /^ {8}\\Q$user\\E(?: \\(outgoing\\))?$/) { push @found, $name }
+    }
+    return @found;
+}
+# Boot files: of each its name and its comment lines.
+sub headers {
+    my $directory = shift;
+    my $listing;
+    unless (opendir($listing, $directory)) { return if $!{ENOENT}; fail(1, "$directory: $!") }
+    my @found;
+    for my $file (grep { !/^\\./ } readdir $listing) {
+        open(my $in, "<", "$directory/$file") or next;
+        my $header = "";
+        while (<$in>) { last unless /^#/; $header .= $_ }
+        push @found, [$file, $header];
+    }
     return @found;
 }
 sub nap { select(undef, undef, undef, 0.02) }
@@ -113,21 +157,37 @@ my %do = (
     drop => sub {
         my ($user, $directory, $self) = @_;
         targets();
-        my $section = "";
-        for ($show =~ /^ {8}\\Q$user\\E/m ? split(/\\n/, $show) : ()) {
-            $section = $1 if /^ {4}(\\S.*):$/;
-            return if $section eq "Account information" && /^ {8}\\Q$user\\E(?: \\(outgoing\\))?$/;
-        }
-        opendir(my $listing, $directory) or return;
-        for my $file (readdir $listing) {
-            next if $file =~ /^\\./ || $file eq $self || !open(my $in, "<", "$directory/$file");
-            while (<$in>) {
-                last unless /^#/;
-                return if /^#bh accounts (.*)/ && grep { $_ eq $user } split / /, $1;
-            }
+        return if bound($user);
+        for (headers($directory)) {
+            my ($file, $header) = @$_;
+            next if $file eq $self;
+            return if $header =~ /^#bh accounts (.*)/m && grep { $_ eq $user } split / /, $1;
         }
         my ($error, $text) = request(7, 1, {}, "user=$user");
         fail(1, "remove account $user: tgtd: ", why($error, $text)) if $error && $error != 15;
+    },
+    account => sub {
+        my ($user, $named, $fingerprint, $plan, $own, $directory, $self) = @_;
+        my $vouched;
+        for (headers($directory)) {
+            my ($file, $header) = @$_;
+            my ($declared) = $header =~ /^#bh declared (.*)/m or next;
+            my ($other) = $declared =~ /"user":\\Q$named\\E,"fingerprint":"(\\w+)"/ or next;
+            if ($other eq $fingerprint) {
+                my ($uncertain) = $declared =~ /"uncertain":\\[([^\\]]*)\\]/;
+                $vouched ||= $header =~ /^#bh applied 1$/m || index($uncertain // "", $named) < 0;
+            } elsif ($file ne $self) {
+                fail(${String(GUARD_FAILED)}, "export $file gives user $user another secret");
+            }
+        }
+        targets();
+        my @bound = bound($user);
+        if ($plan eq "replace") {
+            fail(${String(GUARD_FAILED)}, "account $user is also bound to $_") for grep { $_ ne $own } @bound;
+        } elsif (!$vouched && !($plan eq "bound" && grep { $_ eq $own } @bound)) {
+            fail(${String(GUARD_FAILED)}, "tgtd has an account $user with a secret that nobody vouches for")
+                if ask("list accounts", 7, 2) =~ /^ {4}\\Q$user\\E$/m;
+        }
     },
     applied => sub {
         my ($file, $text);
@@ -194,6 +254,20 @@ function encode(order: Order): Sh {
             return line(order.verb, ...order.initiators);
         case "drop":
             return line("drop", order.user, order.directory, order.self);
+        case "account": {
+            const { user, fingerprint, plan, targetName, directory, self } = order;
+            // As `declared` in a boot file has it.
+            return line(
+                "account",
+                user,
+                JSON.stringify(user),
+                fingerprint,
+                plan,
+                targetName,
+                directory,
+                self,
+            );
+        }
         case "applied":
             return line("applied", order.file);
         case "request":

@@ -58,6 +58,9 @@ export interface TgtExport extends ExportFacts {
     readonly live?: LiveTarget;
 }
 
+/** The difference of an export whose boot file says that it was not carried out. */
+export const UNFINISHED = "unfinished: the last change was not carried out to its end";
+
 /** Facts about tgtd as a whole. */
 export interface TgtExtra {
     /** All accounts. */
@@ -70,6 +73,14 @@ export interface TgtExtra {
     readonly taken: ReadonlyMap<string, string>;
     /** Names of all live targets. */
     readonly names: ReadonlySet<string>;
+    /** Live targets by name; of exports that were not asked for, only their accounts. */
+    readonly live: ReadonlyMap<string, LiveTarget>;
+    /** Target names that boot files give. */
+    readonly ours: ReadonlySet<string>;
+    /** Names of all boot files. */
+    readonly boot: ReadonlySet<string>;
+    /** Addresses of the host; empty where sockets may listen on others, too (`ip_nonlocal_bind`). */
+    readonly addresses: ReadonlySet<string>;
     /** Boot files that this version cannot read: export name → why. */
     readonly unreadable: ReadonlyMap<string, string>;
     /** The systemd unit that runs boot files; `none`: systemd does not run the host, or we are not root. */

@@ -16,6 +16,7 @@ import { REQUEST } from "./protocol";
  *     T, A, P …         a line of its list of targets, accounts, portals
  *     D state size path a declared device: `open` by tgtd, `stale` (another file is at the path now), `gone`
  *     L 4|6 address port pid command   somebody else listens on a wanted port
+ *     W line            of the kernel's tables of the host's own addresses, where sockets cannot listen on others
  *     U installed|missing   the unit that runs boot files; absent where systemd does not run the host
  *     Z                 that was all
  */
@@ -112,6 +113,16 @@ if (%taken) {
         my $command = "";
         if ($process && open(my $file, "<", "$process/comm")) { chomp($command = <$file> // "") }
         print "L $taken{$inode} ", $process =~ s{/proc/}{}r || "-", " $command\\n";
+    }
+}
+
+# On a host that takes over addresses of another, sockets may listen on what is not there yet.
+my $in;
+my $nonlocal = grep { open($in, "<", "/proc/sys/net/$_/ip_nonlocal_bind") && <$in> =~ /^1/ } "ipv4", "ipv6";
+unless ($nonlocal) {
+    for my $table ("fib_trie", "if_inet6") {
+        open($in, "<", "/proc/net/$table") or next;
+        while (<$in>) { print "W $_" if $table eq "if_inet6" || m{\\|-- |/32 host LOCAL} }
     }
 }
 

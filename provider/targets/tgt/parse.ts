@@ -1,9 +1,17 @@
 import { BlockhostError } from "../../errors";
 import { type BootHeader, parseBootHeader } from "../boot";
+import { parseAddresses } from "../portals";
 import { formatPortal, normalizePortal, shortestIPv6 } from "../portal";
 import type { TargetFacts } from "../types";
 import { differences } from "./compare";
-import { type Declared, declaredSchema, type TgtExport, type TgtExtra, type TgtRef } from "./model";
+import {
+    type Declared,
+    declaredSchema,
+    type TgtExport,
+    type TgtExtra,
+    type TgtRef,
+    UNFINISHED,
+} from "./model";
 import { type LiveTarget, parseAccounts, parsePortals, parseTargets } from "./show";
 
 type Header = BootHeader & { readonly declared: Declared };
@@ -55,6 +63,10 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         portals: parsePortals(lines("P")).map(normalizePortal),
         taken: new Map(lines("L").flatMap(parseListener)),
         names: new Set(byName.keys()),
+        live: byName,
+        ours: ourTargets,
+        boot: new Set([...boot.keys(), ...lines("E").map((line) => splitAt(line, " ")[0])]),
+        addresses: parseAddresses(lines("W")),
         unreadable,
         bootUnit: lines("U")[0] === "installed" ? "installed" : byLetter.has("U") ? "missing" : "none",
     };
@@ -147,7 +159,7 @@ function exportFacts(
         ...(device === undefined || device.size < 0 ? {} : { deviceSizeBytes: device.size }),
     };
     const found = answered ? differences(declared, live, state, extra) : ["unknown: tgtd does not answer"];
-    if (!header.applied) found.push("unfinished: the last change was not carried out to its end");
+    if (!header.applied) found.push(UNFINISHED);
     return {
         name,
         mark: header.mark,

@@ -1,7 +1,7 @@
 import { BlockhostError } from "../../errors";
 import { describeOwner, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
-import { removeBootFile, remarkBootFile } from "../boot";
+import { guardBootFile, remarkBootFile, removeBootFile } from "../boot";
 import { removeBootUnit } from "../bootUnit";
 import { dropOrders, formerUsers } from "./accounts";
 import { management, type Order } from "./management";
@@ -24,6 +24,7 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
     const { controlPort } = before.declared;
     return {
         steps: [
+            guardBootFile(place, before),
             {
                 label: `take target ${before.targetName} out of tgtd`,
                 script: management(controlPort, [

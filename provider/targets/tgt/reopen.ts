@@ -1,5 +1,5 @@
 import type { Step } from "../../host/plan";
-import { resizeBootFile } from "../boot";
+import { guardBootFile, resizeBootFile } from "../boot";
 import { unitOf, LUN } from "./compare";
 import { runBootFile } from "./ensure";
 import { management, type Order } from "./management";
@@ -24,15 +24,17 @@ export function reopen(
     const { targetName, live, declared, sizeBytes } = before;
     const { controlPort, devicePath } = declared;
     const resized = sizeBytes !== want.sizeBytes;
+    const asSeen = guardBootFile(placeOf(target, want.name), before);
     const note = resized ? [resizeBootFile(placeOf(target, want.name), want.sizeBytes)] : [];
-    if (live === undefined || unitOf(live) === undefined) return { close: [], open: note };
+    if (live === undefined || unitOf(live) === undefined)
+        return { close: note.length === 0 ? [] : [asSeen], open: note };
     if (!resized && !want.exchanged) return { close: [], open: [] };
     const use: Order = { verb: "use", name: targetName };
     const known = namesOf(live.sessions);
     if (want.exchanged) {
         const close = [use, ...closeTarget(known), removeUnit(LUN)];
         return {
-            close: [{ label: `close export ${want.name}`, script: management(controlPort, close) }],
+            close: [asSeen, { label: `close export ${want.name}`, script: management(controlPort, close) }],
             open: [...note, { label: `open export ${want.name}`, script: runBootFile(target, want.name) }],
         };
     }
@@ -41,7 +43,7 @@ export function reopen(
     const cut: Order = { verb: "cut", initiators: [] };
     const open = [use, setState("offline"), cut, openAgain(devicePath), setState("ready")];
     return {
-        close: [{ label: `see who uses export ${want.name}`, script: guard, guard: true }],
+        close: [asSeen, { label: `see who uses export ${want.name}`, script: guard, guard: true }],
         open: [
             { label: `tell tgtd that export ${want.name} has grown`, script: management(controlPort, open) },
             ...note,

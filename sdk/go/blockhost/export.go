@@ -13,6 +13,18 @@ import (
 )
 
 // A volume or snapshot made reachable for initiators.
+//
+// Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
+//
+// ## Example Usage
+//
+// ## Import
+//
+// An export is imported by its id, `<host>/<protocol>/<name>`. Passwords cannot be read back: put them into the program.
+//
+// ```sh
+// $ pulumi import blockhost:index:Export lun san1/iscsi/lun
+// ```
 type Export struct {
 	pulumi.CustomResourceState
 
@@ -36,6 +48,8 @@ type Export struct {
 	Initiators InitiatorArrayOutput `pulumi:"initiators"`
 	// Name on the host; default: the resource's name.
 	Name pulumi.StringOutput `pulumi:"name"`
+	// Identity of the pool of its source.
+	PoolId pulumi.StringOutput `pulumi:"poolId"`
 	// Which of the host's portals; default: all.
 	Portals pulumi.StringArrayOutput `pulumi:"portals"`
 	// How initiators reach it.
@@ -298,6 +312,11 @@ func (o ExportOutput) Initiators() InitiatorArrayOutput {
 // Name on the host; default: the resource's name.
 func (o ExportOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *Export) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
+}
+
+// Identity of the pool of its source.
+func (o ExportOutput) PoolId() pulumi.StringOutput {
+	return o.ApplyT(func(v *Export) pulumi.StringOutput { return v.PoolId }).(pulumi.StringOutput)
 }
 
 // Which of the host's portals; default: all.

@@ -12,9 +12,9 @@ import (
 )
 
 // Capacity, over-subscription and capabilities of a pool.
-func GetPool(ctx *pulumi.Context, args *GetPoolArgs, opts ...pulumi.InvokeOption) (*GetPoolResult, error) {
+func LookupPool(ctx *pulumi.Context, args *LookupPoolArgs, opts ...pulumi.InvokeOption) (*LookupPoolResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
-	var rv GetPoolResult
+	var rv LookupPoolResult
 	err := ctx.Invoke("blockhost:index:getPool", args, &rv, opts...)
 	if err != nil {
 		return nil, err
@@ -22,14 +22,14 @@ func GetPool(ctx *pulumi.Context, args *GetPoolArgs, opts ...pulumi.InvokeOption
 	return &rv, nil
 }
 
-type GetPoolArgs struct {
+type LookupPoolArgs struct {
 	// Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
 	Host interface{} `pulumi:"host"`
 	// Name of a pool of the host.
 	Pool string `pulumi:"pool"`
 }
 
-type GetPoolResult struct {
+type LookupPoolResult struct {
 	// What the pool can do.
 	Capabilities PoolCapabilities `pulumi:"capabilities"`
 	// Driver that keeps the bytes.
@@ -58,101 +58,101 @@ type GetPoolResult struct {
 	VirtualFreeBytes float64 `pulumi:"virtualFreeBytes"`
 }
 
-func GetPoolOutput(ctx *pulumi.Context, args GetPoolOutputArgs, opts ...pulumi.InvokeOption) GetPoolResultOutput {
+func LookupPoolOutput(ctx *pulumi.Context, args LookupPoolOutputArgs, opts ...pulumi.InvokeOption) LookupPoolResultOutput {
 	options := pulumi.InvokeOutputOptions{InvokeOptions: internal.PkgInvokeDefaultOpts(opts)}
-	return ctx.InvokeOutput("blockhost:index:getPool", args, GetPoolResultOutput{}, options).(GetPoolResultOutput)
+	return ctx.InvokeOutput("blockhost:index:getPool", args, LookupPoolResultOutput{}, options).(LookupPoolResultOutput)
 }
 
-type GetPoolOutputArgs struct {
+type LookupPoolOutputArgs struct {
 	// Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
 	Host pulumi.Input `pulumi:"host"`
 	// Name of a pool of the host.
 	Pool pulumi.StringInput `pulumi:"pool"`
 }
 
-func (GetPoolOutputArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*GetPoolArgs)(nil)).Elem()
+func (LookupPoolOutputArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*LookupPoolArgs)(nil)).Elem()
 }
 
-type GetPoolResultOutput struct{ *pulumi.OutputState }
+type LookupPoolResultOutput struct{ *pulumi.OutputState }
 
-func (GetPoolResultOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*GetPoolResult)(nil)).Elem()
+func (LookupPoolResultOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*LookupPoolResult)(nil)).Elem()
 }
 
-func (o GetPoolResultOutput) ToGetPoolResultOutput() GetPoolResultOutput {
+func (o LookupPoolResultOutput) ToLookupPoolResultOutput() LookupPoolResultOutput {
 	return o
 }
 
-func (o GetPoolResultOutput) ToGetPoolResultOutputWithContext(ctx context.Context) GetPoolResultOutput {
+func (o LookupPoolResultOutput) ToLookupPoolResultOutputWithContext(ctx context.Context) LookupPoolResultOutput {
 	return o
 }
 
 // What the pool can do.
-func (o GetPoolResultOutput) Capabilities() PoolCapabilitiesOutput {
-	return o.ApplyT(func(v GetPoolResult) PoolCapabilities { return v.Capabilities }).(PoolCapabilitiesOutput)
+func (o LookupPoolResultOutput) Capabilities() PoolCapabilitiesOutput {
+	return o.ApplyT(func(v LookupPoolResult) PoolCapabilities { return v.Capabilities }).(PoolCapabilitiesOutput)
 }
 
 // Driver that keeps the bytes.
-func (o GetPoolResultOutput) Driver() pulumi.StringOutput {
-	return o.ApplyT(func(v GetPoolResult) string { return v.Driver }).(pulumi.StringOutput)
+func (o LookupPoolResultOutput) Driver() pulumi.StringOutput {
+	return o.ApplyT(func(v LookupPoolResult) string { return v.Driver }).(pulumi.StringOutput)
 }
 
 // What only the driver tells, each key prefixed with its name.
-func (o GetPoolResultOutput) Extra() pulumi.StringMapOutput {
-	return o.ApplyT(func(v GetPoolResult) map[string]string { return v.Extra }).(pulumi.StringMapOutput)
+func (o LookupPoolResultOutput) Extra() pulumi.StringMapOutput {
+	return o.ApplyT(func(v LookupPoolResult) map[string]string { return v.Extra }).(pulumi.StringMapOutput)
 }
 
 // Free. Bytes.
-func (o GetPoolResultOutput) FreeBytes() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.FreeBytes }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) FreeBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.FreeBytes }).(pulumi.Float64Output)
 }
 
 // What is wrong with it although it can be used, and what to do.
-func (o GetPoolResultOutput) Health() pulumi.StringArrayOutput {
-	return o.ApplyT(func(v GetPoolResult) []string { return v.Health }).(pulumi.StringArrayOutput)
+func (o LookupPoolResultOutput) Health() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v LookupPoolResult) []string { return v.Health }).(pulumi.StringArrayOutput)
 }
 
 // Identity of the pool.
-func (o GetPoolResultOutput) Id() pulumi.StringOutput {
-	return o.ApplyT(func(v GetPoolResult) string { return v.Id }).(pulumi.StringOutput)
+func (o LookupPoolResultOutput) Id() pulumi.StringOutput {
+	return o.ApplyT(func(v LookupPoolResult) string { return v.Id }).(pulumi.StringOutput)
 }
 
 // How many volumes and snapshots it holds, ours or not.
-func (o GetPoolResultOutput) Objects() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.Objects }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) Objects() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.Objects }).(pulumi.Float64Output)
 }
 
 // How many times its size it may promise; 1 for thick pools.
-func (o GetPoolResultOutput) OverSubscriptionRatio() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.OverSubscriptionRatio }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) OverSubscriptionRatio() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.OverSubscriptionRatio }).(pulumi.Float64Output)
 }
 
 // Promised: sum of the sizes of all that is in it. Bytes.
-func (o GetPoolResultOutput) ProvisionedBytes() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.ProvisionedBytes }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) ProvisionedBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.ProvisionedBytes }).(pulumi.Float64Output)
 }
 
 // Never given out (`reservedPercentage`). Bytes.
-func (o GetPoolResultOutput) ReservedBytes() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.ReservedBytes }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) ReservedBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.ReservedBytes }).(pulumi.Float64Output)
 }
 
 // Size. Bytes.
-func (o GetPoolResultOutput) TotalBytes() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.TotalBytes }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) TotalBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.TotalBytes }).(pulumi.Float64Output)
 }
 
 // What may still be written at once. Bytes.
-func (o GetPoolResultOutput) UsableFreeBytes() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.UsableFreeBytes }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) UsableFreeBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.UsableFreeBytes }).(pulumi.Float64Output)
 }
 
 // What new volumes may still ask for; negative in a pool that is over its limit. Bytes.
-func (o GetPoolResultOutput) VirtualFreeBytes() pulumi.Float64Output {
-	return o.ApplyT(func(v GetPoolResult) float64 { return v.VirtualFreeBytes }).(pulumi.Float64Output)
+func (o LookupPoolResultOutput) VirtualFreeBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v LookupPoolResult) float64 { return v.VirtualFreeBytes }).(pulumi.Float64Output)
 }
 
 func init() {
-	pulumi.RegisterOutputType(GetPoolResultOutput{})
+	pulumi.RegisterOutputType(LookupPoolResultOutput{})
 }

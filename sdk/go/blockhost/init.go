@@ -23,6 +23,8 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 	switch typ {
 	case "blockhost:index:Export":
 		r = &Export{}
+	case "blockhost:index:Pool":
+		r = &Pool{}
 	case "blockhost:index:Snapshot":
 		r = &Snapshot{}
 	case "blockhost:index:Volume":

@@ -23,11 +23,6 @@ func NewProvider(ctx *pulumi.Context,
 		args = &ProviderArgs{}
 	}
 
-	if args.Hosts == nil {
-		if d := internal.GetEnvOrDefault(nil, nil, "BLOCKHOST_HOSTS"); d != nil {
-			args.Hosts = HostMap(d.(string))
-		}
-	}
 	if args.Installation == nil {
 		if d := internal.GetEnvOrDefault(nil, nil, "BLOCKHOST_INSTALLATION"); d != nil {
 			args.Installation = pulumi.StringPtr(d.(string))

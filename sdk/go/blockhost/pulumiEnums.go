@@ -388,6 +388,346 @@ func (in *hostPoolProvisioningPtr) ToHostPoolProvisioningPtrOutputWithContext(ct
 	return pulumi.ToOutputWithContext(ctx, in).(HostPoolProvisioningPtrOutput)
 }
 
+// Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+type HostPoolRaid string
+
+const (
+	HostPoolRaidRaid1  = HostPoolRaid("raid1")
+	HostPoolRaidRaid10 = HostPoolRaid("raid10")
+)
+
+func (HostPoolRaid) ElementType() reflect.Type {
+	return reflect.TypeOf((*HostPoolRaid)(nil)).Elem()
+}
+
+func (e HostPoolRaid) ToHostPoolRaidOutput() HostPoolRaidOutput {
+	return pulumi.ToOutput(e).(HostPoolRaidOutput)
+}
+
+func (e HostPoolRaid) ToHostPoolRaidOutputWithContext(ctx context.Context) HostPoolRaidOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(HostPoolRaidOutput)
+}
+
+func (e HostPoolRaid) ToHostPoolRaidPtrOutput() HostPoolRaidPtrOutput {
+	return e.ToHostPoolRaidPtrOutputWithContext(context.Background())
+}
+
+func (e HostPoolRaid) ToHostPoolRaidPtrOutputWithContext(ctx context.Context) HostPoolRaidPtrOutput {
+	return HostPoolRaid(e).ToHostPoolRaidOutputWithContext(ctx).ToHostPoolRaidPtrOutputWithContext(ctx)
+}
+
+func (e HostPoolRaid) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e HostPoolRaid) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e HostPoolRaid) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e HostPoolRaid) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type HostPoolRaidOutput struct{ *pulumi.OutputState }
+
+func (HostPoolRaidOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*HostPoolRaid)(nil)).Elem()
+}
+
+func (o HostPoolRaidOutput) ToHostPoolRaidOutput() HostPoolRaidOutput {
+	return o
+}
+
+func (o HostPoolRaidOutput) ToHostPoolRaidOutputWithContext(ctx context.Context) HostPoolRaidOutput {
+	return o
+}
+
+func (o HostPoolRaidOutput) ToHostPoolRaidPtrOutput() HostPoolRaidPtrOutput {
+	return o.ToHostPoolRaidPtrOutputWithContext(context.Background())
+}
+
+func (o HostPoolRaidOutput) ToHostPoolRaidPtrOutputWithContext(ctx context.Context) HostPoolRaidPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v HostPoolRaid) *HostPoolRaid {
+		return &v
+	}).(HostPoolRaidPtrOutput)
+}
+
+func (o HostPoolRaidOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o HostPoolRaidOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e HostPoolRaid) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o HostPoolRaidOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o HostPoolRaidOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e HostPoolRaid) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type HostPoolRaidPtrOutput struct{ *pulumi.OutputState }
+
+func (HostPoolRaidPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**HostPoolRaid)(nil)).Elem()
+}
+
+func (o HostPoolRaidPtrOutput) ToHostPoolRaidPtrOutput() HostPoolRaidPtrOutput {
+	return o
+}
+
+func (o HostPoolRaidPtrOutput) ToHostPoolRaidPtrOutputWithContext(ctx context.Context) HostPoolRaidPtrOutput {
+	return o
+}
+
+func (o HostPoolRaidPtrOutput) Elem() HostPoolRaidOutput {
+	return o.ApplyT(func(v *HostPoolRaid) HostPoolRaid {
+		if v != nil {
+			return *v
+		}
+		var ret HostPoolRaid
+		return ret
+	}).(HostPoolRaidOutput)
+}
+
+func (o HostPoolRaidPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o HostPoolRaidPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *HostPoolRaid) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// HostPoolRaidInput is an input type that accepts values of the HostPoolRaid enum
+// A concrete instance of `HostPoolRaidInput` can be one of the following:
+//
+//	HostPoolRaidRaid1
+//	HostPoolRaidRaid10
+type HostPoolRaidInput interface {
+	pulumi.Input
+
+	ToHostPoolRaidOutput() HostPoolRaidOutput
+	ToHostPoolRaidOutputWithContext(context.Context) HostPoolRaidOutput
+}
+
+var hostPoolRaidPtrType = reflect.TypeOf((**HostPoolRaid)(nil)).Elem()
+
+type HostPoolRaidPtrInput interface {
+	pulumi.Input
+
+	ToHostPoolRaidPtrOutput() HostPoolRaidPtrOutput
+	ToHostPoolRaidPtrOutputWithContext(context.Context) HostPoolRaidPtrOutput
+}
+
+type hostPoolRaidPtr string
+
+func HostPoolRaidPtr(v string) HostPoolRaidPtrInput {
+	return (*hostPoolRaidPtr)(&v)
+}
+
+func (*hostPoolRaidPtr) ElementType() reflect.Type {
+	return hostPoolRaidPtrType
+}
+
+func (in *hostPoolRaidPtr) ToHostPoolRaidPtrOutput() HostPoolRaidPtrOutput {
+	return pulumi.ToOutput(in).(HostPoolRaidPtrOutput)
+}
+
+func (in *hostPoolRaidPtr) ToHostPoolRaidPtrOutputWithContext(ctx context.Context) HostPoolRaidPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(HostPoolRaidPtrOutput)
+}
+
+// Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+type HostTargetDhGroup string
+
+const (
+	HostTargetDhGroupNull      = HostTargetDhGroup("null")
+	HostTargetDhGroupFfdhe2048 = HostTargetDhGroup("ffdhe2048")
+	HostTargetDhGroupFfdhe3072 = HostTargetDhGroup("ffdhe3072")
+	HostTargetDhGroupFfdhe4096 = HostTargetDhGroup("ffdhe4096")
+	HostTargetDhGroupFfdhe6144 = HostTargetDhGroup("ffdhe6144")
+	HostTargetDhGroupFfdhe8192 = HostTargetDhGroup("ffdhe8192")
+)
+
+func (HostTargetDhGroup) ElementType() reflect.Type {
+	return reflect.TypeOf((*HostTargetDhGroup)(nil)).Elem()
+}
+
+func (e HostTargetDhGroup) ToHostTargetDhGroupOutput() HostTargetDhGroupOutput {
+	return pulumi.ToOutput(e).(HostTargetDhGroupOutput)
+}
+
+func (e HostTargetDhGroup) ToHostTargetDhGroupOutputWithContext(ctx context.Context) HostTargetDhGroupOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(HostTargetDhGroupOutput)
+}
+
+func (e HostTargetDhGroup) ToHostTargetDhGroupPtrOutput() HostTargetDhGroupPtrOutput {
+	return e.ToHostTargetDhGroupPtrOutputWithContext(context.Background())
+}
+
+func (e HostTargetDhGroup) ToHostTargetDhGroupPtrOutputWithContext(ctx context.Context) HostTargetDhGroupPtrOutput {
+	return HostTargetDhGroup(e).ToHostTargetDhGroupOutputWithContext(ctx).ToHostTargetDhGroupPtrOutputWithContext(ctx)
+}
+
+func (e HostTargetDhGroup) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e HostTargetDhGroup) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e HostTargetDhGroup) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e HostTargetDhGroup) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type HostTargetDhGroupOutput struct{ *pulumi.OutputState }
+
+func (HostTargetDhGroupOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*HostTargetDhGroup)(nil)).Elem()
+}
+
+func (o HostTargetDhGroupOutput) ToHostTargetDhGroupOutput() HostTargetDhGroupOutput {
+	return o
+}
+
+func (o HostTargetDhGroupOutput) ToHostTargetDhGroupOutputWithContext(ctx context.Context) HostTargetDhGroupOutput {
+	return o
+}
+
+func (o HostTargetDhGroupOutput) ToHostTargetDhGroupPtrOutput() HostTargetDhGroupPtrOutput {
+	return o.ToHostTargetDhGroupPtrOutputWithContext(context.Background())
+}
+
+func (o HostTargetDhGroupOutput) ToHostTargetDhGroupPtrOutputWithContext(ctx context.Context) HostTargetDhGroupPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v HostTargetDhGroup) *HostTargetDhGroup {
+		return &v
+	}).(HostTargetDhGroupPtrOutput)
+}
+
+func (o HostTargetDhGroupOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o HostTargetDhGroupOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e HostTargetDhGroup) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o HostTargetDhGroupOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o HostTargetDhGroupOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e HostTargetDhGroup) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type HostTargetDhGroupPtrOutput struct{ *pulumi.OutputState }
+
+func (HostTargetDhGroupPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**HostTargetDhGroup)(nil)).Elem()
+}
+
+func (o HostTargetDhGroupPtrOutput) ToHostTargetDhGroupPtrOutput() HostTargetDhGroupPtrOutput {
+	return o
+}
+
+func (o HostTargetDhGroupPtrOutput) ToHostTargetDhGroupPtrOutputWithContext(ctx context.Context) HostTargetDhGroupPtrOutput {
+	return o
+}
+
+func (o HostTargetDhGroupPtrOutput) Elem() HostTargetDhGroupOutput {
+	return o.ApplyT(func(v *HostTargetDhGroup) HostTargetDhGroup {
+		if v != nil {
+			return *v
+		}
+		var ret HostTargetDhGroup
+		return ret
+	}).(HostTargetDhGroupOutput)
+}
+
+func (o HostTargetDhGroupPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o HostTargetDhGroupPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *HostTargetDhGroup) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// HostTargetDhGroupInput is an input type that accepts values of the HostTargetDhGroup enum
+// A concrete instance of `HostTargetDhGroupInput` can be one of the following:
+//
+//	HostTargetDhGroupNull
+//	HostTargetDhGroupFfdhe2048
+//	HostTargetDhGroupFfdhe3072
+//	HostTargetDhGroupFfdhe4096
+//	HostTargetDhGroupFfdhe6144
+//	HostTargetDhGroupFfdhe8192
+type HostTargetDhGroupInput interface {
+	pulumi.Input
+
+	ToHostTargetDhGroupOutput() HostTargetDhGroupOutput
+	ToHostTargetDhGroupOutputWithContext(context.Context) HostTargetDhGroupOutput
+}
+
+var hostTargetDhGroupPtrType = reflect.TypeOf((**HostTargetDhGroup)(nil)).Elem()
+
+type HostTargetDhGroupPtrInput interface {
+	pulumi.Input
+
+	ToHostTargetDhGroupPtrOutput() HostTargetDhGroupPtrOutput
+	ToHostTargetDhGroupPtrOutputWithContext(context.Context) HostTargetDhGroupPtrOutput
+}
+
+type hostTargetDhGroupPtr string
+
+func HostTargetDhGroupPtr(v string) HostTargetDhGroupPtrInput {
+	return (*hostTargetDhGroupPtr)(&v)
+}
+
+func (*hostTargetDhGroupPtr) ElementType() reflect.Type {
+	return hostTargetDhGroupPtrType
+}
+
+func (in *hostTargetDhGroupPtr) ToHostTargetDhGroupPtrOutput() HostTargetDhGroupPtrOutput {
+	return pulumi.ToOutput(in).(HostTargetDhGroupPtrOutput)
+}
+
+func (in *hostTargetDhGroupPtr) ToHostTargetDhGroupPtrOutputWithContext(ctx context.Context) HostTargetDhGroupPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(HostTargetDhGroupPtrOutput)
+}
+
 type ObjectKind string
 
 const (
@@ -1214,6 +1554,171 @@ func (in *sortKeyPtr) ToSortKeyPtrOutputWithContext(ctx context.Context) SortKey
 	return pulumi.ToOutputWithContext(ctx, in).(SortKeyPtrOutput)
 }
 
+type WhenFull string
+
+const (
+	WhenFullError = WhenFull("error")
+	WhenFullQueue = WhenFull("queue")
+)
+
+func (WhenFull) ElementType() reflect.Type {
+	return reflect.TypeOf((*WhenFull)(nil)).Elem()
+}
+
+func (e WhenFull) ToWhenFullOutput() WhenFullOutput {
+	return pulumi.ToOutput(e).(WhenFullOutput)
+}
+
+func (e WhenFull) ToWhenFullOutputWithContext(ctx context.Context) WhenFullOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(WhenFullOutput)
+}
+
+func (e WhenFull) ToWhenFullPtrOutput() WhenFullPtrOutput {
+	return e.ToWhenFullPtrOutputWithContext(context.Background())
+}
+
+func (e WhenFull) ToWhenFullPtrOutputWithContext(ctx context.Context) WhenFullPtrOutput {
+	return WhenFull(e).ToWhenFullOutputWithContext(ctx).ToWhenFullPtrOutputWithContext(ctx)
+}
+
+func (e WhenFull) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e WhenFull) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e WhenFull) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e WhenFull) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type WhenFullOutput struct{ *pulumi.OutputState }
+
+func (WhenFullOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*WhenFull)(nil)).Elem()
+}
+
+func (o WhenFullOutput) ToWhenFullOutput() WhenFullOutput {
+	return o
+}
+
+func (o WhenFullOutput) ToWhenFullOutputWithContext(ctx context.Context) WhenFullOutput {
+	return o
+}
+
+func (o WhenFullOutput) ToWhenFullPtrOutput() WhenFullPtrOutput {
+	return o.ToWhenFullPtrOutputWithContext(context.Background())
+}
+
+func (o WhenFullOutput) ToWhenFullPtrOutputWithContext(ctx context.Context) WhenFullPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v WhenFull) *WhenFull {
+		return &v
+	}).(WhenFullPtrOutput)
+}
+
+func (o WhenFullOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o WhenFullOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e WhenFull) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o WhenFullOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o WhenFullOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e WhenFull) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type WhenFullPtrOutput struct{ *pulumi.OutputState }
+
+func (WhenFullPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**WhenFull)(nil)).Elem()
+}
+
+func (o WhenFullPtrOutput) ToWhenFullPtrOutput() WhenFullPtrOutput {
+	return o
+}
+
+func (o WhenFullPtrOutput) ToWhenFullPtrOutputWithContext(ctx context.Context) WhenFullPtrOutput {
+	return o
+}
+
+func (o WhenFullPtrOutput) Elem() WhenFullOutput {
+	return o.ApplyT(func(v *WhenFull) WhenFull {
+		if v != nil {
+			return *v
+		}
+		var ret WhenFull
+		return ret
+	}).(WhenFullOutput)
+}
+
+func (o WhenFullPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o WhenFullPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *WhenFull) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// WhenFullInput is an input type that accepts values of the WhenFull enum
+// A concrete instance of `WhenFullInput` can be one of the following:
+//
+//	WhenFullError
+//	WhenFullQueue
+type WhenFullInput interface {
+	pulumi.Input
+
+	ToWhenFullOutput() WhenFullOutput
+	ToWhenFullOutputWithContext(context.Context) WhenFullOutput
+}
+
+var whenFullPtrType = reflect.TypeOf((**WhenFull)(nil)).Elem()
+
+type WhenFullPtrInput interface {
+	pulumi.Input
+
+	ToWhenFullPtrOutput() WhenFullPtrOutput
+	ToWhenFullPtrOutputWithContext(context.Context) WhenFullPtrOutput
+}
+
+type whenFullPtr string
+
+func WhenFullPtr(v string) WhenFullPtrInput {
+	return (*whenFullPtr)(&v)
+}
+
+func (*whenFullPtr) ElementType() reflect.Type {
+	return whenFullPtrType
+}
+
+func (in *whenFullPtr) ToWhenFullPtrOutput() WhenFullPtrOutput {
+	return pulumi.ToOutput(in).(WhenFullPtrOutput)
+}
+
+func (in *whenFullPtr) ToWhenFullPtrOutputWithContext(ctx context.Context) WhenFullPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(WhenFullPtrOutput)
+}
+
 type WipeMethod string
 
 const (
@@ -1387,6 +1892,10 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ChangeClassArrayInput)(nil)).Elem(), ChangeClassArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*HostPoolProvisioningInput)(nil)).Elem(), HostPoolProvisioning("thin"))
 	pulumi.RegisterInputType(reflect.TypeOf((*HostPoolProvisioningPtrInput)(nil)).Elem(), HostPoolProvisioning("thin"))
+	pulumi.RegisterInputType(reflect.TypeOf((*HostPoolRaidInput)(nil)).Elem(), HostPoolRaid("raid1"))
+	pulumi.RegisterInputType(reflect.TypeOf((*HostPoolRaidPtrInput)(nil)).Elem(), HostPoolRaid("raid1"))
+	pulumi.RegisterInputType(reflect.TypeOf((*HostTargetDhGroupInput)(nil)).Elem(), HostTargetDhGroup("null"))
+	pulumi.RegisterInputType(reflect.TypeOf((*HostTargetDhGroupPtrInput)(nil)).Elem(), HostTargetDhGroup("null"))
 	pulumi.RegisterInputType(reflect.TypeOf((*ObjectKindInput)(nil)).Elem(), ObjectKind("volume"))
 	pulumi.RegisterInputType(reflect.TypeOf((*ObjectKindPtrInput)(nil)).Elem(), ObjectKind("volume"))
 	pulumi.RegisterInputType(reflect.TypeOf((*OnDeleteInput)(nil)).Elem(), OnDelete("delete"))
@@ -1397,6 +1906,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*SortDirectionPtrInput)(nil)).Elem(), SortDirection("asc"))
 	pulumi.RegisterInputType(reflect.TypeOf((*SortKeyInput)(nil)).Elem(), SortKey("reference"))
 	pulumi.RegisterInputType(reflect.TypeOf((*SortKeyPtrInput)(nil)).Elem(), SortKey("reference"))
+	pulumi.RegisterInputType(reflect.TypeOf((*WhenFullInput)(nil)).Elem(), WhenFull("error"))
+	pulumi.RegisterInputType(reflect.TypeOf((*WhenFullPtrInput)(nil)).Elem(), WhenFull("error"))
 	pulumi.RegisterInputType(reflect.TypeOf((*WipeMethodInput)(nil)).Elem(), WipeMethod("none"))
 	pulumi.RegisterInputType(reflect.TypeOf((*WipeMethodPtrInput)(nil)).Elem(), WipeMethod("none"))
 	pulumi.RegisterOutputType(ChangeClassOutput{})
@@ -1404,6 +1915,10 @@ func init() {
 	pulumi.RegisterOutputType(ChangeClassArrayOutput{})
 	pulumi.RegisterOutputType(HostPoolProvisioningOutput{})
 	pulumi.RegisterOutputType(HostPoolProvisioningPtrOutput{})
+	pulumi.RegisterOutputType(HostPoolRaidOutput{})
+	pulumi.RegisterOutputType(HostPoolRaidPtrOutput{})
+	pulumi.RegisterOutputType(HostTargetDhGroupOutput{})
+	pulumi.RegisterOutputType(HostTargetDhGroupPtrOutput{})
 	pulumi.RegisterOutputType(ObjectKindOutput{})
 	pulumi.RegisterOutputType(ObjectKindPtrOutput{})
 	pulumi.RegisterOutputType(OnDeleteOutput{})
@@ -1414,6 +1929,8 @@ func init() {
 	pulumi.RegisterOutputType(SortDirectionPtrOutput{})
 	pulumi.RegisterOutputType(SortKeyOutput{})
 	pulumi.RegisterOutputType(SortKeyPtrOutput{})
+	pulumi.RegisterOutputType(WhenFullOutput{})
+	pulumi.RegisterOutputType(WhenFullPtrOutput{})
 	pulumi.RegisterOutputType(WipeMethodOutput{})
 	pulumi.RegisterOutputType(WipeMethodPtrOutput{})
 }

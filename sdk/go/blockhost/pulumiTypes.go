@@ -203,6 +203,165 @@ func (o ConnectionOutput) Driver_volume_type() pulumi.StringOutput {
 	return o.ApplyT(func(v Connection) string { return v.Driver_volume_type }).(pulumi.StringOutput)
 }
 
+// Keys of NVMe in-band authentication.
+type Dhchap struct {
+	// Secret; what the controller proves to the host (bidirectional).
+	ControllerKey *string `pulumi:"controllerKey"`
+	// Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+	Key string `pulumi:"key"`
+}
+
+// DhchapInput is an input type that accepts DhchapArgs and DhchapOutput values.
+// You can construct a concrete instance of `DhchapInput` via:
+//
+//	DhchapArgs{...}
+type DhchapInput interface {
+	pulumi.Input
+
+	ToDhchapOutput() DhchapOutput
+	ToDhchapOutputWithContext(context.Context) DhchapOutput
+}
+
+// Keys of NVMe in-band authentication.
+type DhchapArgs struct {
+	// Secret; what the controller proves to the host (bidirectional).
+	ControllerKey pulumi.StringPtrInput `pulumi:"controllerKey"`
+	// Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+	Key pulumi.StringInput `pulumi:"key"`
+}
+
+func (DhchapArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Dhchap)(nil)).Elem()
+}
+
+func (i DhchapArgs) ToDhchapOutput() DhchapOutput {
+	return i.ToDhchapOutputWithContext(context.Background())
+}
+
+func (i DhchapArgs) ToDhchapOutputWithContext(ctx context.Context) DhchapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DhchapOutput)
+}
+
+func (i DhchapArgs) ToDhchapPtrOutput() DhchapPtrOutput {
+	return i.ToDhchapPtrOutputWithContext(context.Background())
+}
+
+func (i DhchapArgs) ToDhchapPtrOutputWithContext(ctx context.Context) DhchapPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DhchapOutput).ToDhchapPtrOutputWithContext(ctx)
+}
+
+// DhchapPtrInput is an input type that accepts DhchapArgs, DhchapPtr and DhchapPtrOutput values.
+// You can construct a concrete instance of `DhchapPtrInput` via:
+//
+//	        DhchapArgs{...}
+//
+//	or:
+//
+//	        nil
+type DhchapPtrInput interface {
+	pulumi.Input
+
+	ToDhchapPtrOutput() DhchapPtrOutput
+	ToDhchapPtrOutputWithContext(context.Context) DhchapPtrOutput
+}
+
+type dhchapPtrType DhchapArgs
+
+func DhchapPtr(v *DhchapArgs) DhchapPtrInput {
+	return (*dhchapPtrType)(v)
+}
+
+func (*dhchapPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Dhchap)(nil)).Elem()
+}
+
+func (i *dhchapPtrType) ToDhchapPtrOutput() DhchapPtrOutput {
+	return i.ToDhchapPtrOutputWithContext(context.Background())
+}
+
+func (i *dhchapPtrType) ToDhchapPtrOutputWithContext(ctx context.Context) DhchapPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DhchapPtrOutput)
+}
+
+// Keys of NVMe in-band authentication.
+type DhchapOutput struct{ *pulumi.OutputState }
+
+func (DhchapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Dhchap)(nil)).Elem()
+}
+
+func (o DhchapOutput) ToDhchapOutput() DhchapOutput {
+	return o
+}
+
+func (o DhchapOutput) ToDhchapOutputWithContext(ctx context.Context) DhchapOutput {
+	return o
+}
+
+func (o DhchapOutput) ToDhchapPtrOutput() DhchapPtrOutput {
+	return o.ToDhchapPtrOutputWithContext(context.Background())
+}
+
+func (o DhchapOutput) ToDhchapPtrOutputWithContext(ctx context.Context) DhchapPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Dhchap) *Dhchap {
+		return &v
+	}).(DhchapPtrOutput)
+}
+
+// Secret; what the controller proves to the host (bidirectional).
+func (o DhchapOutput) ControllerKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Dhchap) *string { return v.ControllerKey }).(pulumi.StringPtrOutput)
+}
+
+// Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+func (o DhchapOutput) Key() pulumi.StringOutput {
+	return o.ApplyT(func(v Dhchap) string { return v.Key }).(pulumi.StringOutput)
+}
+
+type DhchapPtrOutput struct{ *pulumi.OutputState }
+
+func (DhchapPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Dhchap)(nil)).Elem()
+}
+
+func (o DhchapPtrOutput) ToDhchapPtrOutput() DhchapPtrOutput {
+	return o
+}
+
+func (o DhchapPtrOutput) ToDhchapPtrOutputWithContext(ctx context.Context) DhchapPtrOutput {
+	return o
+}
+
+func (o DhchapPtrOutput) Elem() DhchapOutput {
+	return o.ApplyT(func(v *Dhchap) Dhchap {
+		if v != nil {
+			return *v
+		}
+		var ret Dhchap
+		return ret
+	}).(DhchapOutput)
+}
+
+// Secret; what the controller proves to the host (bidirectional).
+func (o DhchapPtrOutput) ControllerKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Dhchap) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ControllerKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+func (o DhchapPtrOutput) Key() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Dhchap) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Key
+	}).(pulumi.StringPtrOutput)
+}
+
 type Host struct {
 }
 
@@ -492,18 +651,36 @@ func (o HostConnectionArrayOutput) Index(i pulumi.IntInput) HostConnectionOutput
 
 // A pool: where volumes live. The driver adds options of its own.
 type HostPool struct {
+	// Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+	DeviceFilter []string `pulumi:"deviceFilter"`
 	// Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
 	Directory *string `pulumi:"directory"`
 	// The driver that keeps the bytes: `file`.
 	Driver string `pulumi:"driver"`
 	// Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
 	Initialize *bool `pulumi:"initialize"`
+	// How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+	MaxDataPercent *int `pulumi:"maxDataPercent"`
+	// How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+	MaxMetadataPercent *int `pulumi:"maxMetadataPercent"`
 	// How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
 	MaxOverSubscriptionRatio interface{} `pulumi:"maxOverSubscriptionRatio"`
 	// `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
 	Provisioning *HostPoolProvisioning `pulumi:"provisioning"`
+	// Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+	Raid *HostPoolRaid `pulumi:"raid"`
 	// Percent of the pool that is never given out. Default 0.
 	ReservedPercentage *float64 `pulumi:"reservedPercentage"`
+	// Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+	SnapshotPercent *int `pulumi:"snapshotPercent"`
+	// How full that space may be before it is told; default 80. (driver lvm)
+	SnapshotWarnPercent *int `pulumi:"snapshotWarnPercent"`
+	// Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+	Stripes *int `pulumi:"stripes"`
+	// Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+	ThinPool *string `pulumi:"thinPool"`
+	// Name of the volume group, which has to exist. (driver lvm)
+	VolumeGroup *string `pulumi:"volumeGroup"`
 }
 
 // HostPoolInput is an input type that accepts HostPoolArgs and HostPoolOutput values.
@@ -519,18 +696,36 @@ type HostPoolInput interface {
 
 // A pool: where volumes live. The driver adds options of its own.
 type HostPoolArgs struct {
+	// Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+	DeviceFilter pulumi.StringArrayInput `pulumi:"deviceFilter"`
 	// Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
 	Directory pulumi.StringPtrInput `pulumi:"directory"`
 	// The driver that keeps the bytes: `file`.
 	Driver pulumi.StringInput `pulumi:"driver"`
 	// Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
 	Initialize pulumi.BoolPtrInput `pulumi:"initialize"`
+	// How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+	MaxDataPercent pulumi.IntPtrInput `pulumi:"maxDataPercent"`
+	// How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+	MaxMetadataPercent pulumi.IntPtrInput `pulumi:"maxMetadataPercent"`
 	// How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
 	MaxOverSubscriptionRatio pulumi.Input `pulumi:"maxOverSubscriptionRatio"`
 	// `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
 	Provisioning HostPoolProvisioningPtrInput `pulumi:"provisioning"`
+	// Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+	Raid HostPoolRaidPtrInput `pulumi:"raid"`
 	// Percent of the pool that is never given out. Default 0.
 	ReservedPercentage pulumi.Float64PtrInput `pulumi:"reservedPercentage"`
+	// Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+	SnapshotPercent pulumi.IntPtrInput `pulumi:"snapshotPercent"`
+	// How full that space may be before it is told; default 80. (driver lvm)
+	SnapshotWarnPercent pulumi.IntPtrInput `pulumi:"snapshotWarnPercent"`
+	// Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+	Stripes pulumi.IntPtrInput `pulumi:"stripes"`
+	// Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+	ThinPool pulumi.StringPtrInput `pulumi:"thinPool"`
+	// Name of the volume group, which has to exist. (driver lvm)
+	VolumeGroup pulumi.StringPtrInput `pulumi:"volumeGroup"`
 }
 
 func (HostPoolArgs) ElementType() reflect.Type {
@@ -585,6 +780,11 @@ func (o HostPoolOutput) ToHostPoolOutputWithContext(ctx context.Context) HostPoo
 	return o
 }
 
+// Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+func (o HostPoolOutput) DeviceFilter() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v HostPool) []string { return v.DeviceFilter }).(pulumi.StringArrayOutput)
+}
+
 // Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
 func (o HostPoolOutput) Directory() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostPool) *string { return v.Directory }).(pulumi.StringPtrOutput)
@@ -600,6 +800,16 @@ func (o HostPoolOutput) Initialize() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v HostPool) *bool { return v.Initialize }).(pulumi.BoolPtrOutput)
 }
 
+// How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+func (o HostPoolOutput) MaxDataPercent() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v HostPool) *int { return v.MaxDataPercent }).(pulumi.IntPtrOutput)
+}
+
+// How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+func (o HostPoolOutput) MaxMetadataPercent() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v HostPool) *int { return v.MaxMetadataPercent }).(pulumi.IntPtrOutput)
+}
+
 // How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
 func (o HostPoolOutput) MaxOverSubscriptionRatio() pulumi.AnyOutput {
 	return o.ApplyT(func(v HostPool) interface{} { return v.MaxOverSubscriptionRatio }).(pulumi.AnyOutput)
@@ -610,9 +820,39 @@ func (o HostPoolOutput) Provisioning() HostPoolProvisioningPtrOutput {
 	return o.ApplyT(func(v HostPool) *HostPoolProvisioning { return v.Provisioning }).(HostPoolProvisioningPtrOutput)
 }
 
+// Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+func (o HostPoolOutput) Raid() HostPoolRaidPtrOutput {
+	return o.ApplyT(func(v HostPool) *HostPoolRaid { return v.Raid }).(HostPoolRaidPtrOutput)
+}
+
 // Percent of the pool that is never given out. Default 0.
 func (o HostPoolOutput) ReservedPercentage() pulumi.Float64PtrOutput {
 	return o.ApplyT(func(v HostPool) *float64 { return v.ReservedPercentage }).(pulumi.Float64PtrOutput)
+}
+
+// Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+func (o HostPoolOutput) SnapshotPercent() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v HostPool) *int { return v.SnapshotPercent }).(pulumi.IntPtrOutput)
+}
+
+// How full that space may be before it is told; default 80. (driver lvm)
+func (o HostPoolOutput) SnapshotWarnPercent() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v HostPool) *int { return v.SnapshotWarnPercent }).(pulumi.IntPtrOutput)
+}
+
+// Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+func (o HostPoolOutput) Stripes() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v HostPool) *int { return v.Stripes }).(pulumi.IntPtrOutput)
+}
+
+// Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+func (o HostPoolOutput) ThinPool() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v HostPool) *string { return v.ThinPool }).(pulumi.StringPtrOutput)
+}
+
+// Name of the volume group, which has to exist. (driver lvm)
+func (o HostPoolOutput) VolumeGroup() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v HostPool) *string { return v.VolumeGroup }).(pulumi.StringPtrOutput)
 }
 
 type HostPoolMapOutput struct{ *pulumi.OutputState }
@@ -637,14 +877,22 @@ func (o HostPoolMapOutput) MapIndex(k pulumi.StringInput) HostPoolOutput {
 
 // How initiators reach volumes over one protocol. The helper adds options of its own.
 type HostTarget struct {
+	// Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+	BlockSize *float64 `pulumi:"blockSize"`
 	// Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
 	ControlPort *int `pulumi:"controlPort"`
+	// Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+	DhGroup *HostTargetDhGroup `pulumi:"dhGroup"`
 	// What serves initiators on the host: `tgt`.
 	Helper string `pulumi:"helper"`
 	// Addresses and ports on which initiators reach the host.
 	Portals []string `pulumi:"portals"`
-	// Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+	// Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
 	Prefix *string `pulumi:"prefix"`
+	// Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+	QueueDepth *int `pulumi:"queueDepth"`
+	// Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+	WriteCache *bool `pulumi:"writeCache"`
 }
 
 // HostTargetInput is an input type that accepts HostTargetArgs and HostTargetOutput values.
@@ -660,14 +908,22 @@ type HostTargetInput interface {
 
 // How initiators reach volumes over one protocol. The helper adds options of its own.
 type HostTargetArgs struct {
+	// Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+	BlockSize pulumi.Float64PtrInput `pulumi:"blockSize"`
 	// Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
 	ControlPort pulumi.IntPtrInput `pulumi:"controlPort"`
+	// Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+	DhGroup HostTargetDhGroupPtrInput `pulumi:"dhGroup"`
 	// What serves initiators on the host: `tgt`.
 	Helper pulumi.StringInput `pulumi:"helper"`
 	// Addresses and ports on which initiators reach the host.
 	Portals pulumi.StringArrayInput `pulumi:"portals"`
-	// Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+	// Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
 	Prefix pulumi.StringPtrInput `pulumi:"prefix"`
+	// Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+	QueueDepth pulumi.IntPtrInput `pulumi:"queueDepth"`
+	// Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+	WriteCache pulumi.BoolPtrInput `pulumi:"writeCache"`
 }
 
 func (HostTargetArgs) ElementType() reflect.Type {
@@ -722,9 +978,19 @@ func (o HostTargetOutput) ToHostTargetOutputWithContext(ctx context.Context) Hos
 	return o
 }
 
+// Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+func (o HostTargetOutput) BlockSize() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v HostTarget) *float64 { return v.BlockSize }).(pulumi.Float64PtrOutput)
+}
+
 // Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
 func (o HostTargetOutput) ControlPort() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v HostTarget) *int { return v.ControlPort }).(pulumi.IntPtrOutput)
+}
+
+// Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+func (o HostTargetOutput) DhGroup() HostTargetDhGroupPtrOutput {
+	return o.ApplyT(func(v HostTarget) *HostTargetDhGroup { return v.DhGroup }).(HostTargetDhGroupPtrOutput)
 }
 
 // What serves initiators on the host: `tgt`.
@@ -737,9 +1003,19 @@ func (o HostTargetOutput) Portals() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v HostTarget) []string { return v.Portals }).(pulumi.StringArrayOutput)
 }
 
-// Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+// Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
 func (o HostTargetOutput) Prefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostTarget) *string { return v.Prefix }).(pulumi.StringPtrOutput)
+}
+
+// Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+func (o HostTargetOutput) QueueDepth() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v HostTarget) *int { return v.QueueDepth }).(pulumi.IntPtrOutput)
+}
+
+// Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+func (o HostTargetOutput) WriteCache() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v HostTarget) *bool { return v.WriteCache }).(pulumi.BoolPtrOutput)
 }
 
 type HostTargetMapOutput struct{ *pulumi.OutputState }
@@ -766,6 +1042,8 @@ func (o HostTargetMapOutput) MapIndex(k pulumi.StringInput) HostTargetOutput {
 type Initiator struct {
 	// What the initiator has to prove to be let in.
 	Chap *Chap `pulumi:"chap"`
+	// NVMe in-band authentication, for `nvme-tcp`.
+	Dhchap *Dhchap `pulumi:"dhchap"`
 	// iSCSI qualified name of the initiator.
 	Iqn *string `pulumi:"iqn"`
 	// What the target proves to the initiator (mutual CHAP).
@@ -789,6 +1067,8 @@ type InitiatorInput interface {
 type InitiatorArgs struct {
 	// What the initiator has to prove to be let in.
 	Chap ChapPtrInput `pulumi:"chap"`
+	// NVMe in-band authentication, for `nvme-tcp`.
+	Dhchap DhchapPtrInput `pulumi:"dhchap"`
 	// iSCSI qualified name of the initiator.
 	Iqn pulumi.StringPtrInput `pulumi:"iqn"`
 	// What the target proves to the initiator (mutual CHAP).
@@ -852,6 +1132,11 @@ func (o InitiatorOutput) ToInitiatorOutputWithContext(ctx context.Context) Initi
 // What the initiator has to prove to be let in.
 func (o InitiatorOutput) Chap() ChapPtrOutput {
 	return o.ApplyT(func(v Initiator) *Chap { return v.Chap }).(ChapPtrOutput)
+}
+
+// NVMe in-band authentication, for `nvme-tcp`.
+func (o InitiatorOutput) Dhchap() DhchapPtrOutput {
+	return o.ApplyT(func(v Initiator) *Dhchap { return v.Dhchap }).(DhchapPtrOutput)
 }
 
 // iSCSI qualified name of the initiator.
@@ -1776,6 +2061,162 @@ func (o OwnerPtrOutput) Stack() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+type PoolAutoExtend struct {
+	// By how many percent of its size.
+	Percent int `pulumi:"percent"`
+	// Percent of data or metadata in use from which it is extended.
+	Threshold int `pulumi:"threshold"`
+}
+
+// PoolAutoExtendInput is an input type that accepts PoolAutoExtendArgs and PoolAutoExtendOutput values.
+// You can construct a concrete instance of `PoolAutoExtendInput` via:
+//
+//	PoolAutoExtendArgs{...}
+type PoolAutoExtendInput interface {
+	pulumi.Input
+
+	ToPoolAutoExtendOutput() PoolAutoExtendOutput
+	ToPoolAutoExtendOutputWithContext(context.Context) PoolAutoExtendOutput
+}
+
+type PoolAutoExtendArgs struct {
+	// By how many percent of its size.
+	Percent pulumi.IntInput `pulumi:"percent"`
+	// Percent of data or metadata in use from which it is extended.
+	Threshold pulumi.IntInput `pulumi:"threshold"`
+}
+
+func (PoolAutoExtendArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolAutoExtend)(nil)).Elem()
+}
+
+func (i PoolAutoExtendArgs) ToPoolAutoExtendOutput() PoolAutoExtendOutput {
+	return i.ToPoolAutoExtendOutputWithContext(context.Background())
+}
+
+func (i PoolAutoExtendArgs) ToPoolAutoExtendOutputWithContext(ctx context.Context) PoolAutoExtendOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolAutoExtendOutput)
+}
+
+func (i PoolAutoExtendArgs) ToPoolAutoExtendPtrOutput() PoolAutoExtendPtrOutput {
+	return i.ToPoolAutoExtendPtrOutputWithContext(context.Background())
+}
+
+func (i PoolAutoExtendArgs) ToPoolAutoExtendPtrOutputWithContext(ctx context.Context) PoolAutoExtendPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolAutoExtendOutput).ToPoolAutoExtendPtrOutputWithContext(ctx)
+}
+
+// PoolAutoExtendPtrInput is an input type that accepts PoolAutoExtendArgs, PoolAutoExtendPtr and PoolAutoExtendPtrOutput values.
+// You can construct a concrete instance of `PoolAutoExtendPtrInput` via:
+//
+//	        PoolAutoExtendArgs{...}
+//
+//	or:
+//
+//	        nil
+type PoolAutoExtendPtrInput interface {
+	pulumi.Input
+
+	ToPoolAutoExtendPtrOutput() PoolAutoExtendPtrOutput
+	ToPoolAutoExtendPtrOutputWithContext(context.Context) PoolAutoExtendPtrOutput
+}
+
+type poolAutoExtendPtrType PoolAutoExtendArgs
+
+func PoolAutoExtendPtr(v *PoolAutoExtendArgs) PoolAutoExtendPtrInput {
+	return (*poolAutoExtendPtrType)(v)
+}
+
+func (*poolAutoExtendPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolAutoExtend)(nil)).Elem()
+}
+
+func (i *poolAutoExtendPtrType) ToPoolAutoExtendPtrOutput() PoolAutoExtendPtrOutput {
+	return i.ToPoolAutoExtendPtrOutputWithContext(context.Background())
+}
+
+func (i *poolAutoExtendPtrType) ToPoolAutoExtendPtrOutputWithContext(ctx context.Context) PoolAutoExtendPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PoolAutoExtendPtrOutput)
+}
+
+type PoolAutoExtendOutput struct{ *pulumi.OutputState }
+
+func (PoolAutoExtendOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PoolAutoExtend)(nil)).Elem()
+}
+
+func (o PoolAutoExtendOutput) ToPoolAutoExtendOutput() PoolAutoExtendOutput {
+	return o
+}
+
+func (o PoolAutoExtendOutput) ToPoolAutoExtendOutputWithContext(ctx context.Context) PoolAutoExtendOutput {
+	return o
+}
+
+func (o PoolAutoExtendOutput) ToPoolAutoExtendPtrOutput() PoolAutoExtendPtrOutput {
+	return o.ToPoolAutoExtendPtrOutputWithContext(context.Background())
+}
+
+func (o PoolAutoExtendOutput) ToPoolAutoExtendPtrOutputWithContext(ctx context.Context) PoolAutoExtendPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PoolAutoExtend) *PoolAutoExtend {
+		return &v
+	}).(PoolAutoExtendPtrOutput)
+}
+
+// By how many percent of its size.
+func (o PoolAutoExtendOutput) Percent() pulumi.IntOutput {
+	return o.ApplyT(func(v PoolAutoExtend) int { return v.Percent }).(pulumi.IntOutput)
+}
+
+// Percent of data or metadata in use from which it is extended.
+func (o PoolAutoExtendOutput) Threshold() pulumi.IntOutput {
+	return o.ApplyT(func(v PoolAutoExtend) int { return v.Threshold }).(pulumi.IntOutput)
+}
+
+type PoolAutoExtendPtrOutput struct{ *pulumi.OutputState }
+
+func (PoolAutoExtendPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PoolAutoExtend)(nil)).Elem()
+}
+
+func (o PoolAutoExtendPtrOutput) ToPoolAutoExtendPtrOutput() PoolAutoExtendPtrOutput {
+	return o
+}
+
+func (o PoolAutoExtendPtrOutput) ToPoolAutoExtendPtrOutputWithContext(ctx context.Context) PoolAutoExtendPtrOutput {
+	return o
+}
+
+func (o PoolAutoExtendPtrOutput) Elem() PoolAutoExtendOutput {
+	return o.ApplyT(func(v *PoolAutoExtend) PoolAutoExtend {
+		if v != nil {
+			return *v
+		}
+		var ret PoolAutoExtend
+		return ret
+	}).(PoolAutoExtendOutput)
+}
+
+// By how many percent of its size.
+func (o PoolAutoExtendPtrOutput) Percent() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolAutoExtend) *int {
+		if v == nil {
+			return nil
+		}
+		return &v.Percent
+	}).(pulumi.IntPtrOutput)
+}
+
+// Percent of data or metadata in use from which it is extended.
+func (o PoolAutoExtendPtrOutput) Threshold() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PoolAutoExtend) *int {
+		if v == nil {
+			return nil
+		}
+		return &v.Threshold
+	}).(pulumi.IntPtrOutput)
+}
+
 type PoolCapabilities struct {
 	// Discarding gives space back.
 	Discard bool `pulumi:"discard"`
@@ -1833,6 +2274,98 @@ func (o PoolCapabilitiesOutput) Thick() pulumi.BoolOutput {
 // Volumes take space as they are written.
 func (o PoolCapabilitiesOutput) Thin() pulumi.BoolOutput {
 	return o.ApplyT(func(v PoolCapabilities) bool { return v.Thin }).(pulumi.BoolOutput)
+}
+
+type ThinPool struct {
+	// Size of a chunk in bytes.
+	ChunkBytes float64 `pulumi:"chunkBytes"`
+	// Size of its metadata in bytes.
+	MetadataBytes float64 `pulumi:"metadataBytes"`
+	// Size of its data in bytes.
+	SizeBytes float64 `pulumi:"sizeBytes"`
+}
+
+type ThinPoolOutput struct{ *pulumi.OutputState }
+
+func (ThinPoolOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ThinPool)(nil)).Elem()
+}
+
+func (o ThinPoolOutput) ToThinPoolOutput() ThinPoolOutput {
+	return o
+}
+
+func (o ThinPoolOutput) ToThinPoolOutputWithContext(ctx context.Context) ThinPoolOutput {
+	return o
+}
+
+// Size of a chunk in bytes.
+func (o ThinPoolOutput) ChunkBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v ThinPool) float64 { return v.ChunkBytes }).(pulumi.Float64Output)
+}
+
+// Size of its metadata in bytes.
+func (o ThinPoolOutput) MetadataBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v ThinPool) float64 { return v.MetadataBytes }).(pulumi.Float64Output)
+}
+
+// Size of its data in bytes.
+func (o ThinPoolOutput) SizeBytes() pulumi.Float64Output {
+	return o.ApplyT(func(v ThinPool) float64 { return v.SizeBytes }).(pulumi.Float64Output)
+}
+
+type ThinPoolPtrOutput struct{ *pulumi.OutputState }
+
+func (ThinPoolPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ThinPool)(nil)).Elem()
+}
+
+func (o ThinPoolPtrOutput) ToThinPoolPtrOutput() ThinPoolPtrOutput {
+	return o
+}
+
+func (o ThinPoolPtrOutput) ToThinPoolPtrOutputWithContext(ctx context.Context) ThinPoolPtrOutput {
+	return o
+}
+
+func (o ThinPoolPtrOutput) Elem() ThinPoolOutput {
+	return o.ApplyT(func(v *ThinPool) ThinPool {
+		if v != nil {
+			return *v
+		}
+		var ret ThinPool
+		return ret
+	}).(ThinPoolOutput)
+}
+
+// Size of a chunk in bytes.
+func (o ThinPoolPtrOutput) ChunkBytes() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v *ThinPool) *float64 {
+		if v == nil {
+			return nil
+		}
+		return &v.ChunkBytes
+	}).(pulumi.Float64PtrOutput)
+}
+
+// Size of its metadata in bytes.
+func (o ThinPoolPtrOutput) MetadataBytes() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v *ThinPool) *float64 {
+		if v == nil {
+			return nil
+		}
+		return &v.MetadataBytes
+	}).(pulumi.Float64PtrOutput)
+}
+
+// Size of its data in bytes.
+func (o ThinPoolPtrOutput) SizeBytes() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v *ThinPool) *float64 {
+		if v == nil {
+			return nil
+		}
+		return &v.SizeBytes
+	}).(pulumi.Float64PtrOutput)
 }
 
 type UnmanagedExport struct {
@@ -2478,6 +3011,8 @@ func (o VolumeWipePtrOutput) Method() WipeMethodPtrOutput {
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ChapInput)(nil)).Elem(), ChapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ChapPtrInput)(nil)).Elem(), ChapArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*DhchapInput)(nil)).Elem(), DhchapArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*DhchapPtrInput)(nil)).Elem(), DhchapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*HostInput)(nil)).Elem(), HostArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*HostMapInput)(nil)).Elem(), HostMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*HostConnectionInput)(nil)).Elem(), HostConnectionArgs{})
@@ -2490,6 +3025,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*InitiatorArrayInput)(nil)).Elem(), InitiatorArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*InlineHostInput)(nil)).Elem(), InlineHostArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*InlineHostPtrInput)(nil)).Elem(), InlineHostArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolAutoExtendInput)(nil)).Elem(), PoolAutoExtendArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PoolAutoExtendPtrInput)(nil)).Elem(), PoolAutoExtendArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VolumeRevertToInput)(nil)).Elem(), VolumeRevertToArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VolumeRevertToPtrInput)(nil)).Elem(), VolumeRevertToArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VolumeSourceInput)(nil)).Elem(), VolumeSourceArgs{})
@@ -2499,6 +3036,8 @@ func init() {
 	pulumi.RegisterOutputType(ChapOutput{})
 	pulumi.RegisterOutputType(ChapPtrOutput{})
 	pulumi.RegisterOutputType(ConnectionOutput{})
+	pulumi.RegisterOutputType(DhchapOutput{})
+	pulumi.RegisterOutputType(DhchapPtrOutput{})
 	pulumi.RegisterOutputType(HostOutput{})
 	pulumi.RegisterOutputType(HostMapOutput{})
 	pulumi.RegisterOutputType(HostConnectionOutput{})
@@ -2519,7 +3058,11 @@ func init() {
 	pulumi.RegisterOutputType(OrphanArrayOutput{})
 	pulumi.RegisterOutputType(OwnerOutput{})
 	pulumi.RegisterOutputType(OwnerPtrOutput{})
+	pulumi.RegisterOutputType(PoolAutoExtendOutput{})
+	pulumi.RegisterOutputType(PoolAutoExtendPtrOutput{})
 	pulumi.RegisterOutputType(PoolCapabilitiesOutput{})
+	pulumi.RegisterOutputType(ThinPoolOutput{})
+	pulumi.RegisterOutputType(ThinPoolPtrOutput{})
 	pulumi.RegisterOutputType(UnmanagedExportOutput{})
 	pulumi.RegisterOutputType(UnmanagedExportArrayOutput{})
 	pulumi.RegisterOutputType(UnmanagedObjectOutput{})

@@ -13,6 +13,18 @@ import (
 )
 
 // A point-in-time copy of a volume, in the same pool.
+//
+// Follows Cinder's create_snapshot, manage_existing_snapshot and delete_snapshot. A snapshot is never taken anew in place of an old one unless `allow` names `data-loss`.
+//
+// ## Example Usage
+//
+// ## Import
+//
+// A snapshot is imported by its id, `<host>/<pool>/<name>`:
+//
+// ```sh
+// $ pulumi import blockhost:index:Snapshot before-upgrade san1/fast/before-upgrade
+// ```
 type Snapshot struct {
 	pulumi.CustomResourceState
 

@@ -13,6 +13,18 @@ import (
 )
 
 // A volume: a block device in a pool.
+//
+// Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+//
+// ## Example Usage
+//
+// ## Import
+//
+// A volume is imported by its id, `<host>/<pool>/<name>`:
+//
+// ```sh
+// $ pulumi import blockhost:index:Volume data san1/fast/data
+// ```
 type Volume struct {
 	pulumi.CustomResourceState
 
@@ -38,7 +50,7 @@ type Volume struct {
 	OnDelete OnDeletePtrOutput `pulumi:"onDelete"`
 	// Path on the host: what an export backs onto.
 	Path pulumi.StringOutput `pulumi:"path"`
-	// Name of a pool of the host.
+	// Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
 	Pool pulumi.StringOutput `pulumi:"pool"`
 	// Identity of the pool it was made in.
 	PoolId pulumi.StringOutput `pulumi:"poolId"`
@@ -65,9 +77,6 @@ func NewVolume(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
-	if args.Host == nil {
-		return nil, errors.New("invalid value for required argument 'Host'")
-	}
 	if args.Pool == nil {
 		return nil, errors.New("invalid value for required argument 'Pool'")
 	}
@@ -124,8 +133,8 @@ type volumeArgs struct {
 	Name *string `pulumi:"name"`
 	// `retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.
 	OnDelete *OnDelete `pulumi:"onDelete"`
-	// Name of a pool of the host.
-	Pool string `pulumi:"pool"`
+	// Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
+	Pool interface{} `pulumi:"pool"`
 	// Put the volume back to a snapshot, once for each token.
 	RevertTo *VolumeRevertTo `pulumi:"revertTo"`
 	// Size: a whole number of bytes, or a number with KiB, MiB, GiB, TiB or PiB ("10GiB").
@@ -148,8 +157,8 @@ type VolumeArgs struct {
 	Name pulumi.StringPtrInput
 	// `retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.
 	OnDelete OnDeletePtrInput
-	// Name of a pool of the host.
-	Pool pulumi.StringInput
+	// Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
+	Pool pulumi.Input
 	// Put the volume back to a snapshot, once for each token.
 	RevertTo VolumeRevertToPtrInput
 	// Size: a whole number of bytes, or a number with KiB, MiB, GiB, TiB or PiB ("10GiB").
@@ -302,7 +311,7 @@ func (o VolumeOutput) Path() pulumi.StringOutput {
 	return o.ApplyT(func(v *Volume) pulumi.StringOutput { return v.Path }).(pulumi.StringOutput)
 }
 
-// Name of a pool of the host.
+// Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
 func (o VolumeOutput) Pool() pulumi.StringOutput {
 	return o.ApplyT(func(v *Volume) pulumi.StringOutput { return v.Pool }).(pulumi.StringOutput)
 }

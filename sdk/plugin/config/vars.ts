@@ -16,7 +16,7 @@ const __config = new pulumi.Config("blockhost");
 export declare const hosts: {[key: string]: outputs.Host} | undefined;
 Object.defineProperty(exports, "hosts", {
     get() {
-        return __config.getObject<{[key: string]: outputs.Host}>("hosts") ?? <any>utilities.getEnv("BLOCKHOST_HOSTS");
+        return __config.getObject<{[key: string]: outputs.Host}>("hosts");
     },
     enumerable: true,
 });

@@ -22,6 +22,20 @@ export interface ChapArgs {
     username: pulumi.Input<string>;
 }
 
+/**
+ * Keys of NVMe in-band authentication.
+ */
+export interface DhchapArgs {
+    /**
+     * Secret; what the controller proves to the host (bidirectional).
+     */
+    controllerKey?: pulumi.Input<string | undefined>;
+    /**
+     * Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+     */
+    key: pulumi.Input<string>;
+}
+
 export interface HostArgs {
 }
 
@@ -138,6 +152,10 @@ export interface HostConnectionArgs {
  */
 export interface HostPool {
     /**
+     * Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+     */
+    deviceFilter?: string[];
+    /**
      * Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
      */
     directory?: string;
@@ -150,6 +168,14 @@ export interface HostPool {
      */
     initialize?: boolean;
     /**
+     * How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+     */
+    maxDataPercent?: number;
+    /**
+     * How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+     */
+    maxMetadataPercent?: number;
+    /**
      * How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
      */
     maxOverSubscriptionRatio?: number | string;
@@ -158,15 +184,43 @@ export interface HostPool {
      */
     provisioning?: enums.HostPoolProvisioning;
     /**
+     * Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+     */
+    raid?: enums.HostPoolRaid;
+    /**
      * Percent of the pool that is never given out. Default 0.
      */
     reservedPercentage?: number;
+    /**
+     * Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+     */
+    snapshotPercent?: number;
+    /**
+     * How full that space may be before it is told; default 80. (driver lvm)
+     */
+    snapshotWarnPercent?: number;
+    /**
+     * Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+     */
+    stripes?: number;
+    /**
+     * Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+     */
+    thinPool?: string;
+    /**
+     * Name of the volume group, which has to exist. (driver lvm)
+     */
+    volumeGroup?: string;
 }
 
 /**
  * A pool: where volumes live. The driver adds options of its own.
  */
 export interface HostPoolArgs {
+    /**
+     * Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+     */
+    deviceFilter?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
      * Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
      */
@@ -180,6 +234,14 @@ export interface HostPoolArgs {
      */
     initialize?: pulumi.Input<boolean | undefined>;
     /**
+     * How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+     */
+    maxDataPercent?: pulumi.Input<number | undefined>;
+    /**
+     * How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+     */
+    maxMetadataPercent?: pulumi.Input<number | undefined>;
+    /**
      * How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
      */
     maxOverSubscriptionRatio?: pulumi.Input<number | string | undefined>;
@@ -188,9 +250,33 @@ export interface HostPoolArgs {
      */
     provisioning?: pulumi.Input<enums.HostPoolProvisioning | undefined>;
     /**
+     * Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+     */
+    raid?: pulumi.Input<enums.HostPoolRaid | undefined>;
+    /**
      * Percent of the pool that is never given out. Default 0.
      */
     reservedPercentage?: pulumi.Input<number | undefined>;
+    /**
+     * Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+     */
+    snapshotPercent?: pulumi.Input<number | undefined>;
+    /**
+     * How full that space may be before it is told; default 80. (driver lvm)
+     */
+    snapshotWarnPercent?: pulumi.Input<number | undefined>;
+    /**
+     * Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+     */
+    stripes?: pulumi.Input<number | undefined>;
+    /**
+     * Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+     */
+    thinPool?: pulumi.Input<string | undefined>;
+    /**
+     * Name of the volume group, which has to exist. (driver lvm)
+     */
+    volumeGroup?: pulumi.Input<string | undefined>;
 }
 
 /**
@@ -198,9 +284,17 @@ export interface HostPoolArgs {
  */
 export interface HostTarget {
     /**
+     * Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+     */
+    blockSize?: number;
+    /**
      * Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
      */
     controlPort?: number;
+    /**
+     * Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+     */
+    dhGroup?: enums.HostTargetDhGroup;
     /**
      * What serves initiators on the host: `tgt`.
      */
@@ -210,9 +304,17 @@ export interface HostTarget {
      */
     portals: string[];
     /**
-     * Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+     * Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
      */
     prefix?: string;
+    /**
+     * Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+     */
+    queueDepth?: number;
+    /**
+     * Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+     */
+    writeCache?: boolean;
 }
 
 /**
@@ -220,9 +322,17 @@ export interface HostTarget {
  */
 export interface HostTargetArgs {
     /**
+     * Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+     */
+    blockSize?: pulumi.Input<number | undefined>;
+    /**
      * Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
      */
     controlPort?: pulumi.Input<number | undefined>;
+    /**
+     * Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+     */
+    dhGroup?: pulumi.Input<enums.HostTargetDhGroup | undefined>;
     /**
      * What serves initiators on the host: `tgt`.
      */
@@ -232,9 +342,17 @@ export interface HostTargetArgs {
      */
     portals: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+     * Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
      */
     prefix?: pulumi.Input<string | undefined>;
+    /**
+     * Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+     */
+    queueDepth?: pulumi.Input<number | undefined>;
+    /**
+     * Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+     */
+    writeCache?: pulumi.Input<boolean | undefined>;
 }
 
 /**
@@ -245,6 +363,10 @@ export interface InitiatorArgs {
      * What the initiator has to prove to be let in.
      */
     chap?: pulumi.Input<inputs.ChapArgs | undefined>;
+    /**
+     * NVMe in-band authentication, for `nvme-tcp`.
+     */
+    dhchap?: pulumi.Input<inputs.DhchapArgs | undefined>;
     /**
      * iSCSI qualified name of the initiator.
      */
@@ -439,6 +561,17 @@ export interface InlineHostArgs {
      * SSH user; default: ssh_config's, else the user who runs Pulumi.
      */
     user?: pulumi.Input<string | undefined>;
+}
+
+export interface PoolAutoExtendArgs {
+    /**
+     * By how many percent of its size.
+     */
+    percent: pulumi.Input<number>;
+    /**
+     * Percent of data or metadata in use from which it is extended.
+     */
+    threshold: pulumi.Input<number>;
 }
 
 /**

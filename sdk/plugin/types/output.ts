@@ -33,6 +33,20 @@ export interface Connection {
     driver_volume_type: string;
 }
 
+/**
+ * Keys of NVMe in-band authentication.
+ */
+export interface Dhchap {
+    /**
+     * Secret; what the controller proves to the host (bidirectional).
+     */
+    controllerKey?: string;
+    /**
+     * Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+     */
+    key: string;
+}
+
 export interface Host {
 }
 
@@ -95,6 +109,10 @@ export interface HostConnection {
  */
 export interface HostPool {
     /**
+     * Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+     */
+    deviceFilter?: string[];
+    /**
      * Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
      */
     directory?: string;
@@ -107,6 +125,14 @@ export interface HostPool {
      */
     initialize?: boolean;
     /**
+     * How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+     */
+    maxDataPercent?: number;
+    /**
+     * How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+     */
+    maxMetadataPercent?: number;
+    /**
      * How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
      */
     maxOverSubscriptionRatio?: number | string;
@@ -115,9 +141,33 @@ export interface HostPool {
      */
     provisioning?: enums.HostPoolProvisioning;
     /**
+     * Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+     */
+    raid?: enums.HostPoolRaid;
+    /**
      * Percent of the pool that is never given out. Default 0.
      */
     reservedPercentage?: number;
+    /**
+     * Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+     */
+    snapshotPercent?: number;
+    /**
+     * How full that space may be before it is told; default 80. (driver lvm)
+     */
+    snapshotWarnPercent?: number;
+    /**
+     * Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+     */
+    stripes?: number;
+    /**
+     * Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+     */
+    thinPool?: string;
+    /**
+     * Name of the volume group, which has to exist. (driver lvm)
+     */
+    volumeGroup?: string;
 }
 
 /**
@@ -125,9 +175,17 @@ export interface HostPool {
  */
 export interface HostTarget {
     /**
+     * Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+     */
+    blockSize?: number;
+    /**
      * Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
      */
     controlPort?: number;
+    /**
+     * Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+     */
+    dhGroup?: enums.HostTargetDhGroup;
     /**
      * What serves initiators on the host: `tgt`.
      */
@@ -137,9 +195,17 @@ export interface HostTarget {
      */
     portals: string[];
     /**
-     * Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+     * Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
      */
     prefix?: string;
+    /**
+     * Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+     */
+    queueDepth?: number;
+    /**
+     * Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+     */
+    writeCache?: boolean;
 }
 
 /**
@@ -150,6 +216,10 @@ export interface Initiator {
      * What the initiator has to prove to be let in.
      */
     chap?: outputs.Chap;
+    /**
+     * NVMe in-band authentication, for `nvme-tcp`.
+     */
+    dhchap?: outputs.Dhchap;
     /**
      * iSCSI qualified name of the initiator.
      */
@@ -354,6 +424,17 @@ export interface Owner {
     stack: string;
 }
 
+export interface PoolAutoExtend {
+    /**
+     * By how many percent of its size.
+     */
+    percent: number;
+    /**
+     * Percent of data or metadata in use from which it is extended.
+     */
+    threshold: number;
+}
+
 export interface PoolCapabilities {
     /**
      * Discarding gives space back.
@@ -379,6 +460,21 @@ export interface PoolCapabilities {
      * Volumes take space as they are written.
      */
     thin: boolean;
+}
+
+export interface ThinPool {
+    /**
+     * Size of a chunk in bytes.
+     */
+    chunkBytes: number;
+    /**
+     * Size of its metadata in bytes.
+     */
+    metadataBytes: number;
+    /**
+     * Size of its data in bytes.
+     */
+    sizeBytes: number;
 }
 
 export interface UnmanagedExport {

@@ -15,6 +15,7 @@ from .get_pool import *
 from .get_snapshot import *
 from .get_unmanaged import *
 from .get_volume import *
+from .pool import *
 from .provider import *
 from .snapshot import *
 from .volume import *
@@ -37,6 +38,7 @@ _utilities.register(
   "fqn": "pulumi_blockhost",
   "classes": {
    "blockhost:index:Export": "Export",
+   "blockhost:index:Pool": "Pool",
    "blockhost:index:Snapshot": "Snapshot",
    "blockhost:index:Volume": "Volume"
   }

@@ -9,11 +9,14 @@ from enum import Enum
 __all__ = [
     'ChangeClass',
     'HostPoolProvisioning',
+    'HostPoolRaid',
+    'HostTargetDhGroup',
     'ObjectKind',
     'OnDelete',
     'Protocol',
     'SortDirection',
     'SortKey',
+    'WhenFull',
     'WipeMethod',
 ]
 
@@ -32,6 +35,28 @@ class HostPoolProvisioning(_builtins.str, Enum):
     """
     THIN = "thin"
     THICK = "thick"
+
+
+@pulumi.type_token("blockhost:index:HostPoolRaid")
+class HostPoolRaid(_builtins.str, Enum):
+    """
+    Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+    """
+    RAID1 = "raid1"
+    RAID10 = "raid10"
+
+
+@pulumi.type_token("blockhost:index:HostTargetDhGroup")
+class HostTargetDhGroup(_builtins.str, Enum):
+    """
+    Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+    """
+    NULL = "null"
+    FFDHE2048 = "ffdhe2048"
+    FFDHE3072 = "ffdhe3072"
+    FFDHE4096 = "ffdhe4096"
+    FFDHE6144 = "ffdhe6144"
+    FFDHE8192 = "ffdhe8192"
 
 
 @pulumi.type_token("blockhost:index:ObjectKind")
@@ -65,6 +90,12 @@ class SortDirection(_builtins.str, Enum):
 class SortKey(_builtins.str, Enum):
     REFERENCE = "reference"
     SIZE_BYTES = "sizeBytes"
+
+
+@pulumi.type_token("blockhost:index:WhenFull")
+class WhenFull(_builtins.str, Enum):
+    ERROR = "error"
+    QUEUE = "queue"
 
 
 @pulumi.type_token("blockhost:index:WipeMethod")

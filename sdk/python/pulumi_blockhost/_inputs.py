@@ -14,12 +14,12 @@ else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
 from ._enums import *
-from .snapshot import Snapshot
-from .volume import Volume
 
 __all__ = [
     'ChapArgs',
     'ChapArgsDict',
+    'DhchapArgs',
+    'DhchapArgsDict',
     'HostArgs',
     'HostArgsDict',
     'HostConnection',
@@ -40,6 +40,8 @@ __all__ = [
     'InlineHostDict',
     'InlineHostArgs',
     'InlineHostArgsDict',
+    'PoolAutoExtendArgs',
+    'PoolAutoExtendArgsDict',
     'VolumeRevertToArgs',
     'VolumeRevertToArgsDict',
     'VolumeSourceArgs',
@@ -98,6 +100,59 @@ class ChapArgs:
     @username.setter
     def username(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "username", value)
+
+
+class DhchapArgsDict(TypedDict):
+    """
+    Keys of NVMe in-band authentication.
+    """
+    key: pulumi.Input[_builtins.str]
+    """
+    Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+    """
+    controller_key: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Secret; what the controller proves to the host (bidirectional).
+    """
+
+@pulumi.input_type
+class DhchapArgs:
+    def __init__(__self__, *,
+                 key: pulumi.Input[_builtins.str],
+                 controller_key: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        Keys of NVMe in-band authentication.
+
+        :param pulumi.Input[_builtins.str] key: Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+        :param pulumi.Input[_builtins.str] controller_key: Secret; what the controller proves to the host (bidirectional).
+        """
+        pulumi.set(__self__, "key", key)
+        if controller_key is not None:
+            pulumi.set(__self__, "controller_key", controller_key)
+
+    @_builtins.property
+    @pulumi.getter
+    def key(self) -> pulumi.Input[_builtins.str]:
+        """
+        Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+        """
+        return pulumi.get(self, "key")
+
+    @key.setter
+    def key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="controllerKey")
+    def controller_key(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Secret; what the controller proves to the host (bidirectional).
+        """
+        return pulumi.get(self, "controller_key")
+
+    @controller_key.setter
+    def controller_key(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "controller_key", value)
 
 
 class HostArgsDict(TypedDict):
@@ -623,6 +678,10 @@ class HostPoolDict(TypedDict):
     """
     The driver that keeps the bytes: `file`.
     """
+    device_filter: NotRequired[Sequence[_builtins.str]]
+    """
+    Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+    """
     directory: NotRequired[_builtins.str]
     """
     Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
@@ -630,6 +689,14 @@ class HostPoolDict(TypedDict):
     initialize: NotRequired[_builtins.bool]
     """
     Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
+    """
+    max_data_percent: NotRequired[_builtins.int]
+    """
+    How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+    """
+    max_metadata_percent: NotRequired[_builtins.int]
+    """
+    How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
     """
     max_over_subscription_ratio: NotRequired[Union[_builtins.float, _builtins.str]]
     """
@@ -639,41 +706,101 @@ class HostPoolDict(TypedDict):
     """
     `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
     """
+    raid: NotRequired['HostPoolRaid']
+    """
+    Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+    """
     reserved_percentage: NotRequired[_builtins.float]
     """
     Percent of the pool that is never given out. Default 0.
+    """
+    snapshot_percent: NotRequired[_builtins.int]
+    """
+    Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+    """
+    snapshot_warn_percent: NotRequired[_builtins.int]
+    """
+    How full that space may be before it is told; default 80. (driver lvm)
+    """
+    stripes: NotRequired[_builtins.int]
+    """
+    Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+    """
+    thin_pool: NotRequired[_builtins.str]
+    """
+    Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+    """
+    volume_group: NotRequired[_builtins.str]
+    """
+    Name of the volume group, which has to exist. (driver lvm)
     """
 
 @pulumi.input_type
 class HostPool:
     def __init__(__self__, *,
                  driver: _builtins.str,
+                 device_filter: Optional[Sequence[_builtins.str]] = None,
                  directory: Optional[_builtins.str] = None,
                  initialize: Optional[_builtins.bool] = None,
+                 max_data_percent: Optional[_builtins.int] = None,
+                 max_metadata_percent: Optional[_builtins.int] = None,
                  max_over_subscription_ratio: Optional[Union[_builtins.float, _builtins.str]] = None,
                  provisioning: Optional['HostPoolProvisioning'] = None,
-                 reserved_percentage: Optional[_builtins.float] = None):
+                 raid: Optional['HostPoolRaid'] = None,
+                 reserved_percentage: Optional[_builtins.float] = None,
+                 snapshot_percent: Optional[_builtins.int] = None,
+                 snapshot_warn_percent: Optional[_builtins.int] = None,
+                 stripes: Optional[_builtins.int] = None,
+                 thin_pool: Optional[_builtins.str] = None,
+                 volume_group: Optional[_builtins.str] = None):
         """
         A pool: where volumes live. The driver adds options of its own.
 
         :param _builtins.str driver: The driver that keeps the bytes: `file`.
+        :param Sequence[_builtins.str] device_filter: Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
         :param _builtins.str directory: Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
         :param _builtins.bool initialize: Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
+        :param _builtins.int max_data_percent: How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+        :param _builtins.int max_metadata_percent: How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
         :param Union[_builtins.float, _builtins.str] max_over_subscription_ratio: How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
         :param 'HostPoolProvisioning' provisioning: `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
+        :param 'HostPoolRaid' raid: Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
         :param _builtins.float reserved_percentage: Percent of the pool that is never given out. Default 0.
+        :param _builtins.int snapshot_percent: Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+        :param _builtins.int snapshot_warn_percent: How full that space may be before it is told; default 80. (driver lvm)
+        :param _builtins.int stripes: Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+        :param _builtins.str thin_pool: Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        :param _builtins.str volume_group: Name of the volume group, which has to exist. (driver lvm)
         """
         pulumi.set(__self__, "driver", driver)
+        if device_filter is not None:
+            pulumi.set(__self__, "device_filter", device_filter)
         if directory is not None:
             pulumi.set(__self__, "directory", directory)
         if initialize is not None:
             pulumi.set(__self__, "initialize", initialize)
+        if max_data_percent is not None:
+            pulumi.set(__self__, "max_data_percent", max_data_percent)
+        if max_metadata_percent is not None:
+            pulumi.set(__self__, "max_metadata_percent", max_metadata_percent)
         if max_over_subscription_ratio is not None:
             pulumi.set(__self__, "max_over_subscription_ratio", max_over_subscription_ratio)
         if provisioning is not None:
             pulumi.set(__self__, "provisioning", provisioning)
+        if raid is not None:
+            pulumi.set(__self__, "raid", raid)
         if reserved_percentage is not None:
             pulumi.set(__self__, "reserved_percentage", reserved_percentage)
+        if snapshot_percent is not None:
+            pulumi.set(__self__, "snapshot_percent", snapshot_percent)
+        if snapshot_warn_percent is not None:
+            pulumi.set(__self__, "snapshot_warn_percent", snapshot_warn_percent)
+        if stripes is not None:
+            pulumi.set(__self__, "stripes", stripes)
+        if thin_pool is not None:
+            pulumi.set(__self__, "thin_pool", thin_pool)
+        if volume_group is not None:
+            pulumi.set(__self__, "volume_group", volume_group)
 
     @_builtins.property
     @pulumi.getter
@@ -686,6 +813,18 @@ class HostPool:
     @driver.setter
     def driver(self, value: _builtins.str):
         pulumi.set(self, "driver", value)
+
+    @_builtins.property
+    @pulumi.getter(name="deviceFilter")
+    def device_filter(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+        """
+        return pulumi.get(self, "device_filter")
+
+    @device_filter.setter
+    def device_filter(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "device_filter", value)
 
     @_builtins.property
     @pulumi.getter
@@ -712,6 +851,30 @@ class HostPool:
         pulumi.set(self, "initialize", value)
 
     @_builtins.property
+    @pulumi.getter(name="maxDataPercent")
+    def max_data_percent(self) -> Optional[_builtins.int]:
+        """
+        How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+        """
+        return pulumi.get(self, "max_data_percent")
+
+    @max_data_percent.setter
+    def max_data_percent(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "max_data_percent", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxMetadataPercent")
+    def max_metadata_percent(self) -> Optional[_builtins.int]:
+        """
+        How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+        """
+        return pulumi.get(self, "max_metadata_percent")
+
+    @max_metadata_percent.setter
+    def max_metadata_percent(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "max_metadata_percent", value)
+
+    @_builtins.property
     @pulumi.getter(name="maxOverSubscriptionRatio")
     def max_over_subscription_ratio(self) -> Optional[Union[_builtins.float, _builtins.str]]:
         """
@@ -736,6 +899,18 @@ class HostPool:
         pulumi.set(self, "provisioning", value)
 
     @_builtins.property
+    @pulumi.getter
+    def raid(self) -> Optional['HostPoolRaid']:
+        """
+        Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+        """
+        return pulumi.get(self, "raid")
+
+    @raid.setter
+    def raid(self, value: Optional['HostPoolRaid']):
+        pulumi.set(self, "raid", value)
+
+    @_builtins.property
     @pulumi.getter(name="reservedPercentage")
     def reserved_percentage(self) -> Optional[_builtins.float]:
         """
@@ -747,6 +922,66 @@ class HostPool:
     def reserved_percentage(self, value: Optional[_builtins.float]):
         pulumi.set(self, "reserved_percentage", value)
 
+    @_builtins.property
+    @pulumi.getter(name="snapshotPercent")
+    def snapshot_percent(self) -> Optional[_builtins.int]:
+        """
+        Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+        """
+        return pulumi.get(self, "snapshot_percent")
+
+    @snapshot_percent.setter
+    def snapshot_percent(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "snapshot_percent", value)
+
+    @_builtins.property
+    @pulumi.getter(name="snapshotWarnPercent")
+    def snapshot_warn_percent(self) -> Optional[_builtins.int]:
+        """
+        How full that space may be before it is told; default 80. (driver lvm)
+        """
+        return pulumi.get(self, "snapshot_warn_percent")
+
+    @snapshot_warn_percent.setter
+    def snapshot_warn_percent(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "snapshot_warn_percent", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def stripes(self) -> Optional[_builtins.int]:
+        """
+        Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+        """
+        return pulumi.get(self, "stripes")
+
+    @stripes.setter
+    def stripes(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "stripes", value)
+
+    @_builtins.property
+    @pulumi.getter(name="thinPool")
+    def thin_pool(self) -> Optional[_builtins.str]:
+        """
+        Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        """
+        return pulumi.get(self, "thin_pool")
+
+    @thin_pool.setter
+    def thin_pool(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "thin_pool", value)
+
+    @_builtins.property
+    @pulumi.getter(name="volumeGroup")
+    def volume_group(self) -> Optional[_builtins.str]:
+        """
+        Name of the volume group, which has to exist. (driver lvm)
+        """
+        return pulumi.get(self, "volume_group")
+
+    @volume_group.setter
+    def volume_group(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "volume_group", value)
+
 
 class HostPoolArgsDict(TypedDict):
     """
@@ -756,6 +991,10 @@ class HostPoolArgsDict(TypedDict):
     """
     The driver that keeps the bytes: `file`.
     """
+    device_filter: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+    """
     directory: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
@@ -763,6 +1002,14 @@ class HostPoolArgsDict(TypedDict):
     initialize: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
     Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
+    """
+    max_data_percent: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+    """
+    max_metadata_percent: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
     """
     max_over_subscription_ratio: NotRequired[pulumi.Input[Optional[Union[_builtins.float, _builtins.str]]]]
     """
@@ -772,41 +1019,101 @@ class HostPoolArgsDict(TypedDict):
     """
     `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
     """
+    raid: NotRequired[pulumi.Input[Optional['HostPoolRaid']]]
+    """
+    Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+    """
     reserved_percentage: NotRequired[pulumi.Input[Optional[_builtins.float]]]
     """
     Percent of the pool that is never given out. Default 0.
+    """
+    snapshot_percent: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+    """
+    snapshot_warn_percent: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    How full that space may be before it is told; default 80. (driver lvm)
+    """
+    stripes: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+    """
+    thin_pool: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+    """
+    volume_group: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Name of the volume group, which has to exist. (driver lvm)
     """
 
 @pulumi.input_type
 class HostPoolArgs:
     def __init__(__self__, *,
                  driver: pulumi.Input[_builtins.str],
+                 device_filter: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  directory: pulumi.Input[Optional[_builtins.str]] = None,
                  initialize: pulumi.Input[Optional[_builtins.bool]] = None,
+                 max_data_percent: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_metadata_percent: pulumi.Input[Optional[_builtins.int]] = None,
                  max_over_subscription_ratio: pulumi.Input[Optional[Union[_builtins.float, _builtins.str]]] = None,
                  provisioning: pulumi.Input[Optional['HostPoolProvisioning']] = None,
-                 reserved_percentage: pulumi.Input[Optional[_builtins.float]] = None):
+                 raid: pulumi.Input[Optional['HostPoolRaid']] = None,
+                 reserved_percentage: pulumi.Input[Optional[_builtins.float]] = None,
+                 snapshot_percent: pulumi.Input[Optional[_builtins.int]] = None,
+                 snapshot_warn_percent: pulumi.Input[Optional[_builtins.int]] = None,
+                 stripes: pulumi.Input[Optional[_builtins.int]] = None,
+                 thin_pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 volume_group: pulumi.Input[Optional[_builtins.str]] = None):
         """
         A pool: where volumes live. The driver adds options of its own.
 
         :param pulumi.Input[_builtins.str] driver: The driver that keeps the bytes: `file`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] device_filter: Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
         :param pulumi.Input[_builtins.str] directory: Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
         :param pulumi.Input[_builtins.bool] initialize: Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
+        :param pulumi.Input[_builtins.int] max_data_percent: How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+        :param pulumi.Input[_builtins.int] max_metadata_percent: How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
         :param pulumi.Input[Union[_builtins.float, _builtins.str]] max_over_subscription_ratio: How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
         :param pulumi.Input['HostPoolProvisioning'] provisioning: `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
+        :param pulumi.Input['HostPoolRaid'] raid: Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
         :param pulumi.Input[_builtins.float] reserved_percentage: Percent of the pool that is never given out. Default 0.
+        :param pulumi.Input[_builtins.int] snapshot_percent: Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+        :param pulumi.Input[_builtins.int] snapshot_warn_percent: How full that space may be before it is told; default 80. (driver lvm)
+        :param pulumi.Input[_builtins.int] stripes: Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+        :param pulumi.Input[_builtins.str] thin_pool: Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        :param pulumi.Input[_builtins.str] volume_group: Name of the volume group, which has to exist. (driver lvm)
         """
         pulumi.set(__self__, "driver", driver)
+        if device_filter is not None:
+            pulumi.set(__self__, "device_filter", device_filter)
         if directory is not None:
             pulumi.set(__self__, "directory", directory)
         if initialize is not None:
             pulumi.set(__self__, "initialize", initialize)
+        if max_data_percent is not None:
+            pulumi.set(__self__, "max_data_percent", max_data_percent)
+        if max_metadata_percent is not None:
+            pulumi.set(__self__, "max_metadata_percent", max_metadata_percent)
         if max_over_subscription_ratio is not None:
             pulumi.set(__self__, "max_over_subscription_ratio", max_over_subscription_ratio)
         if provisioning is not None:
             pulumi.set(__self__, "provisioning", provisioning)
+        if raid is not None:
+            pulumi.set(__self__, "raid", raid)
         if reserved_percentage is not None:
             pulumi.set(__self__, "reserved_percentage", reserved_percentage)
+        if snapshot_percent is not None:
+            pulumi.set(__self__, "snapshot_percent", snapshot_percent)
+        if snapshot_warn_percent is not None:
+            pulumi.set(__self__, "snapshot_warn_percent", snapshot_warn_percent)
+        if stripes is not None:
+            pulumi.set(__self__, "stripes", stripes)
+        if thin_pool is not None:
+            pulumi.set(__self__, "thin_pool", thin_pool)
+        if volume_group is not None:
+            pulumi.set(__self__, "volume_group", volume_group)
 
     @_builtins.property
     @pulumi.getter
@@ -819,6 +1126,18 @@ class HostPoolArgs:
     @driver.setter
     def driver(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "driver", value)
+
+    @_builtins.property
+    @pulumi.getter(name="deviceFilter")
+    def device_filter(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+        """
+        return pulumi.get(self, "device_filter")
+
+    @device_filter.setter
+    def device_filter(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "device_filter", value)
 
     @_builtins.property
     @pulumi.getter
@@ -845,6 +1164,30 @@ class HostPoolArgs:
         pulumi.set(self, "initialize", value)
 
     @_builtins.property
+    @pulumi.getter(name="maxDataPercent")
+    def max_data_percent(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+        """
+        return pulumi.get(self, "max_data_percent")
+
+    @max_data_percent.setter
+    def max_data_percent(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_data_percent", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxMetadataPercent")
+    def max_metadata_percent(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+        """
+        return pulumi.get(self, "max_metadata_percent")
+
+    @max_metadata_percent.setter
+    def max_metadata_percent(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_metadata_percent", value)
+
+    @_builtins.property
     @pulumi.getter(name="maxOverSubscriptionRatio")
     def max_over_subscription_ratio(self) -> pulumi.Input[Optional[Union[_builtins.float, _builtins.str]]]:
         """
@@ -869,6 +1212,18 @@ class HostPoolArgs:
         pulumi.set(self, "provisioning", value)
 
     @_builtins.property
+    @pulumi.getter
+    def raid(self) -> pulumi.Input[Optional['HostPoolRaid']]:
+        """
+        Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+        """
+        return pulumi.get(self, "raid")
+
+    @raid.setter
+    def raid(self, value: pulumi.Input[Optional['HostPoolRaid']]):
+        pulumi.set(self, "raid", value)
+
+    @_builtins.property
     @pulumi.getter(name="reservedPercentage")
     def reserved_percentage(self) -> pulumi.Input[Optional[_builtins.float]]:
         """
@@ -879,6 +1234,66 @@ class HostPoolArgs:
     @reserved_percentage.setter
     def reserved_percentage(self, value: pulumi.Input[Optional[_builtins.float]]):
         pulumi.set(self, "reserved_percentage", value)
+
+    @_builtins.property
+    @pulumi.getter(name="snapshotPercent")
+    def snapshot_percent(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+        """
+        return pulumi.get(self, "snapshot_percent")
+
+    @snapshot_percent.setter
+    def snapshot_percent(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "snapshot_percent", value)
+
+    @_builtins.property
+    @pulumi.getter(name="snapshotWarnPercent")
+    def snapshot_warn_percent(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How full that space may be before it is told; default 80. (driver lvm)
+        """
+        return pulumi.get(self, "snapshot_warn_percent")
+
+    @snapshot_warn_percent.setter
+    def snapshot_warn_percent(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "snapshot_warn_percent", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def stripes(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+        """
+        return pulumi.get(self, "stripes")
+
+    @stripes.setter
+    def stripes(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "stripes", value)
+
+    @_builtins.property
+    @pulumi.getter(name="thinPool")
+    def thin_pool(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        """
+        return pulumi.get(self, "thin_pool")
+
+    @thin_pool.setter
+    def thin_pool(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "thin_pool", value)
+
+    @_builtins.property
+    @pulumi.getter(name="volumeGroup")
+    def volume_group(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Name of the volume group, which has to exist. (driver lvm)
+        """
+        return pulumi.get(self, "volume_group")
+
+    @volume_group.setter
+    def volume_group(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "volume_group", value)
 
 
 class HostTargetDict(TypedDict):
@@ -893,13 +1308,29 @@ class HostTargetDict(TypedDict):
     """
     Addresses and ports on which initiators reach the host.
     """
+    block_size: NotRequired[_builtins.float]
+    """
+    Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+    """
     control_port: NotRequired[_builtins.int]
     """
     Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
     """
+    dh_group: NotRequired['HostTargetDhGroup']
+    """
+    Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+    """
     prefix: NotRequired[_builtins.str]
     """
-    Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+    Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
+    """
+    queue_depth: NotRequired[_builtins.int]
+    """
+    Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+    """
+    write_cache: NotRequired[_builtins.bool]
+    """
+    Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
     """
 
 @pulumi.input_type
@@ -907,22 +1338,38 @@ class HostTarget:
     def __init__(__self__, *,
                  helper: _builtins.str,
                  portals: Sequence[_builtins.str],
+                 block_size: Optional[_builtins.float] = None,
                  control_port: Optional[_builtins.int] = None,
-                 prefix: Optional[_builtins.str] = None):
+                 dh_group: Optional['HostTargetDhGroup'] = None,
+                 prefix: Optional[_builtins.str] = None,
+                 queue_depth: Optional[_builtins.int] = None,
+                 write_cache: Optional[_builtins.bool] = None):
         """
         How initiators reach volumes over one protocol. The helper adds options of its own.
 
         :param _builtins.str helper: What serves initiators on the host: `tgt`.
         :param Sequence[_builtins.str] portals: Addresses and ports on which initiators reach the host.
+        :param _builtins.float block_size: Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
         :param _builtins.int control_port: Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
-        :param _builtins.str prefix: Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+        :param 'HostTargetDhGroup' dh_group: Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+        :param _builtins.str prefix: Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
+        :param _builtins.int queue_depth: Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+        :param _builtins.bool write_cache: Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
         """
         pulumi.set(__self__, "helper", helper)
         pulumi.set(__self__, "portals", portals)
+        if block_size is not None:
+            pulumi.set(__self__, "block_size", block_size)
         if control_port is not None:
             pulumi.set(__self__, "control_port", control_port)
+        if dh_group is not None:
+            pulumi.set(__self__, "dh_group", dh_group)
         if prefix is not None:
             pulumi.set(__self__, "prefix", prefix)
+        if queue_depth is not None:
+            pulumi.set(__self__, "queue_depth", queue_depth)
+        if write_cache is not None:
+            pulumi.set(__self__, "write_cache", write_cache)
 
     @_builtins.property
     @pulumi.getter
@@ -949,6 +1396,18 @@ class HostTarget:
         pulumi.set(self, "portals", value)
 
     @_builtins.property
+    @pulumi.getter(name="blockSize")
+    def block_size(self) -> Optional[_builtins.float]:
+        """
+        Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+        """
+        return pulumi.get(self, "block_size")
+
+    @block_size.setter
+    def block_size(self, value: Optional[_builtins.float]):
+        pulumi.set(self, "block_size", value)
+
+    @_builtins.property
     @pulumi.getter(name="controlPort")
     def control_port(self) -> Optional[_builtins.int]:
         """
@@ -961,16 +1420,52 @@ class HostTarget:
         pulumi.set(self, "control_port", value)
 
     @_builtins.property
+    @pulumi.getter(name="dhGroup")
+    def dh_group(self) -> Optional['HostTargetDhGroup']:
+        """
+        Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+        """
+        return pulumi.get(self, "dh_group")
+
+    @dh_group.setter
+    def dh_group(self, value: Optional['HostTargetDhGroup']):
+        pulumi.set(self, "dh_group", value)
+
+    @_builtins.property
     @pulumi.getter
     def prefix(self) -> Optional[_builtins.str]:
         """
-        Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+        Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
         """
         return pulumi.get(self, "prefix")
 
     @prefix.setter
     def prefix(self, value: Optional[_builtins.str]):
         pulumi.set(self, "prefix", value)
+
+    @_builtins.property
+    @pulumi.getter(name="queueDepth")
+    def queue_depth(self) -> Optional[_builtins.int]:
+        """
+        Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+        """
+        return pulumi.get(self, "queue_depth")
+
+    @queue_depth.setter
+    def queue_depth(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "queue_depth", value)
+
+    @_builtins.property
+    @pulumi.getter(name="writeCache")
+    def write_cache(self) -> Optional[_builtins.bool]:
+        """
+        Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+        """
+        return pulumi.get(self, "write_cache")
+
+    @write_cache.setter
+    def write_cache(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "write_cache", value)
 
 
 class HostTargetArgsDict(TypedDict):
@@ -985,13 +1480,29 @@ class HostTargetArgsDict(TypedDict):
     """
     Addresses and ports on which initiators reach the host.
     """
+    block_size: NotRequired[pulumi.Input[Optional[_builtins.float]]]
+    """
+    Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+    """
     control_port: NotRequired[pulumi.Input[Optional[_builtins.int]]]
     """
     Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
     """
+    dh_group: NotRequired[pulumi.Input[Optional['HostTargetDhGroup']]]
+    """
+    Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+    """
     prefix: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+    Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
+    """
+    queue_depth: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+    """
+    write_cache: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
     """
 
 @pulumi.input_type
@@ -999,22 +1510,38 @@ class HostTargetArgs:
     def __init__(__self__, *,
                  helper: pulumi.Input[_builtins.str],
                  portals: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]],
+                 block_size: pulumi.Input[Optional[_builtins.float]] = None,
                  control_port: pulumi.Input[Optional[_builtins.int]] = None,
-                 prefix: pulumi.Input[Optional[_builtins.str]] = None):
+                 dh_group: pulumi.Input[Optional['HostTargetDhGroup']] = None,
+                 prefix: pulumi.Input[Optional[_builtins.str]] = None,
+                 queue_depth: pulumi.Input[Optional[_builtins.int]] = None,
+                 write_cache: pulumi.Input[Optional[_builtins.bool]] = None):
         """
         How initiators reach volumes over one protocol. The helper adds options of its own.
 
         :param pulumi.Input[_builtins.str] helper: What serves initiators on the host: `tgt`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] portals: Addresses and ports on which initiators reach the host.
+        :param pulumi.Input[_builtins.float] block_size: Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
         :param pulumi.Input[_builtins.int] control_port: Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
-        :param pulumi.Input[_builtins.str] prefix: Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+        :param pulumi.Input['HostTargetDhGroup'] dh_group: Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+        :param pulumi.Input[_builtins.str] prefix: Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
+        :param pulumi.Input[_builtins.int] queue_depth: Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+        :param pulumi.Input[_builtins.bool] write_cache: Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
         """
         pulumi.set(__self__, "helper", helper)
         pulumi.set(__self__, "portals", portals)
+        if block_size is not None:
+            pulumi.set(__self__, "block_size", block_size)
         if control_port is not None:
             pulumi.set(__self__, "control_port", control_port)
+        if dh_group is not None:
+            pulumi.set(__self__, "dh_group", dh_group)
         if prefix is not None:
             pulumi.set(__self__, "prefix", prefix)
+        if queue_depth is not None:
+            pulumi.set(__self__, "queue_depth", queue_depth)
+        if write_cache is not None:
+            pulumi.set(__self__, "write_cache", write_cache)
 
     @_builtins.property
     @pulumi.getter
@@ -1041,6 +1568,18 @@ class HostTargetArgs:
         pulumi.set(self, "portals", value)
 
     @_builtins.property
+    @pulumi.getter(name="blockSize")
+    def block_size(self) -> pulumi.Input[Optional[_builtins.float]]:
+        """
+        Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+        """
+        return pulumi.get(self, "block_size")
+
+    @block_size.setter
+    def block_size(self, value: pulumi.Input[Optional[_builtins.float]]):
+        pulumi.set(self, "block_size", value)
+
+    @_builtins.property
     @pulumi.getter(name="controlPort")
     def control_port(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
@@ -1053,16 +1592,52 @@ class HostTargetArgs:
         pulumi.set(self, "control_port", value)
 
     @_builtins.property
+    @pulumi.getter(name="dhGroup")
+    def dh_group(self) -> pulumi.Input[Optional['HostTargetDhGroup']]:
+        """
+        Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+        """
+        return pulumi.get(self, "dh_group")
+
+    @dh_group.setter
+    def dh_group(self, value: pulumi.Input[Optional['HostTargetDhGroup']]):
+        pulumi.set(self, "dh_group", value)
+
+    @_builtins.property
     @pulumi.getter
     def prefix(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+        Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
         """
         return pulumi.get(self, "prefix")
 
     @prefix.setter
     def prefix(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "prefix", value)
+
+    @_builtins.property
+    @pulumi.getter(name="queueDepth")
+    def queue_depth(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+        """
+        return pulumi.get(self, "queue_depth")
+
+    @queue_depth.setter
+    def queue_depth(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "queue_depth", value)
+
+    @_builtins.property
+    @pulumi.getter(name="writeCache")
+    def write_cache(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+        """
+        return pulumi.get(self, "write_cache")
+
+    @write_cache.setter
+    def write_cache(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "write_cache", value)
 
 
 class InitiatorArgsDict(TypedDict):
@@ -1072,6 +1647,10 @@ class InitiatorArgsDict(TypedDict):
     chap: NotRequired[pulumi.Input[Optional['ChapArgsDict']]]
     """
     What the initiator has to prove to be let in.
+    """
+    dhchap: NotRequired[pulumi.Input[Optional['DhchapArgsDict']]]
+    """
+    NVMe in-band authentication, for `nvme-tcp`.
     """
     iqn: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
@@ -1090,6 +1669,7 @@ class InitiatorArgsDict(TypedDict):
 class InitiatorArgs:
     def __init__(__self__, *,
                  chap: pulumi.Input[Optional['ChapArgs']] = None,
+                 dhchap: pulumi.Input[Optional['DhchapArgs']] = None,
                  iqn: pulumi.Input[Optional[_builtins.str]] = None,
                  mutual_chap: pulumi.Input[Optional['ChapArgs']] = None,
                  nqn: pulumi.Input[Optional[_builtins.str]] = None):
@@ -1097,12 +1677,15 @@ class InitiatorArgs:
         An initiator that may log in.
 
         :param pulumi.Input['ChapArgs'] chap: What the initiator has to prove to be let in.
+        :param pulumi.Input['DhchapArgs'] dhchap: NVMe in-band authentication, for `nvme-tcp`.
         :param pulumi.Input[_builtins.str] iqn: iSCSI qualified name of the initiator.
         :param pulumi.Input['ChapArgs'] mutual_chap: What the target proves to the initiator (mutual CHAP).
         :param pulumi.Input[_builtins.str] nqn: NVMe qualified name of the host, for `nvme-tcp`.
         """
         if chap is not None:
             pulumi.set(__self__, "chap", chap)
+        if dhchap is not None:
+            pulumi.set(__self__, "dhchap", dhchap)
         if iqn is not None:
             pulumi.set(__self__, "iqn", iqn)
         if mutual_chap is not None:
@@ -1121,6 +1704,18 @@ class InitiatorArgs:
     @chap.setter
     def chap(self, value: pulumi.Input[Optional['ChapArgs']]):
         pulumi.set(self, "chap", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def dhchap(self) -> pulumi.Input[Optional['DhchapArgs']]:
+        """
+        NVMe in-band authentication, for `nvme-tcp`.
+        """
+        return pulumi.get(self, "dhchap")
+
+    @dhchap.setter
+    def dhchap(self, value: pulumi.Input[Optional['DhchapArgs']]):
+        pulumi.set(self, "dhchap", value)
 
     @_builtins.property
     @pulumi.getter
@@ -2053,11 +2648,58 @@ class InlineHostArgs:
         pulumi.set(self, "user", value)
 
 
+class PoolAutoExtendArgsDict(TypedDict):
+    percent: pulumi.Input[_builtins.int]
+    """
+    By how many percent of its size.
+    """
+    threshold: pulumi.Input[_builtins.int]
+    """
+    Percent of data or metadata in use from which it is extended.
+    """
+
+@pulumi.input_type
+class PoolAutoExtendArgs:
+    def __init__(__self__, *,
+                 percent: pulumi.Input[_builtins.int],
+                 threshold: pulumi.Input[_builtins.int]):
+        """
+        :param pulumi.Input[_builtins.int] percent: By how many percent of its size.
+        :param pulumi.Input[_builtins.int] threshold: Percent of data or metadata in use from which it is extended.
+        """
+        pulumi.set(__self__, "percent", percent)
+        pulumi.set(__self__, "threshold", threshold)
+
+    @_builtins.property
+    @pulumi.getter
+    def percent(self) -> pulumi.Input[_builtins.int]:
+        """
+        By how many percent of its size.
+        """
+        return pulumi.get(self, "percent")
+
+    @percent.setter
+    def percent(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "percent", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def threshold(self) -> pulumi.Input[_builtins.int]:
+        """
+        Percent of data or metadata in use from which it is extended.
+        """
+        return pulumi.get(self, "threshold")
+
+    @threshold.setter
+    def threshold(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "threshold", value)
+
+
 class VolumeRevertToArgsDict(TypedDict):
     """
     Put the volume back to a snapshot, once for each token.
     """
-    snapshot: pulumi.Input[Union[_builtins.str, 'Snapshot']]
+    snapshot: pulumi.Input[_builtins.str]
     """
     A snapshot of this volume.
     """
@@ -2069,12 +2711,12 @@ class VolumeRevertToArgsDict(TypedDict):
 @pulumi.input_type
 class VolumeRevertToArgs:
     def __init__(__self__, *,
-                 snapshot: pulumi.Input[Union[_builtins.str, 'Snapshot']],
+                 snapshot: pulumi.Input[_builtins.str],
                  token: pulumi.Input[_builtins.str]):
         """
         Put the volume back to a snapshot, once for each token.
 
-        :param pulumi.Input[Union[_builtins.str, 'Snapshot']] snapshot: A snapshot of this volume.
+        :param pulumi.Input[_builtins.str] snapshot: A snapshot of this volume.
         :param pulumi.Input[_builtins.str] token: A new token asks for a new revert.
         """
         pulumi.set(__self__, "snapshot", snapshot)
@@ -2082,14 +2724,14 @@ class VolumeRevertToArgs:
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> pulumi.Input[Union[_builtins.str, 'Snapshot']]:
+    def snapshot(self) -> pulumi.Input[_builtins.str]:
         """
         A snapshot of this volume.
         """
         return pulumi.get(self, "snapshot")
 
     @snapshot.setter
-    def snapshot(self, value: pulumi.Input[Union[_builtins.str, 'Snapshot']]):
+    def snapshot(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "snapshot", value)
 
     @_builtins.property
@@ -2109,11 +2751,11 @@ class VolumeSourceArgsDict(TypedDict):
     """
     What the volume starts with; counts at creation only.
     """
-    snapshot: NotRequired[pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]]]
+    snapshot: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     Start with the content of a snapshot.
     """
-    volume: NotRequired[pulumi.Input[Optional[Union[_builtins.str, 'Volume']]]]
+    volume: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     Start as a clone of a volume.
     """
@@ -2121,13 +2763,13 @@ class VolumeSourceArgsDict(TypedDict):
 @pulumi.input_type
 class VolumeSourceArgs:
     def __init__(__self__, *,
-                 snapshot: pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]] = None,
-                 volume: pulumi.Input[Optional[Union[_builtins.str, 'Volume']]] = None):
+                 snapshot: pulumi.Input[Optional[_builtins.str]] = None,
+                 volume: pulumi.Input[Optional[_builtins.str]] = None):
         """
         What the volume starts with; counts at creation only.
 
-        :param pulumi.Input[Union[_builtins.str, 'Snapshot']] snapshot: Start with the content of a snapshot.
-        :param pulumi.Input[Union[_builtins.str, 'Volume']] volume: Start as a clone of a volume.
+        :param pulumi.Input[_builtins.str] snapshot: Start with the content of a snapshot.
+        :param pulumi.Input[_builtins.str] volume: Start as a clone of a volume.
         """
         if snapshot is not None:
             pulumi.set(__self__, "snapshot", snapshot)
@@ -2136,26 +2778,26 @@ class VolumeSourceArgs:
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]]:
+    def snapshot(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         Start with the content of a snapshot.
         """
         return pulumi.get(self, "snapshot")
 
     @snapshot.setter
-    def snapshot(self, value: pulumi.Input[Optional[Union[_builtins.str, 'Snapshot']]]):
+    def snapshot(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "snapshot", value)
 
     @_builtins.property
     @pulumi.getter
-    def volume(self) -> pulumi.Input[Optional[Union[_builtins.str, 'Volume']]]:
+    def volume(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         Start as a clone of a volume.
         """
         return pulumi.get(self, "volume")
 
     @volume.setter
-    def volume(self, value: pulumi.Input[Optional[Union[_builtins.str, 'Volume']]]):
+    def volume(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "volume", value)
 
 

@@ -232,6 +232,18 @@ class Export(pulumi.CustomResource):
         """
         A volume or snapshot made reachable for initiators.
 
+        Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
+
+        ## Example Usage
+
+        ## Import
+
+        An export is imported by its id, `<host>/<protocol>/<name>`. Passwords cannot be read back: put them into the program.
+
+        ```sh
+        $ pulumi import blockhost:index:Export lun san1/iscsi/lun
+        ```
+
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which they may; default: any.
@@ -253,6 +265,18 @@ class Export(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
         A volume or snapshot made reachable for initiators.
+
+        Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
+
+        ## Example Usage
+
+        ## Import
+
+        An export is imported by its id, `<host>/<protocol>/<name>`. Passwords cannot be read back: put them into the program.
+
+        ```sh
+        $ pulumi import blockhost:index:Export lun san1/iscsi/lun
+        ```
 
         :param str resource_name: The name of the resource.
         :param ExportArgs args: The arguments to use to populate this resource's properties.
@@ -308,6 +332,7 @@ class Export(pulumi.CustomResource):
             __props__.__dict__["device_path"] = None
             __props__.__dict__["drift"] = None
             __props__.__dict__["generation"] = None
+            __props__.__dict__["pool_id"] = None
             __props__.__dict__["serial"] = None
             __props__.__dict__["target_name"] = None
         alias_opts = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="pulumi-nodejs:dynamic/blockhost:Export")])
@@ -348,6 +373,7 @@ class Export(pulumi.CustomResource):
         __props__.__dict__["generation"] = None
         __props__.__dict__["initiators"] = None
         __props__.__dict__["name"] = None
+        __props__.__dict__["pool_id"] = None
         __props__.__dict__["portals"] = None
         __props__.__dict__["protocol"] = None
         __props__.__dict__["read_only"] = None
@@ -435,6 +461,14 @@ class Export(pulumi.CustomResource):
         Name on the host; default: the resource's name.
         """
         return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter(name="poolId")
+    def pool_id(self) -> pulumi.Output[_builtins.str]:
+        """
+        Identity of the pool of its source.
+        """
+        return pulumi.get(self, "pool_id")
 
     @_builtins.property
     @pulumi.getter

@@ -15,12 +15,11 @@ else:
 from . import _utilities
 from . import outputs
 from ._enums import *
-from .snapshot import Snapshot
-from .volume import Volume
 
 __all__ = [
     'Chap',
     'Connection',
+    'Dhchap',
     'Host',
     'HostConnection',
     'HostPool',
@@ -31,7 +30,9 @@ __all__ = [
     'MissingTool',
     'Orphan',
     'Owner',
+    'PoolAutoExtend',
     'PoolCapabilities',
+    'ThinPool',
     'UnmanagedExport',
     'UnmanagedObject',
     'VolumeRevertTo',
@@ -100,6 +101,58 @@ class Connection(dict):
         `iscsi` or `nvmeof`.
         """
         return pulumi.get(self, "driver_volume_type")
+
+
+@pulumi.output_type
+class Dhchap(dict):
+    """
+    Keys of NVMe in-band authentication.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "controllerKey":
+            suggest = "controller_key"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in Dhchap. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        Dhchap.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        Dhchap.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 key: _builtins.str,
+                 controller_key: Optional[_builtins.str] = None):
+        """
+        Keys of NVMe in-band authentication.
+
+        :param _builtins.str key: Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+        :param _builtins.str controller_key: Secret; what the controller proves to the host (bidirectional).
+        """
+        pulumi.set(__self__, "key", key)
+        if controller_key is not None:
+            pulumi.set(__self__, "controller_key", controller_key)
+
+    @_builtins.property
+    @pulumi.getter
+    def key(self) -> _builtins.str:
+        """
+        Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.
+        """
+        return pulumi.get(self, "key")
+
+    @_builtins.property
+    @pulumi.getter(name="controllerKey")
+    def controller_key(self) -> Optional[_builtins.str]:
+        """
+        Secret; what the controller proves to the host (bidirectional).
+        """
+        return pulumi.get(self, "controller_key")
 
 
 @pulumi.output_type
@@ -302,10 +355,24 @@ class HostPool(dict):
     @staticmethod
     def __key_warning(key: str):
         suggest = None
-        if key == "maxOverSubscriptionRatio":
+        if key == "deviceFilter":
+            suggest = "device_filter"
+        elif key == "maxDataPercent":
+            suggest = "max_data_percent"
+        elif key == "maxMetadataPercent":
+            suggest = "max_metadata_percent"
+        elif key == "maxOverSubscriptionRatio":
             suggest = "max_over_subscription_ratio"
         elif key == "reservedPercentage":
             suggest = "reserved_percentage"
+        elif key == "snapshotPercent":
+            suggest = "snapshot_percent"
+        elif key == "snapshotWarnPercent":
+            suggest = "snapshot_warn_percent"
+        elif key == "thinPool":
+            suggest = "thin_pool"
+        elif key == "volumeGroup":
+            suggest = "volume_group"
 
         if suggest:
             pulumi.log.warn(f"Key '{key}' not found in HostPool. Access the value via the '{suggest}' property getter instead.")
@@ -320,32 +387,68 @@ class HostPool(dict):
 
     def __init__(__self__, *,
                  driver: _builtins.str,
+                 device_filter: Optional[Sequence[_builtins.str]] = None,
                  directory: Optional[_builtins.str] = None,
                  initialize: Optional[_builtins.bool] = None,
+                 max_data_percent: Optional[_builtins.int] = None,
+                 max_metadata_percent: Optional[_builtins.int] = None,
                  max_over_subscription_ratio: Optional[Any] = None,
                  provisioning: Optional['HostPoolProvisioning'] = None,
-                 reserved_percentage: Optional[_builtins.float] = None):
+                 raid: Optional['HostPoolRaid'] = None,
+                 reserved_percentage: Optional[_builtins.float] = None,
+                 snapshot_percent: Optional[_builtins.int] = None,
+                 snapshot_warn_percent: Optional[_builtins.int] = None,
+                 stripes: Optional[_builtins.int] = None,
+                 thin_pool: Optional[_builtins.str] = None,
+                 volume_group: Optional[_builtins.str] = None):
         """
         A pool: where volumes live. The driver adds options of its own.
 
         :param _builtins.str driver: The driver that keeps the bytes: `file`.
+        :param Sequence[_builtins.str] device_filter: Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
         :param _builtins.str directory: Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
         :param _builtins.bool initialize: Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
+        :param _builtins.int max_data_percent: How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+        :param _builtins.int max_metadata_percent: How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
         :param Union[_builtins.float, _builtins.str] max_over_subscription_ratio: How many times its size a thin pool may promise; `auto`: from what volumes really take. Default 20.
         :param 'HostPoolProvisioning' provisioning: `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
+        :param 'HostPoolRaid' raid: Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
         :param _builtins.float reserved_percentage: Percent of the pool that is never given out. Default 0.
+        :param _builtins.int snapshot_percent: Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+        :param _builtins.int snapshot_warn_percent: How full that space may be before it is told; default 80. (driver lvm)
+        :param _builtins.int stripes: Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+        :param _builtins.str thin_pool: Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        :param _builtins.str volume_group: Name of the volume group, which has to exist. (driver lvm)
         """
         pulumi.set(__self__, "driver", driver)
+        if device_filter is not None:
+            pulumi.set(__self__, "device_filter", device_filter)
         if directory is not None:
             pulumi.set(__self__, "directory", directory)
         if initialize is not None:
             pulumi.set(__self__, "initialize", initialize)
+        if max_data_percent is not None:
+            pulumi.set(__self__, "max_data_percent", max_data_percent)
+        if max_metadata_percent is not None:
+            pulumi.set(__self__, "max_metadata_percent", max_metadata_percent)
         if max_over_subscription_ratio is not None:
             pulumi.set(__self__, "max_over_subscription_ratio", max_over_subscription_ratio)
         if provisioning is not None:
             pulumi.set(__self__, "provisioning", provisioning)
+        if raid is not None:
+            pulumi.set(__self__, "raid", raid)
         if reserved_percentage is not None:
             pulumi.set(__self__, "reserved_percentage", reserved_percentage)
+        if snapshot_percent is not None:
+            pulumi.set(__self__, "snapshot_percent", snapshot_percent)
+        if snapshot_warn_percent is not None:
+            pulumi.set(__self__, "snapshot_warn_percent", snapshot_warn_percent)
+        if stripes is not None:
+            pulumi.set(__self__, "stripes", stripes)
+        if thin_pool is not None:
+            pulumi.set(__self__, "thin_pool", thin_pool)
+        if volume_group is not None:
+            pulumi.set(__self__, "volume_group", volume_group)
 
     @_builtins.property
     @pulumi.getter
@@ -354,6 +457,14 @@ class HostPool(dict):
         The driver that keeps the bytes: `file`.
         """
         return pulumi.get(self, "driver")
+
+    @_builtins.property
+    @pulumi.getter(name="deviceFilter")
+    def device_filter(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
+        """
+        return pulumi.get(self, "device_filter")
 
     @_builtins.property
     @pulumi.getter
@@ -372,6 +483,22 @@ class HostPool(dict):
         return pulumi.get(self, "initialize")
 
     @_builtins.property
+    @pulumi.getter(name="maxDataPercent")
+    def max_data_percent(self) -> Optional[_builtins.int]:
+        """
+        How full a thin pool's data may be before nothing more is created in it; default 95. (driver lvm)
+        """
+        return pulumi.get(self, "max_data_percent")
+
+    @_builtins.property
+    @pulumi.getter(name="maxMetadataPercent")
+    def max_metadata_percent(self) -> Optional[_builtins.int]:
+        """
+        How full a thin pool's metadata may be before nothing more is created in it; default 80. (driver lvm)
+        """
+        return pulumi.get(self, "max_metadata_percent")
+
+    @_builtins.property
     @pulumi.getter(name="maxOverSubscriptionRatio")
     def max_over_subscription_ratio(self) -> Optional[Any]:
         """
@@ -388,12 +515,60 @@ class HostPool(dict):
         return pulumi.get(self, "provisioning")
 
     @_builtins.property
+    @pulumi.getter
+    def raid(self) -> Optional['HostPoolRaid']:
+        """
+        Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+        """
+        return pulumi.get(self, "raid")
+
+    @_builtins.property
     @pulumi.getter(name="reservedPercentage")
     def reserved_percentage(self) -> Optional[_builtins.float]:
         """
         Percent of the pool that is never given out. Default 0.
         """
         return pulumi.get(self, "reserved_percentage")
+
+    @_builtins.property
+    @pulumi.getter(name="snapshotPercent")
+    def snapshot_percent(self) -> Optional[_builtins.int]:
+        """
+        Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
+        """
+        return pulumi.get(self, "snapshot_percent")
+
+    @_builtins.property
+    @pulumi.getter(name="snapshotWarnPercent")
+    def snapshot_warn_percent(self) -> Optional[_builtins.int]:
+        """
+        How full that space may be before it is told; default 80. (driver lvm)
+        """
+        return pulumi.get(self, "snapshot_warn_percent")
+
+    @_builtins.property
+    @pulumi.getter
+    def stripes(self) -> Optional[_builtins.int]:
+        """
+        Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
+        """
+        return pulumi.get(self, "stripes")
+
+    @_builtins.property
+    @pulumi.getter(name="thinPool")
+    def thin_pool(self) -> Optional[_builtins.str]:
+        """
+        Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        """
+        return pulumi.get(self, "thin_pool")
+
+    @_builtins.property
+    @pulumi.getter(name="volumeGroup")
+    def volume_group(self) -> Optional[_builtins.str]:
+        """
+        Name of the volume group, which has to exist. (driver lvm)
+        """
+        return pulumi.get(self, "volume_group")
 
 
 @pulumi.output_type
@@ -404,8 +579,16 @@ class HostTarget(dict):
     @staticmethod
     def __key_warning(key: str):
         suggest = None
-        if key == "controlPort":
+        if key == "blockSize":
+            suggest = "block_size"
+        elif key == "controlPort":
             suggest = "control_port"
+        elif key == "dhGroup":
+            suggest = "dh_group"
+        elif key == "queueDepth":
+            suggest = "queue_depth"
+        elif key == "writeCache":
+            suggest = "write_cache"
 
         if suggest:
             pulumi.log.warn(f"Key '{key}' not found in HostTarget. Access the value via the '{suggest}' property getter instead.")
@@ -421,22 +604,38 @@ class HostTarget(dict):
     def __init__(__self__, *,
                  helper: _builtins.str,
                  portals: Sequence[_builtins.str],
+                 block_size: Optional[_builtins.float] = None,
                  control_port: Optional[_builtins.int] = None,
-                 prefix: Optional[_builtins.str] = None):
+                 dh_group: Optional['HostTargetDhGroup'] = None,
+                 prefix: Optional[_builtins.str] = None,
+                 queue_depth: Optional[_builtins.int] = None,
+                 write_cache: Optional[_builtins.bool] = None):
         """
         How initiators reach volumes over one protocol. The helper adds options of its own.
 
         :param _builtins.str helper: What serves initiators on the host: `tgt`.
         :param Sequence[_builtins.str] portals: Addresses and ports on which initiators reach the host.
+        :param _builtins.float block_size: Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
         :param _builtins.int control_port: Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
-        :param _builtins.str prefix: Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+        :param 'HostTargetDhGroup' dh_group: Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+        :param _builtins.str prefix: Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
+        :param _builtins.int queue_depth: Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+        :param _builtins.bool write_cache: Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
         """
         pulumi.set(__self__, "helper", helper)
         pulumi.set(__self__, "portals", portals)
+        if block_size is not None:
+            pulumi.set(__self__, "block_size", block_size)
         if control_port is not None:
             pulumi.set(__self__, "control_port", control_port)
+        if dh_group is not None:
+            pulumi.set(__self__, "dh_group", dh_group)
         if prefix is not None:
             pulumi.set(__self__, "prefix", prefix)
+        if queue_depth is not None:
+            pulumi.set(__self__, "queue_depth", queue_depth)
+        if write_cache is not None:
+            pulumi.set(__self__, "write_cache", write_cache)
 
     @_builtins.property
     @pulumi.getter
@@ -455,6 +654,14 @@ class HostTarget(dict):
         return pulumi.get(self, "portals")
 
     @_builtins.property
+    @pulumi.getter(name="blockSize")
+    def block_size(self) -> Optional[_builtins.float]:
+        """
+        Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
+        """
+        return pulumi.get(self, "block_size")
+
+    @_builtins.property
     @pulumi.getter(name="controlPort")
     def control_port(self) -> Optional[_builtins.int]:
         """
@@ -463,12 +670,36 @@ class HostTarget(dict):
         return pulumi.get(self, "control_port")
 
     @_builtins.property
+    @pulumi.getter(name="dhGroup")
+    def dh_group(self) -> Optional['HostTargetDhGroup']:
+        """
+        Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+        """
+        return pulumi.get(self, "dh_group")
+
+    @_builtins.property
     @pulumi.getter
     def prefix(self) -> Optional[_builtins.str]:
         """
-        Beginning of target names (Cinder's target_prefix). A change counts for exports made afterwards. (helper tgt)
+        Beginning of subsystem names. A change counts for exports made afterwards. (helper tgt, helper lio, helper nvmet)
         """
         return pulumi.get(self, "prefix")
+
+    @_builtins.property
+    @pulumi.getter(name="queueDepth")
+    def queue_depth(self) -> Optional[_builtins.int]:
+        """
+        Commands that an initiator may have under way at once (cmdsn_depth). (helper lio)
+        """
+        return pulumi.get(self, "queue_depth")
+
+    @_builtins.property
+    @pulumi.getter(name="writeCache")
+    def write_cache(self) -> Optional[_builtins.bool]:
+        """
+        Whether files are served through the host's page cache, with a write cache that initiators flush (Cinder's iscsi_write_cache). Block devices tell initiators of the cache they have themselves. (helper lio)
+        """
+        return pulumi.get(self, "write_cache")
 
 
 @pulumi.output_type
@@ -495,6 +726,7 @@ class Initiator(dict):
 
     def __init__(__self__, *,
                  chap: Optional['outputs.Chap'] = None,
+                 dhchap: Optional['outputs.Dhchap'] = None,
                  iqn: Optional[_builtins.str] = None,
                  mutual_chap: Optional['outputs.Chap'] = None,
                  nqn: Optional[_builtins.str] = None):
@@ -502,12 +734,15 @@ class Initiator(dict):
         An initiator that may log in.
 
         :param 'Chap' chap: What the initiator has to prove to be let in.
+        :param 'Dhchap' dhchap: NVMe in-band authentication, for `nvme-tcp`.
         :param _builtins.str iqn: iSCSI qualified name of the initiator.
         :param 'Chap' mutual_chap: What the target proves to the initiator (mutual CHAP).
         :param _builtins.str nqn: NVMe qualified name of the host, for `nvme-tcp`.
         """
         if chap is not None:
             pulumi.set(__self__, "chap", chap)
+        if dhchap is not None:
+            pulumi.set(__self__, "dhchap", dhchap)
         if iqn is not None:
             pulumi.set(__self__, "iqn", iqn)
         if mutual_chap is not None:
@@ -522,6 +757,14 @@ class Initiator(dict):
         What the initiator has to prove to be let in.
         """
         return pulumi.get(self, "chap")
+
+    @_builtins.property
+    @pulumi.getter
+    def dhchap(self) -> Optional['outputs.Dhchap']:
+        """
+        NVMe in-band authentication, for `nvme-tcp`.
+        """
+        return pulumi.get(self, "dhchap")
 
     @_builtins.property
     @pulumi.getter
@@ -1119,6 +1362,35 @@ class Owner(dict):
 
 
 @pulumi.output_type
+class PoolAutoExtend(dict):
+    def __init__(__self__, *,
+                 percent: _builtins.int,
+                 threshold: _builtins.int):
+        """
+        :param _builtins.int percent: By how many percent of its size.
+        :param _builtins.int threshold: Percent of data or metadata in use from which it is extended.
+        """
+        pulumi.set(__self__, "percent", percent)
+        pulumi.set(__self__, "threshold", threshold)
+
+    @_builtins.property
+    @pulumi.getter
+    def percent(self) -> _builtins.int:
+        """
+        By how many percent of its size.
+        """
+        return pulumi.get(self, "percent")
+
+    @_builtins.property
+    @pulumi.getter
+    def threshold(self) -> _builtins.int:
+        """
+        Percent of data or metadata in use from which it is extended.
+        """
+        return pulumi.get(self, "threshold")
+
+
+@pulumi.output_type
 class PoolCapabilities(dict):
     def __init__(__self__, *,
                  discard: _builtins.bool,
@@ -1189,6 +1461,67 @@ class PoolCapabilities(dict):
         Volumes take space as they are written.
         """
         return pulumi.get(self, "thin")
+
+
+@pulumi.output_type
+class ThinPool(dict):
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "chunkBytes":
+            suggest = "chunk_bytes"
+        elif key == "metadataBytes":
+            suggest = "metadata_bytes"
+        elif key == "sizeBytes":
+            suggest = "size_bytes"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in ThinPool. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        ThinPool.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        ThinPool.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 chunk_bytes: _builtins.float,
+                 metadata_bytes: _builtins.float,
+                 size_bytes: _builtins.float):
+        """
+        :param _builtins.float chunk_bytes: Size of a chunk in bytes.
+        :param _builtins.float metadata_bytes: Size of its metadata in bytes.
+        :param _builtins.float size_bytes: Size of its data in bytes.
+        """
+        pulumi.set(__self__, "chunk_bytes", chunk_bytes)
+        pulumi.set(__self__, "metadata_bytes", metadata_bytes)
+        pulumi.set(__self__, "size_bytes", size_bytes)
+
+    @_builtins.property
+    @pulumi.getter(name="chunkBytes")
+    def chunk_bytes(self) -> _builtins.float:
+        """
+        Size of a chunk in bytes.
+        """
+        return pulumi.get(self, "chunk_bytes")
+
+    @_builtins.property
+    @pulumi.getter(name="metadataBytes")
+    def metadata_bytes(self) -> _builtins.float:
+        """
+        Size of its metadata in bytes.
+        """
+        return pulumi.get(self, "metadata_bytes")
+
+    @_builtins.property
+    @pulumi.getter(name="sizeBytes")
+    def size_bytes(self) -> _builtins.float:
+        """
+        Size of its data in bytes.
+        """
+        return pulumi.get(self, "size_bytes")
 
 
 @pulumi.output_type
@@ -1321,12 +1654,12 @@ class VolumeRevertTo(dict):
     Put the volume back to a snapshot, once for each token.
     """
     def __init__(__self__, *,
-                 snapshot: Any,
+                 snapshot: _builtins.str,
                  token: _builtins.str):
         """
         Put the volume back to a snapshot, once for each token.
 
-        :param Union[_builtins.str, 'Snapshot'] snapshot: A snapshot of this volume.
+        :param _builtins.str snapshot: A snapshot of this volume.
         :param _builtins.str token: A new token asks for a new revert.
         """
         pulumi.set(__self__, "snapshot", snapshot)
@@ -1334,7 +1667,7 @@ class VolumeRevertTo(dict):
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> Any:
+    def snapshot(self) -> _builtins.str:
         """
         A snapshot of this volume.
         """
@@ -1355,13 +1688,13 @@ class VolumeSource(dict):
     What the volume starts with; counts at creation only.
     """
     def __init__(__self__, *,
-                 snapshot: Optional[Any] = None,
-                 volume: Optional[Any] = None):
+                 snapshot: Optional[_builtins.str] = None,
+                 volume: Optional[_builtins.str] = None):
         """
         What the volume starts with; counts at creation only.
 
-        :param Union[_builtins.str, 'Snapshot'] snapshot: Start with the content of a snapshot.
-        :param Union[_builtins.str, 'Volume'] volume: Start as a clone of a volume.
+        :param _builtins.str snapshot: Start with the content of a snapshot.
+        :param _builtins.str volume: Start as a clone of a volume.
         """
         if snapshot is not None:
             pulumi.set(__self__, "snapshot", snapshot)
@@ -1370,7 +1703,7 @@ class VolumeSource(dict):
 
     @_builtins.property
     @pulumi.getter
-    def snapshot(self) -> Optional[Any]:
+    def snapshot(self) -> Optional[_builtins.str]:
         """
         Start with the content of a snapshot.
         """
@@ -1378,7 +1711,7 @@ class VolumeSource(dict):
 
     @_builtins.property
     @pulumi.getter
-    def volume(self) -> Optional[Any]:
+    def volume(self) -> Optional[_builtins.str]:
         """
         Start as a clone of a volume.
         """

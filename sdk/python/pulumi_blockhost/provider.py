@@ -30,8 +30,6 @@ class ProviderArgs:
         :param pulumi.Input[_builtins.str] installation: Tells apart two Pulumi back ends that use the same names of projects and stacks; goes into owner marks. Default `default`.
         :param pulumi.Input[_builtins.str] organization: Organisation for owner marks. A plugin is not told the stack's: set it where stacks of several organisations share a host. Default `organization`, as Pulumi's own back ends in files have it.
         """
-        if hosts is None:
-            hosts = _utilities.get_env('BLOCKHOST_HOSTS')
         if hosts is not None:
             pulumi.set(__self__, "hosts", hosts)
         if installation is None:
@@ -135,8 +133,6 @@ class Provider(pulumi.ProviderResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ProviderArgs.__new__(ProviderArgs)
 
-            if hosts is None:
-                hosts = _utilities.get_env('BLOCKHOST_HOSTS')
             __props__.__dict__["hosts"] = pulumi.Output.from_input(hosts).apply(pulumi.runtime.to_json) if hosts is not None else None
             if installation is None:
                 installation = _utilities.get_env('BLOCKHOST_INSTALLATION')

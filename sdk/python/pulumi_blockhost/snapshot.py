@@ -165,6 +165,18 @@ class Snapshot(pulumi.CustomResource):
         """
         A point-in-time copy of a volume, in the same pool.
 
+        Follows Cinder's create_snapshot, manage_existing_snapshot and delete_snapshot. A snapshot is never taken anew in place of an old one unless `allow` names `data-loss`.
+
+        ## Example Usage
+
+        ## Import
+
+        A snapshot is imported by its id, `<host>/<pool>/<name>`:
+
+        ```sh
+        $ pulumi import blockhost:index:Snapshot before-upgrade san1/fast/before-upgrade
+        ```
+
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] adopt: Take over what exists in the pool under this name.
@@ -182,6 +194,18 @@ class Snapshot(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
         A point-in-time copy of a volume, in the same pool.
+
+        Follows Cinder's create_snapshot, manage_existing_snapshot and delete_snapshot. A snapshot is never taken anew in place of an old one unless `allow` names `data-loss`.
+
+        ## Example Usage
+
+        ## Import
+
+        A snapshot is imported by its id, `<host>/<pool>/<name>`:
+
+        ```sh
+        $ pulumi import blockhost:index:Snapshot before-upgrade san1/fast/before-upgrade
+        ```
 
         :param str resource_name: The name of the resource.
         :param SnapshotArgs args: The arguments to use to populate this resource's properties.

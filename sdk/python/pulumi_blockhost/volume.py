@@ -16,17 +16,17 @@ from . import _utilities
 from . import outputs
 from ._enums import *
 from ._inputs import *
-from .snapshot import Snapshot
+from .pool import Pool
 
 __all__ = ['VolumeArgs', 'Volume']
 
 @pulumi.input_type
 class VolumeArgs:
     def __init__(__self__, *,
-                 host: pulumi.Input[Union[_builtins.str, 'InlineHostArgs']],
-                 pool: pulumi.Input[_builtins.str],
+                 pool: pulumi.Input[Union[_builtins.str, 'Pool']],
                  adopt: pulumi.Input[Optional[_builtins.str]] = None,
                  allow: pulumi.Input[Optional[Sequence[pulumi.Input['ChangeClass']]]] = None,
+                 host: pulumi.Input[Optional[Union[_builtins.str, 'InlineHostArgs']]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
                  revert_to: pulumi.Input[Optional['VolumeRevertToArgs']] = None,
@@ -36,10 +36,10 @@ class VolumeArgs:
         """
         The set of arguments for constructing a Volume resource.
 
-        :param pulumi.Input[Union[_builtins.str, 'InlineHostArgs']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
-        :param pulumi.Input[_builtins.str] pool: Name of a pool of the host.
+        :param pulumi.Input[Union[_builtins.str, 'Pool']] pool: Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
         :param pulumi.Input[_builtins.str] adopt: Take over what exists in the pool under this name (file driver: a file; lvm: a logical volume).
         :param pulumi.Input[Sequence[pulumi.Input['ChangeClass']]] allow: Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
+        :param pulumi.Input[Union[_builtins.str, 'InlineHostArgs']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
         :param pulumi.Input[_builtins.str] name: Name on the host; default: the resource's name.
         :param pulumi.Input['OnDelete'] on_delete: `retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.
         :param pulumi.Input['VolumeRevertToArgs'] revert_to: Put the volume back to a snapshot, once for each token.
@@ -47,12 +47,13 @@ class VolumeArgs:
         :param pulumi.Input['VolumeSourceArgs'] source: What the volume starts with; counts at creation only.
         :param pulumi.Input['VolumeWipeArgs'] wipe: What happens to the data when the volume is deleted. Default `none`.
         """
-        pulumi.set(__self__, "host", host)
         pulumi.set(__self__, "pool", pool)
         if adopt is not None:
             pulumi.set(__self__, "adopt", adopt)
         if allow is not None:
             pulumi.set(__self__, "allow", allow)
+        if host is not None:
+            pulumi.set(__self__, "host", host)
         if name is not None:
             pulumi.set(__self__, "name", name)
         if on_delete is not None:
@@ -68,26 +69,14 @@ class VolumeArgs:
 
     @_builtins.property
     @pulumi.getter
-    def host(self) -> pulumi.Input[Union[_builtins.str, 'InlineHostArgs']]:
+    def pool(self) -> pulumi.Input[Union[_builtins.str, 'Pool']]:
         """
-        Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
-        """
-        return pulumi.get(self, "host")
-
-    @host.setter
-    def host(self, value: pulumi.Input[Union[_builtins.str, 'InlineHostArgs']]):
-        pulumi.set(self, "host", value)
-
-    @_builtins.property
-    @pulumi.getter
-    def pool(self) -> pulumi.Input[_builtins.str]:
-        """
-        Name of a pool of the host.
+        Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
         """
         return pulumi.get(self, "pool")
 
     @pool.setter
-    def pool(self, value: pulumi.Input[_builtins.str]):
+    def pool(self, value: pulumi.Input[Union[_builtins.str, 'Pool']]):
         pulumi.set(self, "pool", value)
 
     @_builtins.property
@@ -113,6 +102,18 @@ class VolumeArgs:
     @allow.setter
     def allow(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['ChangeClass']]]]):
         pulumi.set(self, "allow", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def host(self) -> pulumi.Input[Optional[Union[_builtins.str, 'InlineHostArgs']]]:
+        """
+        Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
+        """
+        return pulumi.get(self, "host")
+
+    @host.setter
+    def host(self, value: pulumi.Input[Optional[Union[_builtins.str, 'InlineHostArgs']]]):
+        pulumi.set(self, "host", value)
 
     @_builtins.property
     @pulumi.getter
@@ -223,7 +224,7 @@ class Volume(pulumi.CustomResource):
                  host: pulumi.Input[Optional[Union[_builtins.str, Union['InlineHostArgs', 'InlineHostArgsDict']]]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
-                 pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 pool: pulumi.Input[Optional[Union[_builtins.str, 'Pool']]] = None,
                  revert_to: pulumi.Input[Optional[Union['VolumeRevertToArgs', 'VolumeRevertToArgsDict']]] = None,
                  size: pulumi.Input[Optional[Union[_builtins.str, _builtins.float]]] = None,
                  source: pulumi.Input[Optional[Union['VolumeSourceArgs', 'VolumeSourceArgsDict']]] = None,
@@ -232,6 +233,26 @@ class Volume(pulumi.CustomResource):
         """
         A volume: a block device in a pool.
 
+        Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+
+        ## Example Usage
+        ### A volume, and a clone of it
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        copy = blockhost.Volume("copy", host="san1", pool="fast", source={"volume": data.id})
+        ```
+
+        ## Import
+
+        A volume is imported by its id, `<host>/<pool>/<name>`:
+
+        ```sh
+        $ pulumi import blockhost:index:Volume data san1/fast/data
+        ```
+
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] adopt: Take over what exists in the pool under this name (file driver: a file; lvm: a logical volume).
@@ -239,7 +260,7 @@ class Volume(pulumi.CustomResource):
         :param pulumi.Input[Union[_builtins.str, Union['InlineHostArgs', 'InlineHostArgsDict']]] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
         :param pulumi.Input[_builtins.str] name: Name on the host; default: the resource's name.
         :param pulumi.Input['OnDelete'] on_delete: `retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.
-        :param pulumi.Input[_builtins.str] pool: Name of a pool of the host.
+        :param pulumi.Input[Union[_builtins.str, 'Pool']] pool: Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
         :param pulumi.Input[Union['VolumeRevertToArgs', 'VolumeRevertToArgsDict']] revert_to: Put the volume back to a snapshot, once for each token.
         :param pulumi.Input[Union[_builtins.str, _builtins.float]] size: Size: a whole number of bytes, or a number with KiB, MiB, GiB, TiB or PiB ("10GiB").
         :param pulumi.Input[Union['VolumeSourceArgs', 'VolumeSourceArgsDict']] source: What the volume starts with; counts at creation only.
@@ -253,6 +274,26 @@ class Volume(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
         A volume: a block device in a pool.
+
+        Follows Cinder's create_volume, create_volume_from_snapshot, create_cloned_volume, extend_volume, revert_to_snapshot, manage_existing, unmanage and delete_volume. Growing is done in place; a volume never shrinks. A change that would lose data is refused unless `allow` names `data-loss`.
+
+        ## Example Usage
+        ### A volume, and a clone of it
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        copy = blockhost.Volume("copy", host="san1", pool="fast", source={"volume": data.id})
+        ```
+
+        ## Import
+
+        A volume is imported by its id, `<host>/<pool>/<name>`:
+
+        ```sh
+        $ pulumi import blockhost:index:Volume data san1/fast/data
+        ```
 
         :param str resource_name: The name of the resource.
         :param VolumeArgs args: The arguments to use to populate this resource's properties.
@@ -274,7 +315,7 @@ class Volume(pulumi.CustomResource):
                  host: pulumi.Input[Optional[Union[_builtins.str, Union['InlineHostArgs', 'InlineHostArgsDict']]]] = None,
                  name: pulumi.Input[Optional[_builtins.str]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
-                 pool: pulumi.Input[Optional[_builtins.str]] = None,
+                 pool: pulumi.Input[Optional[Union[_builtins.str, 'Pool']]] = None,
                  revert_to: pulumi.Input[Optional[Union['VolumeRevertToArgs', 'VolumeRevertToArgsDict']]] = None,
                  size: pulumi.Input[Optional[Union[_builtins.str, _builtins.float]]] = None,
                  source: pulumi.Input[Optional[Union['VolumeSourceArgs', 'VolumeSourceArgsDict']]] = None,
@@ -290,8 +331,6 @@ class Volume(pulumi.CustomResource):
 
             __props__.__dict__["adopt"] = adopt
             __props__.__dict__["allow"] = allow
-            if host is None and not opts.urn:
-                raise TypeError("Missing required property 'host'")
             __props__.__dict__["host"] = host
             __props__.__dict__["name"] = name
             __props__.__dict__["on_delete"] = on_delete
@@ -452,7 +491,7 @@ class Volume(pulumi.CustomResource):
     @pulumi.getter
     def pool(self) -> pulumi.Output[_builtins.str]:
         """
-        Name of a pool of the host.
+        Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.
         """
         return pulumi.get(self, "pool")
 

@@ -30,6 +30,8 @@ export interface StackOptions {
     readonly hosts: readonly EmbeddedHost[];
     /** More of `blockhost:hosts`, or in place of a host's own entry. */
     readonly moreHosts?: Readonly<Record<string, unknown>>;
+    /** More environment variables of the engine. */
+    readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Resource {
@@ -49,7 +51,13 @@ export class TestStack {
         private readonly directory: string,
     ) {}
 
-    static async create({ name = "dev", project = "e2e", hosts, moreHosts = {} }: StackOptions) {
+    static async create({
+        name = "dev",
+        project = "e2e",
+        hosts,
+        moreHosts = {},
+        environment: more = {},
+    }: StackOptions) {
         const { pulumiEnvironment } = await prepare({ packages: true, pulumi: true, packed: true });
         const directory = temporaryDirectory("e2e");
         const workDir = join(directory, "program");
@@ -60,7 +68,7 @@ export class TestStack {
             ...Object.fromEntries(hosts.map((host) => [host.name, host.configuration()])),
             ...moreHosts,
         };
-        const environment = pulumiEnvironment(directory);
+        const environment = { ...pulumiEnvironment(directory), ...more };
         // The Automation API looks for the CLI on this process's own path.
         process.env["PATH"] = environment["PATH"];
         process.env["PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK"] = "true";

@@ -58,6 +58,7 @@ const masked = [
     "systemd-journal-flush.service",
     "systemd-logind.service",
     "systemd-machine-id-commit.service",
+    "systemd-modules-load.service",
     "systemd-network-generator.service",
     "systemd-networkd.service",
     "systemd-networkd.socket",
@@ -66,6 +67,7 @@ const masked = [
     "systemd-random-seed.service",
     "systemd-remount-fs.service",
     "systemd-sysusers.service",
+    "systemd-sysctl.service",
     "systemd-tmpfiles-clean.timer",
     "systemd-update-utmp.service",
     "systemd-update-utmp-runlevel.service",
@@ -141,6 +143,7 @@ export async function furnish(root, keys) {
         writeFileSync(join(directory, "ssh_host_ed25519_key"), privateKey, { mode: 0o600 });
         writeFileSync(join(directory, "ssh_host_ed25519_key.pub"), `${publicKey}\n`);
     }
+    mkdirSync(join(root, "etc", "nvme"), { recursive: true });
     writeFileSync(join(root, "etc", "hosts"), hostsFile());
     writeFileSync(join(root, "etc", "fstab"), "");
     // The kernel's command line says it. Without the file systemd would take this for a first boot, and enable everything.

@@ -43,6 +43,14 @@ describe("extend", () => {
 describe("remove", () => {
     const full = object("v", { mark: mark(), allocatedBytes: GiB });
     const safety = object("v.safety", { mark: mark({ kind: "safety" }) });
+    test("another's object under the safety snapshot's name is neither in the way nor touched", () => {
+        const taken = object("v.safety", { mark: { ...stranger, kind: "safety" } });
+        const text = script(remove({ objects: [ready, taken] }));
+        expect(text).toContain("rm -f -- v.img");
+        expect(text).not.toContain("v.safety");
+        // One that has come since is met by the guard.
+        expect(script(remove({ objects: [ready] }))).toContain("v.safety");
+    });
     test.each<[string, World, Wipe, string[]]>([
         ["gone already", {}, noWipe, []],
         [

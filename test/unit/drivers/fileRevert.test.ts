@@ -1,7 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { isEmpty } from "../../../provider/host/plan";
 import { GiB, type World, labels, mark, object, script } from "../../support/fileFacts";
-import { GUARD, NOT_OPEN, extend, failure, release, revert, snap, snapMark } from "../../support/filePlans";
+import {
+    GUARD,
+    NOT_OPEN,
+    extend,
+    failure,
+    release,
+    revert,
+    snap,
+    snapMark,
+    stranger,
+} from "../../support/filePlans";
 
 /** Planners against facts: which steps are left, and what is refused. */
 
@@ -78,6 +88,36 @@ describe("revert", () => {
         expect(labels(plan)).toEqual([GUARD, NOT_OPEN, 'mark "v" as reverting', "start to copy s.img"]);
         expect(plan.waitFor).toMatch(/^revert-v-/);
     });
+    test.each([
+        ["a file without a mark", object("v.safety"), /v\.safety\.img exists and carries no owner mark/],
+        [
+            "another owner's",
+            object("v.safety", { mark: { ...stranger, kind: "safety" } }),
+            /is a safety of .*acme\/shop\/dev/,
+        ],
+        [
+            "of a newer version",
+            object("v.safety", { extra: { unreadableMark: "format 9", markText: "blockhost:9" } }),
+            /cannot be read: format 9/,
+        ],
+        [
+            "something else under our mark",
+            object("v.safety", {
+                mark: mark({ kind: "safety" }),
+                sizeBytes: undefined,
+                extra: { type: "d" },
+            }),
+            /not a regular file/,
+        ],
+    ])(
+        "the safety snapshot's name is taken (%s): told from the facts, and left alone",
+        (_, taken, reason) => {
+            const refused = failure(() => revert({ objects: [volume, snap, taken] }));
+            expect(refused.code).toBe("not-ours");
+            expect(refused.message).toMatch(reason);
+            expect(refused.message).toMatch(/move it away/);
+        },
+    );
     test.each<[string, World, string]>([
         ["no snapshot", { objects: [volume] }, "not-found"],
         [

@@ -197,7 +197,8 @@ describe("CHAP", () => {
 test("the registry knows helpers by name and protocol", () => {
     expect(findTarget("tgt", "iscsi")?.name).toBe("tgt");
     expect(findTarget("tgt", "nvme-tcp")).toBeUndefined();
-    expect(findTarget("lio", "iscsi")).toBeUndefined();
-    expect(helperNames("iscsi")).toEqual(["tgt"]);
-    expect(helperNames("nvme-tcp")).toEqual([]);
+    expect(findTarget("lio", "iscsi")?.name).toBe("lio");
+    expect(findTarget("nvmet", "iscsi")).toBeUndefined();
+    expect(helperNames("iscsi")).toEqual(["tgt", "lio"]);
+    expect(helperNames("nvme-tcp")).toEqual(["nvmet"]);
 });

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isEmpty } from "../../../provider/host/plan";
 import { Secret } from "../../../provider/sh";
 import { tgtTarget } from "../../../provider/targets/tgt";
+import type { TgtExtra } from "../../../provider/targets/tgt/model";
 import type { ExportWanted } from "../../../provider/targets/types";
 import { inquire, Load, qemuIo } from "./initiator";
 import { CHAP, CLIENT, mark, OTHER, sleep, TgtHost } from "./tgtHost";
@@ -174,7 +175,9 @@ describe("an export", () => {
             const portal = `127.0.0.3:${String(port)}`;
             Object.assign(host, { ref: { ...host.ref, portals: [portal] } });
             expect(() => tgtTarget.ensure(host.context(), host.want("pg"))).toThrow(
-                new RegExp(`portal ${portal} is taken by .* \\(process ${String(process.pid)}\\) \\[busy\\]`),
+                new RegExp(
+                    `portal ${portal} is taken by .* \\(process ${String(process.pid)}\\) \\[in-use\\]`,
+                ),
             );
         } finally {
             server.close();
@@ -249,5 +252,12 @@ test("an observation of a few tells of the others what concerns these", () => {
     expect([...facts.exports.keys()]).toEqual(["b"]);
     expect(facts.exports.get("b")).toEqual(host.facts("b"));
     expect(facts.foreign.size).toBe(0);
-    expect(facts.extra).toEqual(host.observe().extra);
+    const { live, ...some } = facts.extra as TgtExtra;
+    const { live: all, ...rest } = host.observe().extra as TgtExtra;
+    expect(some).toEqual(rest);
+    // Of the others only what concerns their accounts.
+    const accounts = (targets: TgtExtra["live"]) =>
+        [...targets.values()].map(({ name, incoming, outgoing }) => ({ name, incoming, outgoing }));
+    expect(accounts(live)).toEqual(accounts(all));
+    expect(accounts(live).flatMap(({ incoming }) => incoming)).toEqual(["alice", "alice"]);
 });

@@ -98,6 +98,10 @@ export function live(printed: Printed = {}): string[] {
 }
 
 export const UP = ["I 123", "P Portal: 0.0.0.0:3260,1"];
+/** The host's addresses, as the kernel's tables have them. */
+export function addresses(...list: readonly string[]): string[] {
+    return list.flatMap((address) => [`W         |-- ${address}`, "W            /32 host LOCAL"]);
+}
 const END = "Z";
 export const ALICE = ["A Account list:", "A     alice"];
 

@@ -19,7 +19,8 @@ export function packageSchema(): Record<string, unknown> {
     const config = types.object(configurationSchema, "Configuration");
     for (const [key, variable] of Object.entries(CONFIGURATION_ENVIRONMENT)) {
         const property = config.properties[key];
-        if (property !== undefined) property.defaultInfo = { environment: [variable] };
+        // Generated code knows no default for an object; the provider itself looks at the variable.
+        if (property?.type === "string") property.defaultInfo = { environment: [variable] };
     }
     const resources = Object.fromEntries(
         Object.values(lifecycles).map((lifecycle) => [

@@ -13,15 +13,7 @@ var _ = internal.GetEnvOrDefault
 
 // Storage hosts by name. An object; as a string, its JSON.
 func GetHosts(ctx *pulumi.Context) string {
-	v, err := config.Try(ctx, "blockhost:hosts")
-	if err == nil {
-		return v
-	}
-	var value string
-	if d := internal.GetEnvOrDefault(nil, nil, "BLOCKHOST_HOSTS"); d != nil {
-		value = d.(string)
-	}
-	return value
+	return config.Get(ctx, "blockhost:hosts")
 }
 
 // Tells apart two Pulumi back ends that use the same names of projects and stacks; goes into owner marks. Default `default`.

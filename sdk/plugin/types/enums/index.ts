@@ -20,6 +20,30 @@ export const HostPoolProvisioning = {
  */
 export type HostPoolProvisioning = (typeof HostPoolProvisioning)[keyof typeof HostPoolProvisioning];
 
+export const HostPoolRaid = {
+    Raid1: "raid1",
+    Raid10: "raid10",
+} as const;
+
+/**
+ * Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
+ */
+export type HostPoolRaid = (typeof HostPoolRaid)[keyof typeof HostPoolRaid];
+
+export const HostTargetDhGroup = {
+    Null: "null",
+    Ffdhe2048: "ffdhe2048",
+    Ffdhe3072: "ffdhe3072",
+    Ffdhe4096: "ffdhe4096",
+    Ffdhe6144: "ffdhe6144",
+    Ffdhe8192: "ffdhe8192",
+} as const;
+
+/**
+ * Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
+ */
+export type HostTargetDhGroup = (typeof HostTargetDhGroup)[keyof typeof HostTargetDhGroup];
+
 export const ObjectKind = {
     Volume: "volume",
     Snapshot: "snapshot",
@@ -57,6 +81,13 @@ export const SortKey = {
 } as const;
 
 export type SortKey = (typeof SortKey)[keyof typeof SortKey];
+
+export const WhenFull = {
+    Error: "error",
+    Queue: "queue",
+} as const;
+
+export type WhenFull = (typeof WhenFull)[keyof typeof WhenFull];
 
 export const WipeMethod = {
     None: "none",

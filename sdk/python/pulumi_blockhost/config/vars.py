@@ -26,7 +26,7 @@ class _ExportableConfig(types.ModuleType):
         """
         Storage hosts by name. An object; as a string, its JSON.
         """
-        return __config__.get('hosts') or _utilities.get_env('BLOCKHOST_HOSTS')
+        return __config__.get('hosts')
 
     @_builtins.property
     def installation(self) -> Optional[str]:

@@ -1,0 +1,232 @@
+import { BlockhostError } from "../../errors";
+import { describeOwner, encodeMark, type Mark, sameOwner } from "../../host/mark";
+import { NOTHING, type Plan, type Step } from "../../host/plan";
+import { raw, type Sh, sh } from "../../sh";
+import { bootFile, guardBootFile, remarkBootFile, removeBootFile, writeBootFile } from "../boot";
+import { installBootUnit, removeBootUnit } from "../bootUnit";
+import type { ExportWanted, Session, TargetContext } from "../types";
+import {
+    type CommonDeclared,
+    type Declaration,
+    exportOf,
+    extraOf,
+    type Fault,
+    type Helper,
+    type KernelExport,
+    placeOf,
+    requireAnswer,
+} from "./model";
+import { removeNote } from "./notes";
+
+interface Change<D extends CommonDeclared> extends Declaration<D> {
+    readonly targetName: string;
+    readonly before: KernelExport<D> | undefined;
+    /** The boot file is what it has to be. */
+    readonly written: boolean;
+    readonly faults: readonly Fault[];
+    readonly cuts?: { readonly sessions: readonly Session[]; readonly reason: string };
+}
+
+/**
+ * The change from what is to what is wanted; `undefined`: it is so already.
+ *
+ * @throws BlockhostError `invalid`, `not-found` (the kernel's part or the device), `not-ours`, `exists`, `in-use`.
+ */
+function planChange<O, D extends CommonDeclared, Own>(
+    helper: Helper<O, D, Own>,
+    context: TargetContext<O>,
+    want: ExportWanted,
+): Change<D> | undefined {
+    const { target, facts } = context;
+    const problems = helper.check(target, want);
+    if (problems.length > 0)
+        throw new BlockhostError(
+            "invalid",
+            problems.map(({ path, reason }) => `${path}: ${reason}`).join("; "),
+        );
+    requireAnswer(facts);
+    refuseUnreadable(context, want.name);
+    const before = exportOf<D>(facts, want.name);
+    if (before !== undefined) refuseOthers(before, want);
+    const targetName = before?.targetName ?? helper.targetName(target, want);
+    const declaration = helper.declare(context, want, targetName, before);
+    const { declared, secrets } = declaration;
+    const samePath = before?.declared.devicePath === want.devicePath;
+    const live = before?.live;
+    const faults =
+        live === undefined
+            ? [{ text: "missing" }]
+            : helper.faults(declared, secrets, samePath ? live : { ...live, device: undefined });
+    const written =
+        before !== undefined &&
+        before.applied &&
+        before.digest === declared.digest &&
+        sameMark(before.mark, want.mark);
+    if (written && faults.length === 0) return undefined;
+    helper.refuse(context, want, declared, before);
+    if (samePath && live?.device === undefined && want.activation === undefined) {
+        throw new BlockhostError(
+            "not-found",
+            `there is nothing at ${want.devicePath} that could be exported`,
+            {
+                hint: "the volume's data is gone or its pool is not mounted: put it back, or delete the export",
+            },
+        );
+    }
+    const cut = (before?.sessions ?? []).filter(({ initiator }) =>
+        faults.some(({ cuts }) => cuts === "all" || cuts?.includes(initiator) === true),
+    );
+    const why = faults.filter(({ cuts }) => cuts !== undefined).map(({ text }) => text);
+    const cuts = cut.length === 0 ? {} : { cuts: { sessions: cut, reason: why.join("; ") } };
+    return { ...declaration, targetName, before, written, faults, ...cuts };
+}
+
+/**
+ * Create, finish, heal or change an export. F4, F5: create_export, ensure_export.
+ *
+ * The boot file comes first: it says what is declared, and that it was not carried out yet. Then what is in the way is
+ * taken away, and the boot file's own script makes all that is not there and writes what differs, ending with the note
+ * that all of it was done.
+ */
+export function ensure<O, D extends CommonDeclared, Own>(
+    helper: Helper<O, D, Own>,
+    context: TargetContext<O>,
+    want: ExportWanted,
+): Plan {
+    const change = planChange(helper, context, want);
+    if (change === undefined) return NOTHING;
+    const { target } = context;
+    const { declared, secrets, roots, targetName, before, written } = change;
+    const place = placeOf(target, want.name);
+    const header = {
+        mark: want.mark,
+        sizeBytes: want.sizeBytes,
+        targetName,
+        accounts: [],
+        declared,
+        activation: want.activation,
+        roots,
+        device: want.devicePath,
+        secrets,
+    };
+    // Once for all exports of a run.
+    const unit = `targets/boot-unit/${target.stateDirectory}`;
+    const install = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);
+    const steps: Step[] = [
+        guardBootFile(place, before),
+        ...(install ? [installBootUnit(target.stateDirectory)] : []),
+        ...(written ? [] : [writeBootFile(place, header, helper.body(target, want, declared))]),
+        {
+            label: `set up ${targetName} in ${helper.label}`,
+            script: sh`${takeAway(helper, change.faults, before)}. ${bootFile(place)}`,
+        },
+    ];
+    return {
+        steps,
+        touched: { targets: { [target.protocol]: [want.name] } },
+        reserved: [...helper.reserved(context, want, declared), unit],
+    };
+}
+
+function takeAway<O, D extends CommonDeclared, Own>(
+    helper: Helper<O, D, Own>,
+    faults: readonly Fault[],
+    before: KernelExport<D> | undefined,
+): Sh {
+    const takes = new Map(
+        faults.flatMap(({ take }) => (take === undefined ? [] : [[take.text, take] as const])),
+    );
+    const cuts = faults.flatMap((fault) => fault.cuts ?? []);
+    if (takes.size === 0 || before === undefined) return raw("");
+    const whom = cuts.includes("all") ? "all" : cuts;
+    const guard = cuts.length === 0 ? raw("") : helper.guard(before, whom);
+    return sh`cd ${root(helper.protocol)} || exit
+${guard}
+${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}`;
+}
+
+function root(protocol: string): string {
+    return protocol === "iscsi" ? "/sys/kernel/config/target" : "/sys/kernel/config/nvmet";
+}
+
+/** Sessions that {@link ensure} would cut, and why. */
+export function cuts<O, D extends CommonDeclared, Own>(
+    helper: Helper<O, D, Own>,
+    context: TargetContext<O>,
+    want: ExportWanted,
+): { sessions: readonly Session[]; reason: string } | undefined {
+    return planChange(helper, context, want)?.cuts;
+}
+
+/**
+ * Remove an export: out of the kernel first, its boot file last. F4: remove_export. Whether its sessions may be cut has
+ * been decided by the caller from the facts; others than those end the plan.
+ */
+export function remove<O, D extends CommonDeclared, Own>(
+    helper: Helper<O, D, Own>,
+    context: TargetContext<O>,
+    want: { name: string; mark: Mark },
+): Plan {
+    const { target, facts } = context;
+    const { bootUnit } = extraOf(facts);
+    const before = exportOf<D>(facts, want.name);
+    if (before === undefined) return NOTHING;
+    refuseOthers(before, want);
+    requireAnswer(facts);
+    return {
+        steps: [
+            guardBootFile(placeOf(target, want.name), before),
+            {
+                label: `take ${before.targetName} out of ${helper.label}`,
+                script: sh`cd ${root(helper.protocol)} 2>/dev/null || exit 0
+${helper.guard(before, "all")}
+${helper.takeDown(target, before)}
+${removeNote(target, want.name)}`,
+            },
+            {
+                label: `remove the boot file of export ${want.name}`,
+                script: removeBootFile(placeOf(target, want.name)),
+            },
+            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory)] : []),
+        ],
+        touched: { targets: { [target.protocol]: [want.name] } },
+    };
+}
+
+/** Take our mark over to a renamed resource, nothing else. */
+export function remark<O>(context: TargetContext<O>, want: { name: string; from: Mark; to: Mark }): Plan {
+    const before = exportOf(context.facts, want.name);
+    if (before === undefined) return NOTHING;
+    const same = sameOwner(before.mark.owner, want.to.owner) && before.mark.generation === want.to.generation;
+    if (same) return NOTHING;
+    refuseOthers(before, { name: want.name, mark: want.from });
+    return {
+        steps: [remarkBootFile(placeOf(context.target, want.name), before.mark, want.to)],
+        touched: { targets: { [context.target.protocol]: [want.name] } },
+    };
+}
+
+function sameMark(a: Mark, b: Mark): boolean {
+    return encodeMark({ ...a, phase: "ready" }) === encodeMark({ ...b, phase: "ready" });
+}
+
+function refuseUnreadable({ facts }: TargetContext, name: string): void {
+    const why = extraOf(facts).unreadable.get(name);
+    if (why === undefined) return;
+    throw new BlockhostError("not-ours", `export "${name}" has a boot file that cannot be read: ${why}`, {
+        hint: "it stays untouched: give this export another `name`",
+    });
+}
+
+function refuseOthers(before: KernelExport, want: { name: string; mark: Mark }): void {
+    const same = sameOwner(before.mark.owner, want.mark.owner);
+    if (same && before.mark.generation === want.mark.generation) return;
+    const when = same ? " and was made at another time" : "";
+    throw new BlockhostError(
+        "not-ours",
+        `export "${want.name}" belongs to ${describeOwner(before.mark.owner)}${when}`,
+        {
+            hint: "it stays untouched: give this export another `name`, or bring the state up to date with `pulumi refresh`",
+        },
+    );
+}

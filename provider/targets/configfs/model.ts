@@ -1,0 +1,182 @@
+import { createHash } from "node:crypto";
+import * as z from "zod";
+import { BlockhostError } from "../../errors";
+import type { Activation } from "../../host/facts";
+import type { Sh } from "../../sh";
+import type { BootPlace } from "../boot";
+import type { Problem } from "../chap";
+import { normalizePortal } from "../portal";
+import type {
+    ExportFacts,
+    ExportWanted,
+    Protocol,
+    Session,
+    TargetContext,
+    TargetFacts,
+    TargetRef,
+} from "../types";
+import type { Device } from "./notes";
+import type { ObservedTree } from "./observe";
+import type { Listener, Note, Sections } from "./sections";
+import type { Tree } from "./tree";
+
+/** What the two kernel targets, LIO and nvmet, have in common: exports that are objects in configfs. */
+
+/** What every helper keeps of a declaration in the boot file's header. No secrets. */
+export const commonDeclared = z.object({
+    digest: z.string(),
+    devicePath: z.string(),
+    readOnly: z.boolean(),
+    discard: z.boolean(),
+    /** Names of initiators, as the kernel has them, sorted. */
+    initiators: z.array(z.string()),
+    /** As declared, or all of the target. */
+    portals: z.array(z.string()),
+    serial: z.string(),
+});
+export type CommonDeclared = Readonly<z.output<typeof commonDeclared>>;
+
+/** What is live of one export, and what is known of its surroundings. */
+export interface Live {
+    readonly tree: Tree;
+    readonly listeners: readonly Listener[];
+    /** What is at the device's path now; absent: nothing. */
+    readonly device?: Device | undefined;
+    /** What was there when the kernel opened it; absent: nobody noted it. */
+    readonly noted?: Note | undefined;
+    readonly sections: Sections;
+}
+
+export interface KernelExport<Declared extends CommonDeclared = CommonDeclared> extends ExportFacts {
+    readonly declared: Declared;
+    readonly applied: boolean;
+    /** SHA-256 of each secret. */
+    readonly secrets: Readonly<Record<string, string>>;
+    readonly activation?: Activation | undefined;
+    readonly live: Live;
+}
+
+/** Facts about the host beside its exports. `own` is what only the helper understands. */
+export interface KernelExtra<Own = unknown> {
+    readonly loaded: boolean;
+    readonly listeners: readonly Listener[];
+    /** Processes that listen: inode → who. The others are the kernel's. */
+    readonly owners: ReadonlyMap<string, string>;
+    readonly addresses: ReadonlySet<string>;
+    /** Boot files that this version cannot read: export name → why. */
+    readonly unreadable: ReadonlyMap<string, string>;
+    /** The systemd unit that runs boot files; `none`: systemd does not run the host, or we are not root. */
+    readonly bootUnit: "installed" | "missing" | "none";
+    readonly own: Own;
+}
+
+/** In what a live export is not as declared. */
+export interface Fault {
+    /** Starts with the property that it is about. */
+    readonly text: string;
+    /** What is in the way and has to be taken away before the boot file puts it right. */
+    readonly take?: Sh;
+    /** Sessions that this ends. */
+    readonly cuts?: "all" | readonly string[];
+}
+
+export interface Declaration<Declared extends CommonDeclared> {
+    readonly declared: Declared;
+    readonly secrets: Readonly<Record<string, string>>;
+    /** The export's own objects, relative to the subsystem. */
+    readonly roots: readonly string[];
+}
+
+/** What a helper adds to the common planners. All pure. */
+export interface Helper<Options = unknown, Declared extends CommonDeclared = CommonDeclared, Own = unknown> {
+    /** As users know it: `LIO`. */
+    readonly label: string;
+    readonly protocol: Protocol;
+    readonly declaredSchema: z.ZodType<Declared>;
+    /** Debian package or other place of the kernel modules. */
+    readonly modulesIn: string;
+    tree(target: TargetRef<Options>, only?: readonly string[]): ObservedTree;
+    check(target: TargetRef<Options>, want: ExportWanted): Problem[];
+    targetName(target: TargetRef<Options>, want: ExportWanted): string;
+    declare(
+        context: TargetContext<Options>,
+        want: ExportWanted,
+        targetName: string,
+        before?: KernelExport<Declared>,
+    ): Declaration<Declared>;
+    body(target: TargetRef<Options>, want: ExportWanted, declared: Declared): Sh;
+    faults(declared: Declared, secrets: Readonly<Record<string, string>>, live: Live): Fault[];
+    sessions(declared: Declared, live: Live): Session[];
+    /** What is told of the rest of the subsystem; `ours`: the roots of our own exports. */
+    own(tree: Tree, ours: ReadonlySet<string>, sections: Sections): Own;
+    foreign(own: Own): ReadonlyMap<string, string>;
+    /** Merges what an observation of some exports says of the rest. */
+    mergeOwn(before: Own, read: Own): Own;
+    /**
+     * Refuses what the rest of the host does not allow.
+     *
+     * @throws BlockhostError `exists`, `in-use`, `not-ours`, `invalid`, `unsupported`
+     */
+    refuse(
+        context: TargetContext<Options>,
+        want: ExportWanted,
+        declared: Declared,
+        before?: KernelExport<Declared>,
+    ): void;
+    /** Host-wide values that this export takes, for {@link refuse} of others in the same run. */
+    reserved(context: TargetContext<Options>, want: ExportWanted, declared: Declared): readonly string[];
+    /** Ends the script if others than those of the facts are logged in among those that are to be cut. */
+    guard(before: KernelExport<Declared>, cuts: "all" | readonly string[]): Sh;
+    /** Takes everything away that the export has in the kernel. */
+    takeDown(target: TargetRef<Options>, before: KernelExport<Declared>): Sh;
+}
+
+export function exportOf<D extends CommonDeclared>(
+    facts: TargetFacts,
+    name: string,
+): KernelExport<D> | undefined {
+    return facts.exports.get(name) as KernelExport<D> | undefined;
+}
+
+export function exportsOf<D extends CommonDeclared>(facts: TargetFacts): readonly KernelExport<D>[] {
+    return [...facts.exports.values()] as KernelExport<D>[];
+}
+
+/**
+ * @throws BlockhostError when not even the boot files could be listed: then "not found" does not mean "gone".
+ */
+export function extraOf<Own>(facts: TargetFacts): KernelExtra<Own> {
+    if (facts.extra === undefined) requireAnswer(facts);
+    return facts.extra as KernelExtra<Own>;
+}
+
+/**
+ * @throws BlockhostError when the kernel's part is not there: nothing can be changed then.
+ */
+export function requireAnswer(facts: TargetFacts): void {
+    if (facts.problem === undefined) return;
+    throw new BlockhostError("not-found", facts.problem.summary, { hint: facts.problem.hint });
+}
+
+export function placeOf(target: Pick<TargetRef, "stateDirectory" | "protocol">, name: string): BootPlace {
+    return { stateDirectory: target.stateDirectory, protocol: target.protocol, name };
+}
+
+/** Portals of an export: those it names, or all of the target. */
+export function portalsOf(target: TargetRef, want: ExportWanted): string[] {
+    return (want.portals.length > 0 ? want.portals : target.portals).map(normalizePortal);
+}
+
+/** As the kernel's attribute shows a secret, with its end of line. */
+export function secretHash(secret: string): string {
+    return createHash("sha256").update(`${secret}\n`).digest("hex");
+}
+
+export function digestOf(
+    want: ExportWanted,
+    fields: unknown,
+    secrets: Readonly<Record<string, string>>,
+): string {
+    const all = [want.mark.generation, fields, secrets, want.activation ?? null];
+    return createHash("sha256").update(JSON.stringify(all)).digest("hex");
+}

@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+import { raw, type Sh, sh } from "../../sh";
+import type { TargetRef } from "../types";
+
+/**
+ * What the kernel has open and does not tell: the identity of the file or device behind an export, and its size as
+ * initiators see it. It is noted when the device is opened, in a directory that goes with the kernel's objects when the
+ * host restarts.
+ */
+
+export function noteDirectory(target: Pick<TargetRef, "stateDirectory" | "protocol">): string {
+    const which = createHash("sha256").update(target.stateDirectory).digest("hex").slice(0, 8);
+    return `/run/blockhost-${which}/${target.protocol}`;
+}
+
+/** Shell function: `block major:minor bytes path` or `file dev:ino bytes path` of each path that is there. */
+export const IDENTIFY = raw(`identify() {
+    stat -L -c '%F|%d:%i|%t|%T|%s|%n' -- "$@" 2>/dev/null | while IFS='|' read -r kind id major minor bytes path; do
+        case $kind in
+            block*) kind=block id=$((0x$major)):$((0x$minor)) bytes=0
+                read -r bytes < "/sys/dev/block/$id/size"; bytes=$((bytes * 512)) ;;
+            *) kind=file ;;
+        esac
+        echo "$kind $id $bytes $path"
+    done
+}`);
+
+/** Shell functions: `note` notes identity and size of `$device`, `noted` prints what was noted. */
+export function noteFunction(target: TargetRef, name: string): Sh {
+    return sh`${IDENTIFY}
+note() {
+    [ -d ${noteDirectory(target)} ] || mkdir -p -m 0700 ${noteDirectory(target)}
+    identify "$device" > ${`${noteDirectory(target)}/${name}`}
+}
+noted() { v=; [ ! -e ${`${noteDirectory(target)}/${name}`} ] || IFS= read -r v < ${`${noteDirectory(target)}/${name}`}; echo "$v"; }`;
+}
+
+export function removeNote(target: TargetRef, name: string): Sh {
+    return sh`rm -f ${`${noteDirectory(target)}/${name}`}`;
+}
+
+/** A device as {@link IDENTIFY} shows it. */
+export interface Device {
+    /** `block 253:4` or `file 65024:1234`. */
+    readonly id: string;
+    readonly bytes: number;
+    readonly path: string;
+}
+
+export function parseDevice(line: string): Device | undefined {
+    const [, id, bytes, path] = /^((?:block|file) \d+:\d+) (\d+) (.*)$/.exec(line) ?? [];
+    return id === undefined || path === undefined ? undefined : { id, bytes: Number(bytes), path };
+}

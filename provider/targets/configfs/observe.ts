@@ -1,0 +1,146 @@
+import { raw, type Sh, sh } from "../../sh";
+import { bootDirectory } from "../boot";
+import { bootUnitName, UNIT_DIRECTORY, UNIT_HEADER } from "../bootUnit";
+import { normalizePortal, parsePortal } from "../portal";
+import type { TargetRef } from "../types";
+import { IDENTIFY, noteDirectory } from "./notes";
+
+/**
+ * The parts of an observation that LIO and nvmet share. It is a shell script with few processes, whatever the number of
+ * exports; its output is in sections, each after a line `== name`. Attributes come as `grep -Z` prints them, with their
+ * path before them, so no value can begin a section. Secrets are hashed on the host and never leave it.
+ *
+ *     == boot      `B name` a boot file, `E name` one that cannot be read, `name:#bh …` a line of its header
+ *     == module    `loaded`, `loadable`, `missing NAME`
+ *     == tree      `d path`, `l path<TAB>target`
+ *     == values    `path<NUL>line`
+ *     == secrets   `SHA-256  path`
+ *     == devices   `block major:minor bytes path` or `file dev:ino bytes path` of declared devices
+ *     == notes     `name<NUL>…`
+ *     == tcp       listening sockets on the wanted ports, as in /proc/net/tcp
+ *     == owners    `inode process command` of those that a process has
+ *     == addresses lines of /proc/net/fib_trie and if_inet6
+ *     == unit      `installed` or `missing`; nothing where systemd does not run the host
+ *     == end
+ */
+export interface ObservedTree {
+    /** Directory of the subsystem below /sys/kernel/config. */
+    readonly root: string;
+    /** Modules that it needs, in order, each with the directory or file that shows it is there. */
+    readonly modules: readonly { readonly name: string; readonly shownBy: string }[];
+    /** Shell text that sets "$@" to what is to be read of the subsystem; `$roots` are the exports' own objects. */
+    readonly choose: Sh;
+    /** Names of attributes to read. */
+    readonly attributes: readonly string[];
+    /** Directories never entered. */
+    readonly prune: readonly string[];
+    /** Shell text that prints paths of secret attributes, a NUL after each. */
+    readonly secrets: Sh;
+    /** More sections. */
+    readonly more?: Sh;
+}
+
+/** Wanted ports of a target. */
+export function portsOf(target: TargetRef): number[] {
+    const ports = target.portals.map((portal) => parsePortal(normalizePortal(portal))?.port);
+    return [...new Set(ports)].filter((port) => port !== undefined);
+}
+
+export function observeTree(target: TargetRef, tree: ObservedTree, only?: readonly string[]): Sh {
+    const directory = bootDirectory(target.stateDirectory, target.protocol);
+    const files = only === undefined ? raw("*") : sh`${[...only]}`;
+    const prune = tree.prune.map((name, i) => sh`${raw(i === 0 ? "" : "-o ")}-name ${name}`);
+    const includes = tree.attributes.map((name) => `--include=${name}`);
+    const excludes = tree.prune.map((name) => `--exclude-dir=${name}`);
+    const root = `/sys/kernel/config/${tree.root}`;
+    return sh`LC_ALL=C; export LC_ALL
+${IDENTIFY}
+roots=
+echo '== boot'
+if [ -d ${directory} ]; then
+    cd ${directory} && [ -r . ] || { echo 'F the directory cannot be read'; exit 0; }
+    set -- ${files}
+    for f; do shift; [ ! -f "$f" ] || set -- "$@" "$f"; done
+    for f; do if [ -r "$f" ]; then echo "B $f"; else echo "E $f"; fi; done
+    if [ $# -gt 0 ]; then
+        grep -sH '^#bh ' -- "$@"
+        roots=$(sed -n 's/^#bh roots //p' -- "$@")
+        echo '== devices'
+        sed -n 's/^#bh device //p' -- "$@" | {
+            set --
+            while IFS= read -r path; do set -- "$@" "$path"; done
+            [ $# = 0 ] || identify "$@"
+        }
+        echo '== notes'
+        cd ${noteDirectory(target)} 2>/dev/null && grep -sZH '' -- "$@"
+    fi
+fi
+echo '== module'
+${moduleLines(root, tree.modules)}
+if cd ${root} 2>/dev/null; then
+    ${tree.choose}
+    if [ $# -gt 0 ]; then
+        echo '== tree'
+        find "$@" -type d \\( ${joined(prune)} \\) -prune -o -type d -printf 'd %p\\n' -o -type l -printf 'l %p\\t%l\\n'
+        echo '== values'
+        grep -rsZH ${includes} ${excludes} '' "$@"
+    fi
+    echo '== secrets'
+    ${tree.secrets} | xargs -r -0 sha256sum --
+fi
+${listeners(portsOf(target), only === undefined)}
+${tree.more ?? raw("")}
+${unitLine(target)}
+echo '== end'`;
+}
+
+function joined(parts: readonly Sh[]): Sh {
+    return raw(parts.map(({ text }) => text).join(" "));
+}
+
+function moduleLines(root: string, modules: ObservedTree["modules"]): Sh {
+    const each = modules.map(
+        ({ name, shownBy }) =>
+            sh`[ -e ${shownBy} ] || { loaded=; modprobe -nq ${name} 2>/dev/null || echo missing ${name}; }\n`,
+    );
+    return sh`loaded=1
+${joined(each)}[ -n "$loaded" ] && echo loaded || echo loadable
+[ -d ${root} ] || [ -d /sys/kernel/config ] || echo 'no configfs'`;
+}
+
+/** A socket that belongs to no process is the kernel's own. To find that out takes a look at every process. */
+function listeners(ports: readonly number[], owners: boolean): Sh {
+    const hex = ports.map((port) => port.toString(16).toUpperCase().padStart(4, "0")).join("|");
+    const pattern = `: [0-9A-F]*:(${hex}) [0-9A-F]*:0000 0A `;
+    const sockets = sh`echo '== tcp'
+sockets=$(grep -sHE ${pattern} /proc/net/tcp /proc/net/tcp6)
+printf '%s\\n' "$sockets"`;
+    if (!owners) return sockets;
+    return sh`${sockets}
+echo '== owners'
+set --
+while read -r _ _ _ _ _ _ _ _ _ inode _; do
+    [ -z "$inode" ] || set -- "$@" -o -lname "socket:\\\\[$inode\\\\]"
+done <<BH_SOCKETS
+$sockets
+BH_SOCKETS
+if [ $# -gt 0 ]; then
+    shift
+    find /proc/[0-9]*/fd \\( "$@" \\) -printf '%l %p\\n' 2>/dev/null | while read -r socket path; do
+        pid=\${path#/proc/}; pid=\${pid%%/*}
+        IFS= read -r command < "/proc/$pid/comm" && echo "$socket $pid $command"
+    done
+fi
+echo '== addresses'
+grep -sB1 'host LOCAL' /proc/net/fib_trie
+grep -s . /proc/net/if_inet6`;
+}
+
+function unitLine(target: TargetRef): Sh {
+    const file = `${UNIT_DIRECTORY}/${bootUnitName(target.stateDirectory)}`;
+    return sh`echo '== unit'
+if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ]; then
+    line=; [ ! -e ${file} ] || IFS= read -r line < ${file}
+    [ "$line" = ${UNIT_HEADER} ] && echo installed || echo missing
+fi`;
+}

@@ -1,0 +1,123 @@
+import { createHash } from "node:crypto";
+import * as z from "zod";
+import {
+    commonDeclared,
+    type Declaration,
+    digestOf,
+    type KernelExport,
+    portalsOf,
+    secretHash,
+} from "../configfs/model";
+import { normalizeIscsiName } from "../iqn";
+import { covers, formatPortal, parsePortal } from "../portal";
+import { unitIdentity } from "../serial";
+import type { ExportWanted, TargetContext, TargetRef } from "../types";
+import type { LioOptions } from "./options";
+import { ownOf } from "./own";
+
+export type LioRef = TargetRef<LioOptions>;
+export type LioContext = TargetContext<LioOptions>;
+
+/** The boot file's `declared` line. Later versions may add fields; these stay. */
+export const declaredSchema = commonDeclared.extend({
+    /** `core/iblock_<n>/<name>`: the backstore. */
+    backstore: z.string(),
+    /** `iscsi/<target name>`. */
+    target: z.string(),
+    /** CHAP user names by initiator. */
+    users: z.record(z.string(), z.object({ user: z.string().optional(), mutual: z.string().optional() })),
+    /** Network portals as LIO has them: a wildcard where somebody else's target already listens on one. */
+    listen: z.array(z.string()),
+    writeCache: z.boolean(),
+    /** Bytes; absent: as the device has it. */
+    blockSize: z.number().optional(),
+    queueDepth: z.number(),
+});
+export type LioDeclared = Readonly<z.output<typeof declaredSchema>>;
+export type LioExport = KernelExport<LioDeclared>;
+
+/** Link names of ours below LUNs. */
+export const LINK = "blockhost";
+/** The one logical unit that an export has. */
+export const LUN = 0;
+
+/** True for a backstore over a file, which LIO treats otherwise than one over a block device. */
+export function isFile(declared: Pick<LioDeclared, "backstore">): boolean {
+    return declared.backstore.startsWith("core/fileio_");
+}
+
+export function groupOf(declared: Pick<LioDeclared, "target">): string {
+    return `${declared.target}/tpgt_1`;
+}
+
+/** Keys of secrets in the boot file's header. */
+export function chapKey(initiator: string): string {
+    return `chap ${initiator}`;
+}
+export function mutualKey(initiator: string): string {
+    return `mutual ${initiator}`;
+}
+
+export function declare(
+    context: LioContext,
+    want: ExportWanted,
+    targetName: string,
+    before?: LioExport,
+): Declaration<LioDeclared> {
+    const { target } = context;
+    const secrets: Record<string, string> = {};
+    const users: Record<string, { user?: string; mutual?: string }> = {};
+    for (const { name, chap, mutualChap } of want.initiators) {
+        const initiator = normalizeIscsiName(name);
+        users[initiator] = {
+            ...(chap === undefined ? {} : { user: chap.username }),
+            ...(mutualChap === undefined ? {} : { mutual: mutualChap.username }),
+        };
+        if (chap !== undefined) secrets[chapKey(initiator)] = secretHash(chap.password.value);
+        if (mutualChap !== undefined) secrets[mutualKey(initiator)] = secretHash(mutualChap.password.value);
+    }
+    const portals = portalsOf(target, want);
+    const blockSize = before === undefined ? target.options.blockSize : before.declared.blockSize;
+    const fields = {
+        devicePath: want.devicePath,
+        readOnly: want.readOnly,
+        discard: want.discard,
+        initiators: Object.keys(users).sort(),
+        portals,
+        serial: unitIdentity(want.mark.generation).serial,
+        backstore: `core/${hba(want)}/${want.name}.${want.mark.generation.slice(0, 8)}`,
+        target: `iscsi/${targetName}`,
+        users: Object.fromEntries(Object.entries(users).sort(([a], [b]) => (a < b ? -1 : 1))),
+        listen: listen(context, portals, before),
+        writeCache: target.options.writeCache,
+        ...(blockSize === undefined ? {} : { blockSize }),
+        queueDepth: target.options.queueDepth,
+    };
+    const declared: LioDeclared = { digest: digestOf(want, fields, secrets), ...fields };
+    return { declared, secrets, roots: [declared.backstore, declared.target] };
+}
+
+/**
+ * A host bus adapter of the export's own, as rtslib makes them: it takes away an adapter together with its one backstore.
+ * Two exports with the same number would share one, which the kernel does not mind. rtslib counts to 1,048,576.
+ */
+function hba({ devicePath, mark }: ExportWanted): string {
+    const kind = devicePath.startsWith("/dev/") ? "iblock" : "fileio";
+    const hash = createHash("sha256").update(`blockhost hba ${mark.generation}`).digest();
+    return `${kind}_${String(48_576 + (hash.readUInt32BE(0) % 1_000_000))}`;
+}
+
+/** What was chosen once stays, so that no session hangs on what others do. */
+function listen({ facts }: LioContext, portals: readonly string[], before: LioExport | undefined): string[] {
+    if (before !== undefined && before.declared.portals.join() === portals.join())
+        return [...before.declared.listen];
+    const others = ownOf(facts)?.portals ?? new Map<string, string>();
+    const chosen = portals.map((text) => {
+        const portal = parsePortal(text);
+        if (portal === undefined || others.has(text)) return text;
+        const wildcard = formatPortal({ ...portal, address: portal.family === 6 ? "::" : "0.0.0.0" });
+        const there = parsePortal(wildcard);
+        return there !== undefined && covers(there, portal) && others.has(wildcard) ? wildcard : text;
+    });
+    return [...new Set(chosen)];
+}

@@ -1,0 +1,23 @@
+import type { Live } from "../configfs/model";
+import type { Session } from "../types";
+import { groupOf, type LioDeclared } from "./model";
+
+/**
+ * Who is logged in. LIO has one session for each initiator and portal group (MaxConnections is 1, and a second session of
+ * the same name and ISID takes the place of the first); it shows the one that came last.
+ * Source: Linux 6.12, iscsi_target_configfs.c `lio_target_nacl_info_show`.
+ */
+export function sessions(declared: LioDeclared, { tree }: Live): Session[] {
+    const acls = `${groupOf(declared)}/acls`;
+    const named = tree.children(acls).flatMap((initiator): Session[] => {
+        const lines = tree.lines(`${acls}/${initiator}/info`);
+        if (lines.length === 0 || lines[0]?.startsWith("No active") === true) return [];
+        const address = /Address (\S+)/.exec(lines.join("\n"))?.[1]?.replace(/^\[|\]$/g, "");
+        return [{ initiator, ...(address === undefined ? {} : { address }) }];
+    });
+    const dynamic = tree
+        .lines(`${groupOf(declared)}/dynamic_sessions`)
+        .flatMap((line) => line.split("\0"))
+        .filter((initiator) => initiator !== "");
+    return [...named, ...dynamic.map((initiator) => ({ initiator }))];
+}

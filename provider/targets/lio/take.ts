@@ -1,0 +1,63 @@
+import { raw, type Sh, sh } from "../../sh";
+import { IN_USE } from "../../host/plan";
+import { TAKING } from "../configfs/shell";
+import { groupOf, type LioDeclared, type LioExport } from "./model";
+
+/**
+ * What takes objects of an export away; all of it runs in LIO's directory. Links go before what they lead to, and a
+ * disabled portal group answers a login with "service unavailable", upon which initiators try again.
+ */
+
+/** Ends all sessions, and takes the unit away from initiators and its device from LIO. */
+export function closeUnit(declared: LioDeclared): Sh {
+    const group = groupOf(declared);
+    return sh`${TAKING}
+p=${group} s=${declared.backstore}
+[ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
+unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* && remove "$s" || exit`;
+}
+
+/** Takes a LUN away from all, or from one initiator. */
+export function dropLun(declared: LioDeclared, lun: string, initiator?: string): Sh {
+    const group = groupOf(declared);
+    const mapped = sh`${group}/acls/${initiator === undefined ? raw("*") : initiator}/${lun}`;
+    const own = initiator === undefined ? sh` ${`${group}/lun/${lun}`}` : raw("");
+    const ownLinks = initiator === undefined ? sh` ${`${group}/lun/${lun}`}/*` : raw("");
+    return sh`${TAKING}
+unlink ${mapped}/*${ownLinks} && remove ${mapped}${own} || exit`;
+}
+
+/** Ends an initiator's sessions and no longer admits it. */
+export function dropInitiator(declared: LioDeclared, initiator: string): Sh {
+    const acl = `${groupOf(declared)}/acls/${initiator}`;
+    return sh`${TAKING}
+unlink ${acl}/lun_*/* && remove ${acl}/lun_* ${acl} || exit`;
+}
+
+/** Everything, in whatever state it is. */
+export function takeDown({ declared }: LioExport): Sh {
+    return sh`${TAKING}
+p=${groupOf(declared)} s=${declared.backstore}
+[ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
+unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* || exit
+h=\${s%/*}
+for other in "$h"/*/; do [ "$other" = "$s/" ] || [ ! -d "$other" ] || h=; done
+remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" "\${p%/*}" "$s" \${h:+"$h"} || exit`;
+}
+
+/** Ends the script if others than those that are known are logged in. */
+export function guard({ declared, sessions }: LioExport, cuts: "all" | readonly string[]): Sh {
+    const names = [...new Set(sessions.map(({ initiator }) => initiator))];
+    const whom =
+        cuts === "all"
+            ? sh`${`${groupOf(declared)}/acls`}/*`
+            : sh`${cuts.map((name) => `${groupOf(declared)}/acls/${name}`)}`;
+    const passes = names
+        .map((name) => sh`${name}) continue ;; `)
+        .reduce((all, one) => sh`${all}${one}`, raw(""));
+    return sh`for a in ${whom}; do
+    v=; [ -d "$a" ] && IFS= read -r v < "$a/info" || continue
+    case $v in 'No active'*) continue ;; esac
+    case \${a##*/} in ${passes}*) echo "initiator \${a##*/} is logged in" >&2; exit ${IN_USE} ;; esac
+done`;
+}

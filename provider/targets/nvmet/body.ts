@@ -1,0 +1,114 @@
+import { lines, raw, type Sh, sh } from "../../sh";
+import { bootFile } from "../boot";
+import { placeOf } from "../configfs/model";
+import { noteFunction } from "../configfs/notes";
+import { activate, enter, MAKING, mayAll, noteApplied } from "../configfs/shell";
+import { parsePortal } from "../portal";
+import type { ExportWanted } from "../types";
+import { MODEL, NAMESPACE, type NvmetDeclared, type NvmetRef, ROOT } from "./model";
+import { madeDirectory } from "./observe";
+
+/** Attributes that every subsystem has alike: the kernel's defaults. */
+export const SUBSYSTEM = {
+    attr_cntlid_max: "65519",
+    attr_cntlid_min: "1",
+    attr_pi_enable: "0",
+    attr_qid_max: "128",
+};
+
+/**
+ * The body of a boot file: makes everything that is not there, and writes what differs, taking nothing away. Keys come
+ * before a host is admitted, and ports last. Hosts and ports are shared with other exports: one that is there with the
+ * same value is used, whoever made it.
+ */
+export function body(target: NvmetRef, want: ExportWanted, declared: NvmetDeclared): Sh {
+    const block = declared.devicePath.startsWith("/dev/");
+    const hosts = declared.initiators.map((name) => `hosts/${name}`);
+    const made = madeDirectory(target);
+    return lines(
+        MAKING,
+        FUNCTIONS,
+        noteFunction(target, want.name),
+        sh`device=${declared.devicePath} n=${declared.subsystem} made=${made}`,
+        activate(want.activation),
+        sh`[ ${raw(block ? "-b" : "-f")} "$device" ] || fail "there is no ${raw(block ? "block device" : "file")} at $device"`,
+        enter(ROOT, ["nvmet", "nvmet-tcp"]),
+        sh`[ -d "$made/ports" ] || mkdir -p -m 0700 "$made/hosts" "$made/ports" || exit
+for h in ${hosts}; do [ -d "$h" ] || : > "$made/$h" || exit; done
+make "$n" "$n"/namespaces/${NAMESPACE} ${hosts} || exit
+write "$n/attr_allow_any_host" 0
+write "$n/attr_serial" ${declared.serial}
+may "$n/attr_model" ${MODEL}`,
+        mayAll(raw(`"$n"`), SUBSYSTEM),
+        openNamespace(declared),
+        ...want.initiators.map(({ name, dhchap }) =>
+            lines(
+                sh`key hosts/${name}/dhchap_key ${dhchap?.key ?? ""}; key hosts/${name}/dhchap_ctrl_key ${dhchap?.controllerKey ?? ""}`,
+                dhchap === undefined
+                    ? undefined
+                    : sh`may hosts/${name}/dhchap_hash 'hmac(sha256)'; may hosts/${name}/dhchap_dhgroup ${declared.dhGroup}`,
+            ),
+        ),
+        sh`set --; for h in ${hosts}; do [ -L "$n/allowed_hosts/\${h#hosts/}" ] || set -- "$@" ${ROOT}/"$h"; done
+[ $# = 0 ] || ln -s -- "$@" "$n/allowed_hosts/" || exit`,
+        ...declared.portals.map((text) => {
+            const portal = parsePortal(text);
+            if (portal === undefined) throw new TypeError(`not a portal: ${text}`);
+            const { address, port, family } = portal;
+            const any = family === 6 ? "::" : "0.0.0.0";
+            return sh`listen ${family === 6 ? "ipv6" : "ipv4"} ${address} ${port} ${any}
+[ -L "$p/$n" ] || ln -s ${ROOT}/"$n" "$p/subsystems/" || fail ${`nvmet cannot listen on ${text}`}`;
+        }),
+        noteApplied(bootFile(placeOf(target, want.name))),
+    );
+}
+
+/** The namespace's identity cannot change while it is enabled; a size it learns when it is told to look. */
+function openNamespace(declared: NvmetDeclared): Sh {
+    return sh`s="$n"/namespaces/${NAMESPACE}
+v=; read -r v < "$s/enable"
+if [ "$v" != 1 ]; then
+    write "$s/device_path" "$device"
+    write "$s/device_uuid" ${declared.uuid}
+    write "$s/device_nguid" ${declared.nguid}
+    may "$s/buffered_io" 0
+    note && printf 1 > "$s/enable" || fail "nvmet cannot open $device: it may be in use, or its file system cannot be read without the page cache"
+elif [ "$(identify "$device")" != "$(noted)" ]; then
+    printf 1 > "$s/revalidate_size" && note || fail "nvmet does not take the new size of $device"
+fi
+may "$s/ana_grpid" 1`;
+}
+
+/**
+ * `key ATTRIBUTE SECRET`: an empty one is unset, for which the kernel wants a NUL. `listen FAMILY ADDRESS PORT ANY`: sets
+ * `$p` to the port for that portal, or to one that listens on all addresses; makes it where there is none. Numbers of our
+ * own ports begin where nobody else's tools do.
+ */
+const FUNCTIONS = raw(`key() {
+    if [ ! -e "$1" ]; then
+        [ -z "$2" ] && return
+        fail "the kernel's nvmet has no in-band authentication (CONFIG_NVME_TARGET_AUTH): use a newer kernel, or leave dhchap out"
+    fi
+    v=; IFS= read -r v < "$1"
+    [ "$v" = "$2" ] && return
+    if [ -n "$2" ]; then printf %s "$2" > "$1"; else printf '\\0' > "$1"; fi || fail "nvmet does not take the key of \${1#hosts/}"
+}
+listen() {
+    p= half=
+    for d in ports/*; do
+        [ -d "$d" ] || continue
+        t= f= a= s=
+        read -r t < "$d/addr_trtype"; read -r f < "$d/addr_adrfam"; read -r a < "$d/addr_traddr"; read -r s < "$d/addr_trsvcid"
+        if [ "$t $f $s" = "tcp $1 $3" ] && [ "$a" = "$2" ]; then p=$d; break; fi
+        if [ "$t $f $s" = "tcp $1 $3" ] && [ "$a" = "$4" ]; then p=$d; fi
+        if [ -e "$made/$d" ] && [ -z "$s" ]; then half=$d; fi
+    done
+    [ -z "$p" ] || return 0
+    p=$half
+    if [ -z "$p" ]; then
+        i=25000; while [ -d "ports/$i" ]; do i=$((i + 1)); done
+        p=ports/$i
+        : > "$made/$p" && mkdir "$p" || exit
+    fi
+    write "$p/addr_adrfam" "$1"; write "$p/addr_traddr" "$2"; write "$p/addr_trtype" tcp; write "$p/addr_trsvcid" "$3"
+}`);

@@ -1,0 +1,171 @@
+import { raw, type Sh, sh } from "../../sh";
+import type { Fault, Live } from "../configfs/model";
+import type { Tree } from "../configfs/tree";
+import { SUBSYSTEM } from "./body";
+import { controllerKey, hostKey, MODEL, NAMESPACE, nqnOf, type NvmetDeclared } from "./model";
+import { portFor, tcpPorts, UNSET } from "./own";
+import { sessions } from "./sessions";
+import { closeNamespace, leavePorts, removeSubsystem } from "./take";
+
+type Secrets = Readonly<Record<string, string>>;
+
+/** In what nvmet differs from a declaration, field by field. Each difference starts with the property it is about. */
+export function faults(declared: NvmetDeclared, secrets: Secrets, live: Live): Fault[] {
+    const { tree } = live;
+    if (!tree.has(declared.subsystem)) return [{ text: "missing" }];
+    return [
+        ...subsystemFaults(declared, tree),
+        ...namespaceFaults(declared, live),
+        ...hostFaults(declared, secrets, live),
+        ...portFaults(declared, live),
+    ];
+}
+
+function subsystemFaults(declared: NvmetDeclared, tree: Tree): Fault[] {
+    const { subsystem, serial } = declared;
+    const found: Fault[] = [];
+    // Once a host has seen the subsystem, the kernel does not let these be changed.
+    for (const [attribute, wanted, property] of [
+        ["attr_serial", serial, "serial"],
+        ["attr_model", MODEL, "serial"],
+    ] as const) {
+        const text = differs(tree, `${subsystem}/${attribute}`, wanted, property);
+        if (text !== undefined) found.push({ text, take: removeSubsystem(declared), cuts: "all" });
+    }
+    for (const [attribute, wanted] of Object.entries({ ...SUBSYSTEM, attr_allow_any_host: "0" })) {
+        const property = attribute === "attr_allow_any_host" ? "initiators" : "state";
+        const text = differs(tree, `${subsystem}/${attribute}`, wanted, property);
+        if (text !== undefined) found.push({ text });
+    }
+    return found;
+}
+
+function namespaceFaults(declared: NvmetDeclared, { tree, device, noted }: Live): Fault[] {
+    const { subsystem, devicePath } = declared;
+    const namespaces = `${subsystem}/namespaces`;
+    const path = `${namespaces}/${String(NAMESPACE)}`;
+    const found = tree
+        .children(namespaces)
+        .filter((name) => name !== String(NAMESPACE))
+        .map((name): Fault => {
+            const take = sh`printf 0 > ${`${namespaces}/${name}/enable`} && rmdir -- ${`${namespaces}/${name}`} || exit`;
+            return { text: `devicePath: there is a namespace ${name} too`, take };
+        });
+    const open = tree.value(`${path}/enable`) === "1";
+    const wanted = {
+        device_path: devicePath,
+        device_uuid: declared.uuid,
+        device_nguid: declared.nguid,
+        buffered_io: "0",
+    };
+    const others = Object.entries(wanted).flatMap(([attribute, value]) => {
+        const property =
+            attribute === "device_path" ? "devicePath" : attribute === "buffered_io" ? "state" : "serial";
+        return differs(tree, `${path}/${attribute}`, value, property) ?? [];
+    });
+    if (open && noted !== undefined && device !== undefined && noted.device.id !== device.id)
+        others.push("devicePath: nvmet still serves what was at the path before");
+    // While it is closed, the boot file writes what differs.
+    for (const text of others)
+        found.push(open ? { text, take: closeNamespace(declared), cuts: "all" } : { text });
+    if (!open) found.push({ text: `devicePath: nvmet does not serve ${devicePath}` });
+    else if (others.length === 0 && device !== undefined && noted?.device.bytes !== device.bytes) {
+        const seen = noted === undefined ? "an unknown number of" : String(noted.device.bytes);
+        found.push({ text: `size: hosts see ${seen} bytes, the device has ${String(device.bytes)}` });
+    }
+    const group = differs(tree, `${path}/ana_grpid`, "1", "state");
+    if (group !== undefined) found.push({ text: group });
+    return found;
+}
+
+function hostFaults(declared: NvmetDeclared, secrets: Secrets, live: Live): Fault[] {
+    const { tree } = live;
+    const allowed = `${declared.subsystem}/allowed_hosts`;
+    const there = sessions(declared, live);
+    const found: Fault[] = [];
+    for (const name of tree.children(allowed)) {
+        if (declared.initiators.includes(name)) continue;
+        const take = sh`rm -- ${`${allowed}/${name}`} || exit`;
+        // nvmet lets a host go on that is no longer admitted; only a port that is left ends connections, all of them.
+        const connected = there.some(
+            ({ initiator }) => initiator === name || initiator.startsWith("unknown"),
+        );
+        const text = `initiators: ${name} is admitted`;
+        found.push(
+            connected ? { text, take: both(take, leavePorts(declared)), cuts: "all" } : { text, take },
+        );
+    }
+    for (const { initiator } of there) {
+        if (
+            declared.initiators.includes(initiator) ||
+            tree.has(`${allowed}/${initiator}`) ||
+            initiator.startsWith("unknown")
+        )
+            continue;
+        found.push({
+            text: `initiators: ${initiator} is connected without being named`,
+            take: leavePorts(declared),
+            cuts: "all",
+        });
+    }
+    for (const name of declared.initiators) {
+        if (tree.link(`${allowed}/${name}`) !== `hosts/${name}`)
+            found.push({ text: `initiators: ${name} is not admitted` });
+        found.push(...keyFaults(declared, secrets, tree, name));
+    }
+    return found;
+}
+
+function keyFaults(declared: NvmetDeclared, secrets: Secrets, tree: Tree, name: string): Fault[] {
+    const host = `hosts/${name}`;
+    if (!tree.has(host)) return [];
+    const found: Fault[] = [];
+    const hash = (attribute: string) => tree.hash(`${host}/${attribute}`) ?? UNSET;
+    if (hash("dhchap_key") !== (secrets[hostKey(name)] ?? UNSET))
+        found.push({ text: `dhchap: the key of ${name} is another` });
+    if (hash("dhchap_ctrl_key") !== (secrets[controllerKey(name)] ?? UNSET))
+        found.push({ text: `dhchap: the controller's key towards ${name} is another` });
+    if (secrets[hostKey(name)] === undefined) return found;
+    for (const [attribute, wanted] of [
+        ["dhchap_hash", "hmac(sha256)"],
+        ["dhchap_dhgroup", declared.dhGroup],
+    ] as const) {
+        const text = differs(tree, `${host}/${attribute}`, wanted, "dhchap");
+        if (text !== undefined) found.push({ text });
+    }
+    return found;
+}
+
+function portFaults(declared: NvmetDeclared, { tree, sections }: Live): Fault[] {
+    const ports = tcpPorts(tree);
+    const links = new Set(sections.lines("links"));
+    const linked = (path: string) => links.has(`${path}/${declared.subsystem}`);
+    const wanted = new Set<string>();
+    const found: Fault[] = [];
+    for (const portal of declared.portals) {
+        const port = portFor(ports, portal);
+        if (port !== undefined) wanted.add(port.path);
+        if (port === undefined || !linked(port.path))
+            found.push({ text: `portals: it is not reached on ${portal}` });
+    }
+    const nqn = nqnOf(declared);
+    for (const id of tree.children("ports")) {
+        const path = `ports/${id}`;
+        if (wanted.has(path) || !linked(path)) continue;
+        const where = ports.find((port) => port.path === path)?.portal ?? `port ${id}`;
+        const take = sh`rm -- ${`${path}/subsystems/${nqn}`} || exit`;
+        found.push({ text: `portals: it is reached on ${where} too`, take, cuts: "all" });
+    }
+    return found;
+}
+
+function both(a: Sh, b: Sh): Sh {
+    return sh`${a}${raw("\n")}${b}`;
+}
+
+/** What the kernel does not have cannot differ. */
+function differs(tree: Tree, path: string, wanted: string, property: string): string | undefined {
+    const value = tree.value(path)?.trimEnd();
+    if (value === undefined || value === wanted) return undefined;
+    return `${property}: ${path.split("/").at(-1) ?? path} is ${value}, not ${wanted}`;
+}

@@ -1,0 +1,22 @@
+import * as z from "zod";
+import { subsystemPrefixProblem } from "../nqn";
+
+/** What may be configured for nvmet beside `helper` and `portals`. */
+export const nvmetOptions = z.strictObject({
+    prefix: z
+        .string()
+        .superRefine((value, context) => {
+            const problem = subsystemPrefixProblem(value);
+            if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+        })
+        .default("nqn.2010-10.org.blockhost:")
+        .describe("Beginning of subsystem names. A change counts for exports made afterwards."),
+    dhGroup: z
+        .enum(["null", "ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"])
+        .default("null")
+        .describe(
+            "Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it.",
+        ),
+});
+
+export type NvmetOptions = z.output<typeof nvmetOptions>;

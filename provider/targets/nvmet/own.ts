@@ -1,0 +1,119 @@
+import type { KernelExtra } from "../configfs/model";
+import { hexPortal, type Sections } from "../configfs/sections";
+import type { Tree } from "../configfs/tree";
+import { covers, formatPortal, parsePortal } from "../portal";
+import type { TargetFacts } from "../types";
+
+/** What nvmet has beside our exports. */
+export interface NvmetOwn {
+    /** Subsystems that are none of ours. */
+    readonly subsystems: ReadonlySet<string>;
+    /** Device paths that they serve: path → who. */
+    readonly devices: ReadonlyMap<string, string>;
+    /** Objects that several exports may share and that we made. */
+    readonly made: ReadonlySet<string>;
+    /** Hosts: NQN → hashes of its keys, with a value for those that are not set. */
+    readonly hosts: ReadonlyMap<string, { readonly key: string; readonly controllerKey: string }>;
+    /** Whether the kernel's nvmet has in-band authentication, where that can be told. */
+    readonly authentication?: boolean;
+}
+
+export function ownOf(facts: TargetFacts): NvmetOwn | undefined {
+    return (facts.extra as KernelExtra<NvmetOwn> | undefined)?.own;
+}
+
+/** SHA-256 of what an unset key shows: an empty line. */
+export const UNSET = "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b";
+
+export function readOwn(tree: Tree, ours: ReadonlySet<string>, sections: Sections): NvmetOwn {
+    const subsystems = new Set<string>();
+    const devices = new Map<string, string>();
+    for (const name of tree.children("subsystems")) {
+        const subsystem = `subsystems/${name}`;
+        if (ours.has(subsystem)) continue;
+        subsystems.add(name);
+        for (const namespace of tree.children(`${subsystem}/namespaces`)) {
+            const path = tree.value(`${subsystem}/namespaces/${namespace}/device_path`);
+            if (path !== undefined && path !== "" && path !== "(null)")
+                devices.set(path, `NVMe subsystem ${name}, namespace ${namespace} (not ours)`);
+        }
+    }
+    const hosts = new Map<string, { key: string; controllerKey: string }>();
+    for (const name of tree.children("hosts")) {
+        const hash = (attribute: string) => tree.hash(`hosts/${name}/${attribute}`) ?? UNSET;
+        hosts.set(name, { key: hash("dhchap_key"), controllerKey: hash("dhchap_ctrl_key") });
+    }
+    const answer = sections.lines("authentication")[0];
+    return {
+        subsystems,
+        devices,
+        made: new Set(sections.lines("made")),
+        hosts,
+        ...(answer === "yes" || answer === "no" ? { authentication: answer === "yes" } : {}),
+    };
+}
+
+/** A port as configfs has it. */
+export interface Port {
+    /** `ports/1`. */
+    readonly path: string;
+    /** As a portal of ours is written. */
+    readonly portal: string;
+}
+
+export function tcpPorts(tree: Tree): Port[] {
+    return tree.children("ports").flatMap((id): Port[] => {
+        const path = `ports/${id}`;
+        const value = (name: string) => tree.value(`${path}/addr_${name}`) ?? "";
+        if (value("trtype") !== "tcp") return [];
+        const family = value("adrfam") === "ipv6" ? 6 : 4;
+        const text =
+            family === 6
+                ? `[${value("traddr")}]:${value("trsvcid")}`
+                : `${value("traddr")}:${value("trsvcid")}`;
+        const portal = parsePortal(text);
+        return portal === undefined ? [] : [{ path, portal: formatPortal(portal) }];
+    });
+}
+
+/** The port on which a portal is reached: itself, or one for all addresses. */
+export function portFor(ports: readonly Port[], portal: string): Port | undefined {
+    const exact = ports.find((port) => port.portal === portal);
+    if (exact !== undefined) return exact;
+    const wanted = parsePortal(portal);
+    return ports.find((port) => {
+        const other = parsePortal(port.portal);
+        return wanted !== undefined && other !== undefined && covers(other, wanted);
+    });
+}
+
+/** Connections on our ports: local portal and remote address. */
+export function peers(sections: Sections): { local: string; remote: string }[] {
+    return sections.lines("peers").flatMap((line) => {
+        const [, local = "", port = "", remote = "", remotePort = ""] =
+            /: *\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) 01 /.exec(line) ?? [];
+        if (local === "") return [];
+        return [
+            {
+                local: hexPortal(local, port),
+                remote: parsePortal(hexPortal(remote, remotePort))?.address ?? "?",
+            },
+        ];
+    });
+}
+
+/**
+ * What the kernel's log tells of hosts that connected, by subsystem.
+ *
+ * @returns `undefined` where the log does not go back to the start of the host: then nothing follows from it.
+ */
+export function connected(sections: Sections): { host: string; subsystem: string }[] | undefined {
+    const lines = sections.lines("log");
+    if (!lines.some((line) => / Linux version /.test(line))) return undefined;
+    return lines.flatMap((line) => {
+        const [, subsystem, host] =
+            /nvmet: \w+ (?:\w+ )?controller \d+ for subsystem (\S+) for NQN (\S+?)\.?(?: |$)/.exec(line) ??
+            [];
+        return subsystem === undefined || host === undefined ? [] : [{ host, subsystem }];
+    });
+}

@@ -1,0 +1,120 @@
+import { BlockhostError } from "../../errors";
+import { exportsOf, extraOf } from "../configfs/model";
+import { refuseAddresses, refuseTaken } from "../configfs/portals";
+import type { ExportWanted } from "../types";
+import {
+    controllerKey,
+    hostKey,
+    type NvmetContext,
+    type NvmetDeclared,
+    type NvmetExport,
+    nqnOf,
+} from "./model";
+import { ownOf, UNSET } from "./own";
+import { declare } from "./model";
+
+/** Refuses what the rest of the host does not allow. */
+export function refuse(
+    context: NvmetContext,
+    want: ExportWanted,
+    declared: NvmetDeclared,
+    before?: NvmetExport,
+): void {
+    const { facts } = context;
+    const own = ownOf(facts);
+    const nqn = nqnOf(declared);
+    if (before === undefined && own?.subsystems.has(nqn) === true) {
+        throw new BlockhostError(
+            "not-ours",
+            `nvmet already has a subsystem ${nqn}, and no boot file of ours says why`,
+            {
+                hint: "it stays untouched: remove it by hand, or give this export another `name`",
+            },
+        );
+    }
+    if (own?.authentication === false && want.initiators.some(({ dhchap }) => dhchap !== undefined)) {
+        throw new BlockhostError("unsupported", "the kernel's nvmet has no in-band authentication", {
+            hint: "it needs a kernel with CONFIG_NVME_TARGET_AUTH (Debian: linux-image 6.12, from bookworm-backports or trixie); or leave `dhchap` out",
+        });
+    }
+    const extra = extraOf(facts);
+    refuseTaken(extra, declared.portals);
+    refuseAddresses(extra, declared.portals);
+    const { secrets } = declare(context, want, nqn);
+    for (const name of declared.initiators) refuseKeys(context, want, name, keysOf(secrets, name), before);
+}
+
+interface Keys {
+    readonly key: string;
+    readonly controllerKey: string;
+}
+
+function keysOf(secrets: Readonly<Record<string, string>>, name: string): Keys {
+    return { key: secrets[hostKey(name)] ?? UNSET, controllerKey: secrets[controllerKey(name)] ?? UNSET };
+}
+
+function sameKeys(a: Keys, b: Keys): boolean {
+    return a.key === b.key && a.controllerKey === b.controllerKey;
+}
+
+/**
+ * A host has its keys for all exports alike. So an export that newly names a host has to agree with those that already
+ * do. One that changes the keys it gave a host before may do so while the others still have the former ones: they follow,
+ * in the same run of the program, or are told.
+ */
+function refuseKeys(
+    context: NvmetContext,
+    want: ExportWanted,
+    name: string,
+    wanted: Keys,
+    before: NvmetExport | undefined,
+): void {
+    const former =
+        before?.declared.initiators.includes(name) === true ? keysOf(before.secrets, name) : undefined;
+    for (const other of exportsOf<NvmetDeclared>(context.facts)) {
+        if (other.name === want.name || !other.declared.initiators.includes(name)) continue;
+        const theirs = keysOf(other.secrets, name);
+        if (sameKeys(theirs, wanted)) continue;
+        const follows = former !== undefined && sameKeys(former, theirs) && !sameKeys(former, wanted);
+        if (!follows) throw clash(want.name, other.name, name);
+    }
+    const start = reservation(name);
+    for (const text of context.host.reserved) {
+        if (!text.startsWith(start) || text.startsWith(`${start}${wanted.key}/${wanted.controllerKey}\n`))
+            continue;
+        const other = text.split("\n")[1] ?? "";
+        if (other !== want.name) throw clash(want.name, other, name);
+    }
+    const own = ownOf(context.facts);
+    const live = own?.hosts.get(name);
+    if (live === undefined || former !== undefined || own?.made.has(`hosts/${name}`) === true) return;
+    const ours = exportsOf<NvmetDeclared>(context.facts).some((one) =>
+        one.declared.initiators.includes(name),
+    );
+    if (ours || sameKeys(live, wanted)) return;
+    throw new BlockhostError(
+        "not-ours",
+        `nvmet already has host ${name}, with other keys, and none of our exports made it`,
+        {
+            hint: "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same keys as there are, or remove that host by hand",
+        },
+    );
+}
+
+function clash(one: string, other: string, host: string): BlockhostError {
+    return new BlockhostError("exists", `exports "${one}" and "${other}" give host ${host} different keys`, {
+        hint: "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same value in all exports to that host (and leave it out of all, or of none)",
+    });
+}
+
+function reservation(name: string): string {
+    return `nvmet/host/${name}=`;
+}
+
+export function reserved(context: NvmetContext, want: ExportWanted, declared: NvmetDeclared): string[] {
+    const { secrets } = declare(context, want, nqnOf(declared));
+    return declared.initiators.map((name) => {
+        const { key, controllerKey: controller } = keysOf(secrets, name);
+        return `${reservation(name)}${key}/${controller}\n${want.name}`;
+    });
+}

@@ -1,0 +1,36 @@
+import type { Live } from "../configfs/model";
+import { covers, parsePortal } from "../portal";
+import type { Session } from "../types";
+import { nqnOf, type NvmetDeclared } from "./model";
+import { connected, peers, portFor, tcpPorts } from "./own";
+
+/**
+ * Who is connected, as far as it can be told. nvmet has no list of its controllers (but in debugfs, since Linux 6.11,
+ * where that is built in), and a connection does not tell which subsystem it is for. So those count that may be: hosts
+ * which, by the kernel's log, have connected to the export's subsystem since the host started, as long as there is any
+ * connection on its ports; and, where the log does not go back that far, whoever is connected there.
+ */
+export function sessions(declared: NvmetDeclared, { tree, sections }: Live): Session[] {
+    const ports = tcpPorts(tree);
+    const portals = declared.portals.flatMap(
+        (portal) => parsePortal(portFor(ports, portal)?.portal ?? "") ?? [],
+    );
+    const remotes = peers(sections)
+        .filter(({ local }) => {
+            const here = parsePortal(local);
+            return here !== undefined && portals.some((portal) => covers(portal, here));
+        })
+        .map(({ remote }) => remote);
+    const addresses = [...new Set(remotes)];
+    if (addresses.length === 0) return [];
+    const log = connected(sections);
+    if (log === undefined)
+        return addresses.map((address) => ({ initiator: `unknown (from ${address})`, address }));
+    const nqn = nqnOf(declared);
+    const hosts = [...new Set(log.filter(({ subsystem }) => subsystem === nqn).map(({ host }) => host))];
+    const [address, ...more] = addresses;
+    return hosts.map((initiator) => ({
+        initiator,
+        ...(address === undefined || more.length > 0 ? {} : { address }),
+    }));
+}

@@ -1,0 +1,54 @@
+import { raw, type Sh, sh } from "../../sh";
+import { GUARD_FAILED } from "../../host/plan";
+import { TAKING } from "../configfs/shell";
+import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef } from "./model";
+import { madeDirectory } from "./observe";
+
+/**
+ * What takes objects of an export away; all of it runs in nvmet's directory. A subsystem that leaves its ports ends its
+ * connections; hosts hold their I/O back and try again every ten seconds, for ten minutes.
+ */
+export function leavePorts(declared: NvmetDeclared): Sh {
+    return sh`${TAKING}
+unlink ports/*/subsystems/${nqnOf(declared)} || exit`;
+}
+
+/** Ends connections and closes the device, whose identity can then change. */
+export function closeNamespace(declared: NvmetDeclared): Sh {
+    const enable = `${declared.subsystem}/namespaces/${String(NAMESPACE)}/enable`;
+    return sh`${leavePorts(declared)}
+[ ! -e ${enable} ] || printf 0 > ${enable} || exit`;
+}
+
+/** The subsystem and all that is its own; hosts and ports stay. */
+export function removeSubsystem(declared: NvmetDeclared): Sh {
+    return sh`${leavePorts(declared)}
+n=${declared.subsystem}
+for e in "$n"/namespaces/*/enable; do [ ! -e "$e" ] || printf 0 > "$e" || exit; done
+unlink "$n"/allowed_hosts/* && remove "$n"/namespaces/* "$n" || exit`;
+}
+
+/** All of it; hosts and ports that we made go with the last export that links to them. The kernel keeps those in use. */
+export function takeDown(target: NvmetRef, { declared, live }: NvmetExport): Sh {
+    const admitted = live.tree.children(`${declared.subsystem}/allowed_hosts`);
+    const hosts = [...new Set([...declared.initiators, ...admitted])].map((name) => `hosts/${name}`);
+    return sh`${removeSubsystem(declared)}
+made=${madeDirectory(target)}
+set --
+for d in ${hosts} ports/*; do
+    [ -e "$made/$d" ] || continue
+    for l in "$d"/subsystems/*; do [ ! -L "$l" ] || continue 2; done
+    set -- "$@" "$d"
+done
+[ $# = 0 ] || rmdir -- "$@" 2>/dev/null
+for d; do shift; [ -d "$d" ] || set -- "$@" "$made/$d"; done
+[ $# = 0 ] || rm -f -- "$@"`;
+}
+
+/** Ends the script, to observe and plan again, if a host has connected since. */
+export function guard({ declared, sessions, live }: NvmetExport): Sh {
+    if (sessions.length > 0) return raw("");
+    const pattern = ` for subsystem ${nqnOf(declared)} for NQN `;
+    const seen = live.sections.lines("log").filter((line) => line.includes(pattern)).length;
+    return sh`[ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
+}

@@ -1,0 +1,264 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
+import type { TargetCapabilities, Protocol } from "../../provider/targets/types";
+import { Client, type ClientOptions, type ConfiguredHost, HOST, MiB, refused } from "../support/client";
+
+/** As whom an initiator tries to get in. */
+export interface As {
+    /** Another name than the one that exports admit. */
+    readonly stranger?: boolean;
+    /** Its secrets: the first ones, the second ones (after a change), or none. */
+    readonly secrets?: "first" | "second" | "none";
+}
+
+/** An initiator that got in. */
+export interface Attached {
+    /** Whether a range holds nothing but this byte. */
+    holds(offset: number, length: number, byte: number): Promise<boolean>;
+    write(offset: number, length: number, byte: number): Promise<void>;
+    /** Bytes of the device as the initiator sees it, asked for anew. */
+    capacity(): Promise<number>;
+    detach(): Promise<void>;
+}
+
+/** A storage host with one kind of target, and an initiator that shares no code with us. */
+export interface ExportBackend {
+    readonly host: ConfiguredHost;
+    readonly protocol: Protocol;
+    readonly capabilities: TargetCapabilities;
+    readonly growth: "online" | "offline";
+    /** Name of the initiator. */
+    readonly initiator: string;
+    /** The initiator as exports declare it. A user name is for targets that know no two passwords for one. */
+    declares(secrets: "first" | "second", user: string): ExportArgs["initiators"][number];
+    /** @throws when it is not let in */
+    attach(exported: ExportState, as: As): Promise<Attached>;
+    /** First byte of what is at a path on the host, with what initiators wrote before. */
+    firstByte(path: string): Promise<number>;
+    fill(path: string, byte: number): Promise<void>;
+    /** Takes all targets away, as a restart of what is behind them does. */
+    lose(): Promise<void>;
+    stop(): Promise<void>;
+}
+
+/** The contract of exports, over any target. */
+export function describeExports(start: () => Promise<ExportBackend>): void {
+    let backend: ExportBackend;
+    let client: Client;
+    const opened: Client[] = [];
+
+    /** As another process of the provider. */
+    function another(options: ClientOptions = {}): Client {
+        const one = new Client(backend.host, options);
+        opened.push(one);
+        return one;
+    }
+
+    const args = (name: string, secrets: "first" | "second" = "first"): Partial<ExportArgs> => ({
+        protocol: backend.protocol,
+        initiators: [backend.declares(secrets, name)],
+    });
+    const makes = (one: Client, name: string, source: string, more: Partial<ExportArgs> = {}) =>
+        one.export(name, source, { ...args(name), ...more });
+    const letsIn = async (exported: ExportState, as: As = {}) => {
+        const attached = await backend.attach(exported, as).catch(() => undefined);
+        await attached?.detach();
+        return attached !== undefined;
+    };
+
+    beforeAll(async () => {
+        backend = await start();
+        client = another();
+    });
+
+    afterAll(async () => {
+        await Promise.all(opened.map((one) => one.close()));
+        await backend.stop();
+    });
+
+    describe("an export", () => {
+        test("lets in who proves who it is, and nobody else", async () => {
+            const volume = await client.volume("e1");
+            const given = { ...client.exportArgs("e1-x", "e1", args("e1-x")) };
+            const { inputs, failures } = await exportLifecycle.check(client.context, undefined, given);
+            expect(failures).toEqual([]);
+            expect(inputs).toMatchObject({ host: HOST });
+            const exported = await makes(client, "e1-x", "e1");
+            expect(exported.drift).toEqual([]);
+            expect(await letsIn(exported, { secrets: "second" })).toBe(false);
+            expect(await letsIn(exported, { secrets: "none" })).toBe(false);
+            expect(await letsIn(exported, { stranger: true })).toBe(false);
+            const attached = await backend.attach(exported, {});
+            try {
+                await attached.write(0, 4096, 0x5a);
+            } finally {
+                await attached.detach();
+            }
+            expect(await backend.firstByte(volume.path)).toBe(0x5a);
+        });
+
+        test("made again is the same, and nobody else's", async () => {
+            await client.volume("e2");
+            const exported = await makes(client, "e2-x", "e2");
+            expect(await makes(client, "e2-x", "e2")).toEqual(exported);
+            expect(await makes(another(), "e2-x", "e2")).toEqual(exported);
+            await refused(makes(another({ stack: "theirs" }), "e2-x", "e2"), "not-ours");
+            const fresh = another();
+            expect(
+                await exportLifecycle.diff(
+                    fresh.context,
+                    exported,
+                    fresh.exportArgs("e2-x", "e2", args("e2-x")),
+                ),
+            ).toEqual([]);
+            expect((await exportLifecycle.read(fresh.context, exported))?.state).toEqual(exported);
+            expect(fresh.runs).toBe(1);
+        });
+
+        test("takes other secrets without cutting anybody", async () => {
+            await client.volume("e3");
+            const exported = await makes(client, "e3-x", "e3");
+            const attached = await backend.attach(exported, {});
+            try {
+                const rotated = await another().changeExport(exported, args("e3-x", "second"));
+                await attached.write(0, 4096, 0x21);
+                expect(await attached.holds(0, 512, 0x21)).toBe(true);
+                expect(rotated.targetName).toBe(exported.targetName);
+                await attached.detach();
+                expect(await letsIn(rotated, { secrets: "first" })).toBe(false);
+                expect(await letsIn(rotated, { secrets: "second" })).toBe(true);
+            } finally {
+                await attached.detach();
+            }
+        });
+
+        test("keeps its volume from being deleted, and is not deleted while it is used", async () => {
+            const state = await client.volume("e4");
+            const exported = await makes(client, "e4-x", "e4");
+            expect((await refused(client.delete(state), "in-use")).message).toContain("e4-x");
+            const attached = await backend.attach(exported, {});
+            try {
+                const error = await refused(another().delete(exported), "in-use");
+                expect(error.message).toContain(backend.initiator);
+                expect(error.message).toContain("session-drop");
+            } finally {
+                await attached.detach();
+            }
+            await another().delete(exported);
+            await another().delete(exported);
+            expect(await letsIn(exported)).toBe(false);
+            const fresh = another();
+            await fresh.delete(state);
+            expect(await exportLifecycle.read(another().context, exported)).toBeUndefined();
+        });
+
+        test("lost with what is behind it is drift, which an update heals", async () => {
+            const fresh = another();
+            await fresh.volume("e5");
+            const exported = await makes(fresh, "e5-x", "e5");
+            await backend.lose();
+            expect(await letsIn(exported)).toBe(false);
+            const reader = another();
+            const found = await exportLifecycle.read(reader.context, exported);
+            expect(found?.state.drift).not.toEqual([]);
+            const state = found?.state ?? exported;
+            const changes = await exportLifecycle.diff(
+                reader.context,
+                state,
+                reader.exportArgs("e5-x", "e5", args("e5-x")),
+            );
+            expect(changes).toMatchObject([{ property: "drift", kind: "update", class: "none" }]);
+            const healed = await reader.changeExport(state, {});
+            expect(healed.drift).toEqual([]);
+            expect(healed.connection).toEqual(exported.connection);
+            expect(await letsIn(healed)).toBe(true);
+        });
+
+        test("shows initiators that its volume has grown", async () => {
+            const fresh = another();
+            const state = await fresh.volume("e6");
+            const exported = await makes(fresh, "e6-x", "e6");
+            const attached = await backend.attach(exported, {});
+            try {
+                expect(await attached.capacity()).toBe(4 * MiB);
+                if (backend.growth === "offline") {
+                    await refused(another().change(state, { size: "8MiB" }), "in-use");
+                    await attached.detach();
+                }
+                await another().change(state, { size: "8MiB" });
+                if (backend.growth === "online") {
+                    expect(await attached.capacity()).toBe(8 * MiB);
+                    await attached.write(6 * MiB, 4096, 0x44);
+                    expect(await attached.holds(6 * MiB, 512, 0x44)).toBe(true);
+                }
+            } finally {
+                await attached.detach();
+            }
+            const again = await backend.attach(exported, {});
+            expect(await again.capacity()).toBe(8 * MiB);
+            await again.detach();
+        });
+
+        test("made anew under the same name never answers to what it was known by", async () => {
+            const fresh = another();
+            await fresh.volume("e7");
+            const first = await makes(fresh, "e7-x", "e7");
+            await fresh.delete(first);
+            const second = await makes(fresh, "e7-x", "e7");
+            expect(second.targetName).not.toBe(first.targetName);
+            expect(second.serial).not.toBe(first.serial);
+            expect(await letsIn(first)).toBe(false);
+            expect(await letsIn(second)).toBe(true);
+        });
+
+        test("of a snapshot is read-only, where the target can do that", async () => {
+            const fresh = another();
+            const state = await fresh.volume("e8");
+            await backend.fill(state.path, 4);
+            await fresh.snapshot("e8-a", "e8");
+            if (!backend.capabilities.readOnly) {
+                const error = await refused(makes(fresh, "e8-x", "e8-a"), "invalid");
+                expect(error.message).toMatch(/readOnly/);
+                return;
+            }
+            const exported = await makes(fresh, "e8-x", "e8-a");
+            const attached = await backend.attach(exported, {});
+            try {
+                expect(await attached.holds(0, 512, 4)).toBe(true);
+                await expect(attached.write(0, 512, 1)).rejects.toThrow();
+                expect(await attached.holds(0, 512, 4)).toBe(true);
+            } finally {
+                await attached.detach();
+            }
+        });
+
+        test("is one remote run once the host is known, and so is its removal", async () => {
+            const fresh = another();
+            await fresh.volume("e9");
+            const before = fresh.runs;
+            const exported = await makes(fresh, "e9-x", "e9");
+            expect(fresh.runs - before).toBe(1);
+            await fresh.delete(exported);
+            expect(fresh.runs - before).toBe(2);
+        });
+
+        test("of many at once cuts nobody, and shares runs", async () => {
+            const fresh = another();
+            const names = Array.from({ length: 8 }, (_, i) => `m${String(i)}`);
+            await Promise.all(["m-used", ...names].map((name) => fresh.volume(name)));
+            const used = await makes(fresh, "m-used-x", "m-used");
+            const attached = await backend.attach(used, {});
+            try {
+                const before = fresh.runs;
+                const made = await Promise.all(names.map((name) => makes(fresh, `${name}-x`, name)));
+                expect(fresh.runs - before).toBeLessThanOrEqual(3);
+                await attached.write(0, 4096, 0x33);
+                await Promise.all(made.map((one) => fresh.delete(one)));
+                await attached.write(0, 4096, 0x34);
+                expect(await attached.holds(0, 512, 0x34)).toBe(true);
+            } finally {
+                await attached.detach();
+            }
+        });
+    });
+}

@@ -1,0 +1,7 @@
+import { describe } from "vitest";
+import { fileBackend } from "./support/fileBackend";
+import { describeVolumes } from "./volumes";
+
+describe("on the file driver", () => {
+    describeVolumes(fileBackend());
+});

@@ -1,0 +1,48 @@
+import type { ExportState } from "../../provider/resources/export";
+import type { VolumeState } from "../../provider/resources/volume";
+import { CLIENT, type Client, MiB } from "../support/client";
+
+/** One of several stacks at work on a host at once: all that it declares, changed and in part deleted again. */
+export interface Crowd {
+    readonly stack: string;
+    readonly count: number;
+}
+
+export interface CrowdResult {
+    readonly volumes: readonly VolumeState[];
+    readonly exports: readonly ExportState[];
+    /** Names of what was made and deleted. */
+    readonly deleted: readonly string[];
+}
+
+/** Every volume goes its own way as fast as it can: create, export, every second one grows, every third one goes. */
+export async function crowd(client: Client, { stack, count }: Crowd): Promise<CrowdResult> {
+    const volumes: VolumeState[] = [];
+    const exports: ExportState[] = [];
+    const deleted: string[] = [];
+    await Promise.all(
+        Array.from({ length: count }, async (_, i) => {
+            const name = `${stack}-${String(i)}`;
+            const chap = {
+                username: `${stack}${String(i % 5)}`,
+                password: `Password-of-${stack}-${String(i % 5)}`,
+            };
+            const initiators = [{ iqn: CLIENT, chap }];
+            let volume = await client.volume(name);
+            let one = await client.export(name, name, { initiators });
+            if (i % 2 === 0) {
+                volume = await client.change(volume, { size: 8 * MiB });
+                one = await client.changeExport(one, { initiators });
+            }
+            if (i % 3 === 0) {
+                await client.delete(one);
+                await client.delete(volume);
+                deleted.push(name);
+            } else {
+                volumes.push(volume);
+                exports.push(one);
+            }
+        }),
+    );
+    return { volumes, exports, deleted };
+}

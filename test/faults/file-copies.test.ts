@@ -1,0 +1,6 @@
+import { CASES } from "./cases";
+import { embeddedWorld } from "./embeddedWorld";
+import { faultMatrix } from "./matrix";
+
+const cases = [...CASES.creations, ...CASES.copies];
+faultMatrix("the file driver where data is copied", () => embeddedWorld("copies"), cases);

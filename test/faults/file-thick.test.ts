@@ -1,0 +1,7 @@
+import { CASES } from "./cases";
+import { embeddedWorld } from "./embeddedWorld";
+import { faultMatrix } from "./matrix";
+
+const full = [...CASES.creations, ...CASES.copies];
+const cases = full.filter(({ title }) => /^create|extend/.test(title));
+faultMatrix("the file driver, thick", () => embeddedWorld("thick"), cases);

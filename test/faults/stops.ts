@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { BlockhostError } from "../../provider/errors";
+import { failureOf } from "../support/client";
+import type { Point } from "../support/saboteur";
+import type { Case } from "./cases/types";
+import type { Volume, World } from "./world";
+
+/** A way to stop an operation at a point, and what has to be done before the next run is asked for the same. */
+export interface Stop {
+    readonly title: string;
+    readonly where: Point["where"];
+    /** The operation runs in a process of its own, which is killed. */
+    readonly kills?: "provider";
+    /** Concerns only some operations. */
+    readonly concerns?: (what: Case) => boolean;
+    /** Within steps there are many points: the full matrix tries every n-th. Default 1. */
+    readonly every?: number;
+    /** The process lives on and may well finish the operation by itself. */
+    readonly lives?: true;
+    /** The process dies, but the answer may be quicker. */
+    readonly mayEnd?: true;
+    /** Happens while the host stands still at the point. */
+    readonly strike?: (scene: Scene) => Promise<void>;
+    /** The operation has come to its end, in whatever way. */
+    readonly afterwards?: (scene: Scene) => Promise<void>;
+}
+
+/** One stop of one operation, as far as it has come. */
+export interface Scene {
+    readonly world: World;
+    /** File on the host that a halted process waits for to go. */
+    readonly marker: string;
+    /** Takes the marker away. */
+    readonly release: () => Promise<void>;
+    /** How the stopped operation ended. */
+    outcome?: Outcome;
+    /** Asks for the same once more, in a new process. */
+    readonly again: () => Promise<Outcome>;
+    /** Undoes what the strike did to the host. */
+    mend?: () => Promise<void>;
+}
+
+export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown };
+
+const exported = (what: Case) => what.exported === true;
+
+const between: readonly Stop[] = [
+    {
+        title: "connection cut",
+        where: "between",
+        // The next process comes at once, while the host may still be at it.
+        strike: ({ world }) => world.cutConnections(),
+    },
+    {
+        title: "connection cut, the host goes on",
+        where: "between",
+        mayEnd: true,
+        strike: async ({ world, release }) => {
+            await release();
+            await world.cutConnections();
+        },
+    },
+    { title: "shell killed", where: "between", strike: ({ world }) => world.killShells() },
+    { title: "provider killed -9", where: "between", kills: "provider" },
+    {
+        title: "power fails",
+        where: "between",
+        strike: ({ world }) => world.powerOff(),
+        afterwards: ({ world }) => world.powerOn(),
+    },
+    { title: "script ends", where: "ends", lives: true },
+];
+
+const inside: readonly Stop[] = [
+    { title: "shell killed in a step", where: "inside", every: 6, strike: ({ world }) => world.killShells() },
+    {
+        title: "command of a step killed",
+        where: "inside",
+        every: 6,
+        lives: true,
+        strike: async ({ world, marker }) => {
+            await world.sh(`kill -KILL "$(cat '${marker}')"`);
+        },
+    },
+    { title: "provider killed -9 in a step", where: "inside", every: 15, kills: "provider" },
+    {
+        title: "power fails in a step",
+        where: "inside",
+        every: 15,
+        strike: ({ world }) => world.powerOff(),
+        afterwards: ({ world }) => world.powerOn(),
+    },
+];
+
+const daemon: readonly Stop[] = [
+    {
+        title: "tgtd killed",
+        where: "between",
+        concerns: exported,
+        lives: true,
+        strike: ({ world }) => world.killDaemon(),
+        afterwards: ({ world }) => world.startDaemon(),
+    },
+    {
+        title: "tgtd restarted",
+        where: "between",
+        concerns: exported,
+        lives: true,
+        strike: async ({ world }) => {
+            await world.killDaemon();
+            await world.startDaemon();
+        },
+    },
+    {
+        title: "tgtd killed in a step",
+        where: "inside",
+        every: 6,
+        concerns: exported,
+        lives: true,
+        strike: ({ world }) => world.killDaemon(),
+        afterwards: ({ world }) => world.startDaemon(),
+    },
+];
+
+const full = (volume: Volume, where: "between" | "inside", title: string): Stop => ({
+    title,
+    where,
+    every: where === "inside" ? 12 : 1,
+    // Exports and long work are what writes to the state directory.
+    concerns: (what) =>
+        volume === "pool" ? what.touchesPool !== false : exported(what) || what.slow === true,
+    lives: true,
+    strike: async (scene) => {
+        scene.mend = await scene.world.fillUp(volume);
+    },
+    afterwards: async (scene) => {
+        // What takes no room may go through; all else says what it lacks, however often it is asked.
+        for (const outcome of [scene.outcome, await scene.again()]) {
+            if (outcome === undefined || outcome.done) continue;
+            const error = failureOf(outcome.error);
+            assert(error instanceof BlockhostError && error.code === "no-space", String(error));
+            assert(error.details.hint, "no hint");
+        }
+        await scene.mend?.();
+    },
+});
+
+const noSpace: readonly Stop[] = [
+    full("pool", "between", "pool full"),
+    full("state directory", "between", "state directory full"),
+    full("pool", "inside", "pool full in a step"),
+    full("state directory", "inside", "state directory full in a step"),
+];
+
+const transit: readonly Stop[] = [{ title: "script cut short in transit", where: "transit" }];
+
+export const STOPS = { between, inside, daemon, noSpace, transit };

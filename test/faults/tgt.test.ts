@@ -1,0 +1,6 @@
+import { CASES } from "./cases";
+import { embeddedWorld } from "./embeddedWorld";
+import { faultMatrix } from "./matrix";
+
+const cases = CASES.exports.filter(({ title }) => !/^change/.test(title));
+faultMatrix("exports by tgt", () => embeddedWorld("copies"), cases);

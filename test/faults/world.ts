@@ -1,0 +1,89 @@
+import type { ExportState } from "../../provider/resources/export";
+import { Client, type ClientOptions } from "../support/client";
+import type { Chap } from "../../tools/iscsi.mjs";
+
+/**
+ * A storage host to be tormented, with what backs its volumes and exports. Suites and cases know nothing but this, so
+ * another driver, target or kind of host is another implementation (`embeddedWorld.ts` is the one on this machine).
+ *
+ * Everything that looks at the host does so beside the provider: none of its code, none of its connections.
+ */
+export interface World {
+    /** What it stands for in results: `file, reflink`. */
+    readonly title: string;
+    /** The host's entry in `blockhost:hosts`. Plain JSON. */
+    configuration(more?: Readonly<Record<string, unknown>>): Record<string, unknown>;
+    /** A shell command on the host, as root. */
+    sh(script: string): Promise<string>;
+    stop(): Promise<void>;
+    /** Ends and removes everything, after a failure. */
+    reset(): Promise<void>;
+
+    // Data, by the names of objects.
+    exists(name: string): Promise<boolean>;
+    /** Bytes. */
+    size(name: string): Promise<number>;
+    /** Writes one byte over and over from the start, 4 KiB unless told how much. */
+    fill(name: string, byte: number, bytes?: number): Promise<void>;
+    firstByte(name: string): Promise<number>;
+    /** Of the whole content. */
+    digest(name: string): Promise<string>;
+    /** The owner in an object's mark. */
+    ownerOf(name: string): Promise<string>;
+    /** Makes data that carries no mark, as an administrator would; later adopted as `<name>.img`. */
+    somebodysData(name: string, byte: number, bytes: number): Promise<void>;
+    /** Removes data that carries no mark any more. */
+    discard(name: string): Promise<void>;
+
+    // Exports.
+    /** The reason why a login was refused, or `""`. */
+    login(state: ExportState, as?: LoginAs): Promise<string>;
+    /** The size that initiators see, bytes. */
+    capacity(state: ExportState): Promise<number>;
+    readThrough(state: ExportState, length: number): Promise<Buffer>;
+    /** Names of all targets that the daemon or kernel has. */
+    targets(): Promise<string[]>;
+    /** Takes a target away behind everybody's back. */
+    dropTarget(targetName: string): Promise<void>;
+    exportOwner(name: string): Promise<string>;
+
+    /**
+     * Everything of ours on the host, one line a thing: files, links, objects, targets, accounts, held locks, processes
+     * of runs. What differs from one making to the next (generations, serial numbers, target ids) is left out.
+     */
+    inventory(): Promise<string[]>;
+
+    // What can happen to it.
+    killShells(): Promise<void>;
+    cutConnections(): Promise<void>;
+    /** Cuts the connection once so many bytes more have come in. */
+    cutAfter(bytes: number): void;
+    /** Everything that runs there ends at once and it cannot be reached. What was not synced is kept all the same. */
+    powerOff(): Promise<void>;
+    /** It boots, with what brings exports back. */
+    powerOn(): Promise<void>;
+    killDaemon(): Promise<void>;
+    startDaemon(): Promise<void>;
+    /** Takes all the room of a file system; gives what makes room again. */
+    fillUp(what: Volume): Promise<() => Promise<void>>;
+
+    /** Where points halt ({@link Saboteur}); on the host, outside of all that is ours. */
+    readonly haltDirectory: string;
+    /** Whether a file is there. Asked often: to be cheap. */
+    sees(path: string): Promise<boolean>;
+}
+
+/** A file system that can be full: the pool's, or that of the state directory. */
+export type Volume = "pool" | "state directory";
+
+export interface LoginAs {
+    readonly initiator?: string;
+    readonly chap?: Chap | undefined;
+    readonly mutual?: Chap;
+    readonly portal?: string | undefined;
+}
+
+/** A process of the provider; several at once where a case needs it. */
+export function clientOf(world: World, options: ClientOptions = {}): Client {
+    return new Client(world, options);
+}

@@ -1,0 +1,244 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isEmpty } from "../../../provider/host/plan";
+import type { ExportWanted, Target, TargetRef } from "../../../provider/targets/types";
+import { KernelHost, mark, type Run } from "./kernelHost";
+
+/** Something done to a live export behind our back. */
+export interface Alteration {
+    /** Shell text, run in the subsystem's directory. */
+    readonly by: string;
+    /** Property that the difference starts with. */
+    readonly property: string;
+    /** Files only, or block devices only. */
+    readonly on?: "file" | "block";
+}
+
+export interface KernelSuite<Options> {
+    readonly target: Target<Options>;
+    readonly ref: TargetRef<Options>;
+    /** A shell on the host. */
+    connect(): Promise<Run>;
+    /** Block devices of 64 MiB, made before. */
+    readonly devices: readonly [string, string];
+    /** Makes the devices. */
+    readonly prepare: string;
+    want(name: string, devicePath: string): ExportWanted;
+    /** The same export with other credentials, initiators and properties. */
+    changed(want: ExportWanted): ExportWanted;
+    readonly alterations: readonly Alteration[];
+    /** Lines of a dump that change from one making to the next. */
+    readonly volatile: RegExp;
+    /** Commands of the boot file to stop after; all of them would take long. */
+    readonly stride: number;
+}
+
+const FILE = "/srv/blockhost-test/a.img";
+
+/** Exports of a real kernel, made, altered and cut short at the level of planners. */
+export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void {
+    const { target, ref } = suite;
+    let host: KernelHost<Options>;
+    let pristine: string;
+    const dump = async () =>
+        (await host.dump())
+            .split("\n")
+            .filter((line) => !suite.volatile.test(line))
+            .join("\n");
+
+    beforeAll(async () => {
+        host = new KernelHost(target, ref, await suite.connect());
+        await host.sh(`${suite.prepare}
+mkdir -p /srv/blockhost-test && truncate -s 64M ${FILE}`);
+        // Loads the modules, after which the subsystem has a little of its own.
+        await host.ensure(suite.want("first", suite.devices[0]));
+        await host.remove(suite.want("first", suite.devices[0]));
+        pristine = await dump();
+    });
+
+    // Whatever a test that failed has left.
+    beforeEach(async () => {
+        for (const name of ["pg", "one", "two"]) {
+            if ((await host.observe([name])).exports.has(name))
+                await host.remove(suite.want(name, suite.devices[0]));
+        }
+    });
+
+    afterAll(async () => {
+        await host.sh(`rm -rf ${FILE} ${ref.stateDirectory}`);
+    });
+
+    const devices = [
+        ["a block device", suite.devices[0]],
+        ["a file", FILE],
+    ] as const;
+
+    describe.each(devices)("an export of %s", (_, device) => {
+        const kind = device === FILE ? "file" : "block";
+
+        test("is made, is then as declared, and leaves nothing when it is removed", async () => {
+            const want = suite.want("pg", device);
+            await host.ensure(want);
+            const one = await host.facts("pg");
+            expect(one?.differences).toEqual([]);
+            expect(one?.sessions).toEqual([]);
+            expect(isEmpty(target.ensure(host.context(await host.observe()), want))).toBe(true);
+            // Read alone it is the same.
+            const alone = (await host.observe(["pg"])).exports.get("pg");
+            expect({ ...alone, live: undefined }).toEqual({ ...one, live: undefined });
+            await host.remove(want);
+            expect(await host.facts("pg")).toBeUndefined();
+        });
+
+        test("is changed into another, and back, in place", async () => {
+            const want = suite.want("pg", device);
+            await host.ensure(want);
+            const before = await dump();
+            await host.ensure(suite.changed(want));
+            expect(await dump()).not.toBe(before);
+            expect((await host.facts("pg"))?.differences).toEqual([]);
+            await host.ensure(want);
+            expect(await dump()).toBe(before);
+            await host.remove(want);
+        });
+
+        test("altered by hand in any field is put back exactly", async () => {
+            const want = suite.want("pg", device);
+            await host.ensure(want);
+            const before = await dump();
+            const wrong: string[] = [];
+            for (const { by, property, on } of suite.alterations) {
+                if (on !== undefined && on !== kind) continue;
+                const root = ref.protocol === "iscsi" ? "target" : "nvmet";
+                const facts = await host.after(`cd /sys/kernel/config/${root}\n${by}`);
+                const found = facts.exports.get("pg")?.differences ?? [];
+                if (!found.some((text) => text.startsWith(property)))
+                    wrong.push(`${by}: ${property} is not among ${JSON.stringify(found)}`);
+                await host
+                    .ensure(want, facts)
+                    .catch((error: unknown) => wrong.push(`${by}: ${String(error)}`));
+                const now = await dump();
+                if (now !== before) wrong.push(`${by}: is not put back: ${difference(before, now)}`);
+            }
+            expect(wrong).toEqual([]);
+            await host.remove(want);
+        });
+
+        test("cut short after any of its commands is finished, or removed without a trace", async () => {
+            const want = suite.want("pg", device);
+            await host.ensure(want);
+            const whole = await dump();
+            await host.remove(want);
+            const context = host.context(await host.observe());
+            const steps = target.ensure(context, want).steps.filter(({ label }) => !/at boot/.test(label));
+            const wrong: string[] = [];
+            for (let count = 1, ended = false; !ended; count += suite.stride) {
+                const { status } = await host.run(
+                    cutShort(steps.map(({ script }) => script.text).join("\n"), count),
+                    "bash",
+                );
+                ended = status === 0;
+                const facts = await host.observe();
+                if (!ended && facts.exports.has("pg") && facts.exports.get("pg")?.differences.length === 0)
+                    wrong.push(`after ${String(count)} commands it counts as whole`);
+                if (count % 2 === 1) {
+                    await host.ensure(want, facts);
+                    const now = await dump();
+                    if (now !== whole) wrong.push(`after ${String(count)}: ${difference(whole, now)}`);
+                }
+                await host.remove(want);
+                if ((await dump()) !== pristine)
+                    wrong.push(`after ${String(count)}: leaves ${difference(pristine, await dump())}`);
+            }
+            expect(wrong).toEqual([]);
+        });
+
+        test("removed half-way is removed the next time", async () => {
+            const want = suite.want("pg", device);
+            const wrong: string[] = [];
+            for (let count = 1, ended = false; !ended; count += suite.stride) {
+                await host.ensure(want);
+                const { steps } = target.remove(host.context(await host.observe()), want);
+                const { status } = await host.run(
+                    cutShort(steps.map(({ script }) => `(${script.text})`).join("\n"), count),
+                    "bash",
+                );
+                ended = status === 0;
+                await host.remove(want);
+                if ((await dump()) !== pristine)
+                    wrong.push(`after ${String(count)}: leaves ${difference(pristine, await dump())}`);
+            }
+            expect(wrong).toEqual([]);
+        });
+    });
+
+    test("what others have there stays as it is", async () => {
+        const one = suite.want("one", suite.devices[0]);
+        const two = suite.want("two", suite.devices[1]);
+        await host.ensure(one);
+        const before = await dump();
+        await host.ensure(two);
+        const after = new Set((await dump()).split("\n"));
+        expect(before.split("\n").filter((line) => !after.has(line))).toEqual([]);
+        await host.remove(two);
+        expect(await dump()).toBe(before);
+        await host.remove(one);
+    });
+
+    test("the boot file alone makes it anew", async () => {
+        const want = suite.want("pg", suite.devices[0]);
+        await host.ensure(want);
+        const before = await dump();
+        const facts = await host.observe();
+        const [takeDown] = target.remove(host.context(facts), want).steps;
+        if (takeDown === undefined) throw new Error("no step");
+        await host.steps([takeDown]);
+        expect((await host.facts("pg"))?.differences).toContain("missing");
+        await host.sh(`sh ${ref.stateDirectory}/exports/${ref.protocol}/pg`);
+        expect(await dump()).toBe(before);
+        expect((await host.facts("pg"))?.differences).toEqual([]);
+        await host.remove(want);
+        expect(await dump()).toBe(pristine);
+    });
+
+    test("no secret is in what an observation prints", async () => {
+        const want = suite.want("pg", suite.devices[0]);
+        await host.ensure(want);
+        const printed = await host.sh(target.observe(ref).text);
+        for (const secret of secretsOf(want)) expect(printed).not.toContain(secret);
+        expect(await host.sh(`cat ${ref.stateDirectory}/exports/*/pg`)).toContain(secretsOf(want)[0]);
+        expect(await host.sh(`stat -c %a ${ref.stateDirectory}/exports/*/pg`)).toBe("600\n");
+        await host.remove(want);
+    });
+
+    test("an export of another owner or generation stays untouched", async () => {
+        const want = suite.want("pg", suite.devices[0]);
+        await host.ensure(want);
+        const context = host.context(await host.observe());
+        for (const other of [mark("somebody-else"), mark("pg", "fedcba9876543210")]) {
+            expect(() => target.ensure(context, { ...want, mark: other })).toThrow(/not-ours/);
+            expect(() => target.remove(context, { name: "pg", mark: other })).toThrow(/not-ours/);
+        }
+        await host.remove(want);
+    });
+}
+
+function secretsOf({ initiators }: ExportWanted): string[] {
+    return initiators.flatMap(({ chap, mutualChap, dhchap }) =>
+        [chap?.password, mutualChap?.password, dhchap?.key, dhchap?.controllerKey].flatMap(
+            (secret) => secret?.value ?? [],
+        ),
+    );
+}
+
+/** Lets so many commands run and then kills the shell. */
+function cutShort(script: string, commands: number): string {
+    return `set -o posix; set -T; bh_left=${String(commands)}; trap '[ $((bh_left -= 1)) -ge 0 ] || kill -KILL $$' DEBUG
+${script}`;
+}
+
+function difference(before: string, after: string): string {
+    const [a, b] = [new Set(before.split("\n")), new Set(after.split("\n"))];
+    const gone = [...a].filter((line) => !b.has(line)).map((line) => `-${line}`);
+    const come = [...b].filter((line) => !a.has(line)).map((line) => `+${line}`);
+    return [...gone, ...come].slice(0, 12).join(" ");
+}

@@ -1,0 +1,6 @@
+import { prepare } from "../../tools/prepare.mjs";
+
+/** For tests on real storage hosts in QEMU. Takes no time where their disk image is there already. */
+export default async function setup(): Promise<void> {
+    await prepare({ packages: true, lab: true });
+}
