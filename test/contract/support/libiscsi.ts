@@ -27,10 +27,18 @@ export function libiscsi(reach: (portal: string) => string): Pick<ExportBackend,
             };
             const tried = await iscsi.login(lun);
             if (!tried.ok) throw new Error(tried.reason);
+            // QEMU does not open what is read-only, so nobody stays logged in to that.
+            if (exported.connection.data["access_mode"] === "ro") return readOnly(lun);
             let session: Awaited<ReturnType<typeof iscsi.openSession>> | undefined =
                 await iscsi.openSession(lun);
             return {
-                holds: (offset, length, byte) => iscsi.holds(lun, { offset, length, pattern: byte }),
+                holds: async (offset, length, byte) => {
+                    const asked = `read -P ${String(byte)} ${String(offset)} ${String(length)}`;
+                    const said = await session?.do(asked).catch((error: unknown) => String(error));
+                    if (said === undefined || /Pattern verification failed/.test(said)) return false;
+                    if (/error/i.test(said)) throw new Error(said);
+                    return true;
+                },
                 // In the session itself, which so is seen to be alive.
                 write: async (offset, length, byte) => {
                     await session?.do(`write -P ${String(byte)} ${String(offset)} ${String(length)}`);
@@ -50,5 +58,15 @@ export function libiscsi(reach: (portal: string) => string): Pick<ExportBackend,
                 },
             };
         },
+    };
+}
+
+function readOnly(lun: iscsi.Lun): Attached {
+    return {
+        holds: async (offset, length, byte) =>
+            (await iscsi.read(lun, { offset, length })).equals(Buffer.alloc(length, byte)),
+        write: (offset, length, byte) => iscsi.write(lun, { offset, length, pattern: byte }),
+        capacity: () => iscsi.capacity(lun),
+        detach: () => Promise.resolve(),
     };
 }
