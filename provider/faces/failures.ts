@@ -1,7 +1,7 @@
 import type { Failure } from "../validate";
 
 /** Inputs whose values say nothing that must not be seen: what both faces' users put in plain into their programs. */
-const SHOWN = new Set(["name", "size", "pool", "protocol", "adopt", "onDelete", "volume"]);
+const SHOWN = new Set(["host", "name", "size", "pool", "protocol", "adopt", "onDelete", "volume"]);
 
 /**
  * Failures as Pulumi may be told of them. It looks the property up among the inputs and prints the value that it finds

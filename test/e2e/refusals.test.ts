@@ -43,7 +43,7 @@ test("names every input that is not right, and the remedy", async () => {
     expect(said).toMatch(/property name value .*(letters|must|name)/);
     expect(said).toMatch(/property size value .*GiB/);
     expect(said).toMatch(/property wipe\.method value .*"none".*"zero"/);
-    expect(said).toMatch(/property hostt value .*there is no such property; did you mean "host"\?/);
+    expect(said).toMatch(/property inputs\.hostt value .*there is no such property; did you mean "host"\?/);
     // Once each.
     expect(preview.diagnostics).toHaveLength(5);
 });
