@@ -161,10 +161,12 @@ export async function holds(lun, { offset, length, pattern }) {
  * session's identifier.
  *
  * @param {Lun} lun
+ * @param {{ readOnly?: boolean }} [options] a LUN that cannot be written can only be opened for reading
  */
-export async function openSession(lun) {
+export async function openSession(lun, { readOnly = false } = {}) {
     const directory = temporaryDirectory("session");
-    const child = spawn("qemu-io", imageArguments(lun, directory)(), { stdio: "pipe" });
+    const args = [...(readOnly ? ["-r"] : []), ...imageArguments(lun, directory)()];
+    const child = spawn("qemu-io", args, { stdio: "pipe" });
     const exited = new Promise((done) => child.once("close", done));
     let output = "";
     /** @type {(() => void) | undefined} */
@@ -217,7 +219,7 @@ export async function openSession(lun) {
         async do(command) {
             child.stdin.write(`${command}\n`);
             const said = await answer();
-            if (/failed|error/i.test(said)) throw new Error(lastLine(said));
+            if (/failed|error/i.test(said)) throw new Error(said.trim());
             return said.trim();
         },
         close,

@@ -27,26 +27,41 @@ export function libiscsi(reach: (portal: string) => string): Pick<ExportBackend,
             };
             const tried = await iscsi.login(lun);
             if (!tried.ok) throw new Error(tried.reason);
-            let session: Awaited<ReturnType<typeof iscsi.openSession>> | undefined =
-                await iscsi.openSession(lun);
+            const readOnly = exported.connection.data["access_mode"] === "ro";
+            const open = () => iscsi.openSession(lun, { readOnly });
+            let session: Awaited<ReturnType<typeof open>> | undefined = await open();
+            // In the session itself, which so is seen to be alive: after a change of secrets no new one would be let in.
+            const inSession = (command: string) => {
+                if (session === undefined) throw new Error("detached");
+                return session.do(command);
+            };
             return {
-                holds: (offset, length, byte) => iscsi.holds(lun, { offset, length, pattern: byte }),
-                // In the session itself, which so is seen to be alive.
+                holds: async (offset, length, byte) => {
+                    try {
+                        await inSession(`read -P ${String(byte)} ${String(offset)} ${String(length)}`);
+                        return true;
+                    } catch (error) {
+                        if (/Pattern verification failed/.test(String(error))) return false;
+                        throw error;
+                    }
+                },
                 write: async (offset, length, byte) => {
-                    await session?.do(`write -P ${String(byte)} ${String(offset)} ${String(length)}`);
-                    await session?.do("flush");
+                    // QEMU would refuse by itself what was opened for reading; it is the target that has to.
+                    if (readOnly) return iscsi.write(lun, { offset, length, pattern: byte });
+                    await inSession(`write -P ${String(byte)} ${String(offset)} ${String(length)}`);
+                    await inSession("flush");
                 },
                 // QEMU asks for the size as it opens a disk.
                 capacity: async () => {
                     const bytes = await iscsi.capacity(lun);
                     await session?.close();
-                    session = await iscsi.openSession(lun);
+                    session = await open();
                     return bytes;
                 },
                 detach: async () => {
-                    const open = session;
+                    const ending = session;
                     session = undefined;
-                    await open?.close();
+                    await ending?.close();
                 },
             };
         },
