@@ -241,72 +241,124 @@ const exported = {
     owner,
 };
 type Inputs = Record<string, unknown>;
+const mutualWith = (more: object) => ({
+    ...exported,
+    initiators: [{ ...initiator, mutualChap: { username: "san1", password: "Sesame-Opened", ...more } }],
+});
 const chapWith = (more: object) => ({
     ...exported,
     initiators: [{ ...initiator, chap: { ...initiator.chap, ...more } }],
 });
 
+/** A host given inline that is right but for what is changed. */
+const inline = (more: object, options: object = {}) => ({
+    ...volume,
+    host: {
+        name: "inl",
+        address: "127.0.0.1",
+        stateDirectory: "/var/lib/x",
+        pools: { fast: { driver: "file", directory: "/srv/pool", ...options } },
+        ...more,
+    },
+});
+const inlineTarget = (more: object) =>
+    inline({ targets: { iscsi: { helper: "tgt", portals: ["127.0.0.1:3260"], ...more } } });
+const ownedBy = (field: string) => (value: string) => ({ ...volume, owner: { ...owner, [field]: value } });
+
 const safeAddress = /^[0-9A-Fa-f:.[\]/]+$/;
+const id = /^emb\/fast\/[\w.-]+$/;
+const plainSize = /^[0-9.]+(B|[KMGTP]iB)?$/;
 const targets: [string, string, (text: string) => Inputs, RegExp | undefined][] = [
     ["Volume", "name", (name) => ({ ...volume, name }), /^[\w.-]+$/],
     ["Volume", "pool", (pool) => ({ ...volume, pool }), /^fast$/],
     ["Volume", "host", (host) => ({ ...volume, host }), /^emb$/],
-    ["Volume", "size", (size) => ({ ...volume, size }), /^[0-9.]+(B|[KMGTP]iB)?$/],
-    ["Volume", "source", (snapshot) => ({ ...volume, source: { snapshot } }), /^emb\/fast\/[\w.-]+$/],
+    ["Volume", "size", (size) => ({ ...volume, size }), plainSize],
+    ["Volume", "source.snapshot", (snapshot) => ({ ...volume, source: { snapshot } }), id],
+    ["Volume", "source.volume", (from) => ({ ...volume, source: { volume: from } }), id],
     ["Volume", "adopt", (adopt) => ({ ...volume, adopt }), undefined],
-    ["Volume", "token", (token) => ({ ...volume, revertTo: { snapshot: "emb/fast/s", token } }), /^[\w.-]+$/],
-    // Two resources of one program cannot have one name.
+    ["Volume", "revertTo.snapshot", (snapshot) => ({ ...volume, revertTo: { snapshot, token: "1" } }), id],
     [
         "Volume",
-        "owner",
-        (resource) => ({ ...volume, name: `v${String(serial++)}`, owner: { ...owner, resource } }),
-        undefined,
+        "revertTo.token",
+        (token) => ({ ...volume, revertTo: { snapshot: "emb/fast/s", token } }),
+        /^[\w.-]+$/,
     ],
-    ["Snapshot", "volume", (id) => ({ host: "emb", name: "s", volume: id, owner }), /^emb\/fast\/[\w.-]+$/],
+    ["Volume", "wipe.method", (method) => ({ ...volume, wipe: { method } }), /^(none|zero|discard)$/],
+    ["Volume", "wipe.limit", (limit) => ({ ...volume, wipe: { method: "zero", limit } }), plainSize],
+    ["Volume", "wipe.ionice", (ionice) => ({ ...volume, wipe: { method: "zero", ionice } }), /^idle$/],
+    ["Volume", "owner.organization", ownedBy("organization"), undefined],
+    ["Volume", "owner.project", ownedBy("project"), undefined],
+    ["Volume", "owner.stack", ownedBy("stack"), undefined],
+    ["Volume", "owner.resource", ownedBy("resource"), undefined],
+    ["Volume", "owner.parent", ownedBy("parent"), undefined],
+    ["Volume", "host.name", (name) => inline({ name }), /^[\w.-]+$/],
+    ["Volume", "host.hostKey", (hostKey) => inline({ hostKey }), /^SHA256:[A-Za-z0-9+/]{43}=?$/],
+    ["Volume", "host.stateDirectory", (stateDirectory) => inline({ stateDirectory }), /^\/[^\0\n]*$/],
+    ["Volume", "host.directory", (directory) => inline({}, { directory }), /^\/[^\0-\x1f\x7f]*$/],
+    ["Volume", "host.portals", (portal) => inlineTarget({ portals: [portal] }), safeAddress],
+    ["Volume", "host.prefix", (prefix) => inlineTarget({ prefix }), /^iqn\.[\w.:-]+$/],
+    ["Snapshot", "name", (name) => ({ host: "emb", name, volume: "emb/fast/v", owner }), /^[\w.-]+$/],
+    ["Snapshot", "volume", (from) => ({ host: "emb", name: "s", volume: from, owner }), id],
     ["Export", "source", (source) => ({ ...exported, source }), /^[\w.-]+\/[\w.-]+\/[\w.-]+$/],
     ["Export", "name", (name) => ({ ...exported, name }), /^[\w.-]+$/],
+    ["Export", "protocol", (protocol) => ({ ...exported, protocol }), /^(iscsi|nvme-tcp)$/],
     [
         "Export",
         "iqn",
         (iqn) => ({ ...exported, initiators: [{ ...initiator, iqn }] }),
         /^(iqn|eui|naa)\.[\w.:-]+$/,
     ],
+    ["Export", "nqn", (nqn) => ({ ...exported, initiators: [{ nqn }] }), /^nqn\.[\w.:-]+$/],
     ["Export", "username", (username) => chapWith({ username }), /^[\w.:@-]+$/],
     ["Export", "password", (password) => chapWith({ password }), /^[\x21-\x7e]{12,}$/],
+    ["Export", "mutual username", (username) => mutualWith({ username }), /^[\w.:@-]+$/],
+    ["Export", "mutual password", (password) => mutualWith({ password }), /^[\x21-\x7e]{12,}$/],
     ["Export", "addresses", (address) => ({ ...exported, addresses: [address] }), safeAddress],
     ["Export", "portals", (portal) => ({ ...exported, portals: [portal] }), safeAddress],
 ];
 
 describe("arguments", () => {
+    let strings = 0;
     const unreachable: Transport = {
         name: "emb",
         counters: { connections: 0, shells: 0, runs: 0, bytesSent: 0, bytesReceived: 0 },
         run: () => Promise.reject(new BlockhostError("unreachable", "nobody is there")),
         close: () => Promise.resolve(),
     };
-    const hosts = new Hosts(
-        {
-            emb: {
-                address: "127.0.0.1",
-                pools: { fast: { driver: "file", directory: "/nonexistent/pool" } },
-                targets: { iscsi: { helper: "tgt", portals: ["127.0.0.1:3260"] } },
+    /** A program of its own for every string: two resources of one program may not have one name. */
+    const newHosts = () =>
+        new Hosts(
+            {
+                emb: {
+                    address: "127.0.0.1",
+                    pools: { fast: { driver: "file", directory: "/nonexistent/pool" } },
+                    targets: { iscsi: { helper: "tgt", portals: ["127.0.0.1:3260"] } },
+                },
             },
-        },
-        () => unreachable,
-    );
-    const context: Context = { hosts, installation: "default", warn: () => undefined };
+            () => unreachable,
+        );
+    const newContext = (): Context => ({
+        hosts: newHosts(),
+        installation: "default",
+        warn: () => undefined,
+    });
 
     test.each(targets)("%s %s: check never throws, and lets through only what it should", async (...row) => {
         const [kind, argument, inputsWith, allowed] = row;
         let accepted = 0;
+        let given = 0;
         await fc.assert(
             fc.asyncProperty(any, async (text) => {
-                const { failures } = await (lifecycles[kind]?.check(context, undefined, inputsWith(text)) ??
-                    Promise.reject(new Error(`no ${kind}`)));
+                given++;
+                const { failures } = await (lifecycles[kind]?.check(
+                    newContext(),
+                    undefined,
+                    inputsWith(text),
+                ) ?? Promise.reject(new Error(`no ${kind}`)));
                 if (failures.length > 0) {
                     const said = JSON.stringify(failures);
                     // Neither a secret nor a terminal's control codes may come back in a reason.
-                    if (argument === "password" && text.length > 6) expect(said).not.toContain(text);
+                    if (argument.endsWith("password") && text.length > 6) expect(said).not.toContain(text);
                     return;
                 }
                 accepted++;
@@ -315,6 +367,11 @@ describe("arguments", () => {
             { numRuns: 400, seed },
         );
         if (allowed === undefined) expect(accepted).toBeGreaterThan(0);
+        strings += given;
+    });
+
+    test("these were at least ten thousand", () => {
+        expect(strings).toBeGreaterThanOrEqual(10_000);
     });
 });
 
