@@ -225,7 +225,6 @@ describe("readers", () => {
 });
 
 /** What an argument is given, by kind: path in the inputs, and what may pass the check. */
-let serial = 0;
 const owner = { organization: "acme", project: "shop", stack: "prod", resource: "r" };
 const volume = { host: "emb", pool: "fast", name: "v", size: "1MiB", owner };
 const initiator = {
@@ -294,7 +293,7 @@ const targets: [string, string, (text: string) => Inputs, RegExp | undefined][] 
     ["Volume", "host.name", (name) => inline({ name }), /^[\w.-]+$/],
     ["Volume", "host.hostKey", (hostKey) => inline({ hostKey }), /^SHA256:[A-Za-z0-9+/]{43}=?$/],
     ["Volume", "host.stateDirectory", (stateDirectory) => inline({ stateDirectory }), /^\/[^\0\n]*$/],
-    ["Volume", "host.directory", (directory) => inline({}, { directory }), /^\/[^\0-\x1f\x7f]*$/],
+    ["Volume", "host.directory", (directory) => inline({}, { directory }), /^\/[^\0\n\r\t]*$/],
     ["Volume", "host.portals", (portal) => inlineTarget({ portals: [portal] }), safeAddress],
     ["Volume", "host.prefix", (prefix) => inlineTarget({ prefix }), /^iqn\.[\w.:-]+$/],
     ["Snapshot", "name", (name) => ({ host: "emb", name, volume: "emb/fast/v", owner }), /^[\w.-]+$/],

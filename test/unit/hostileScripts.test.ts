@@ -82,10 +82,10 @@ const name = fc
 const short = (value: string) => [...value].slice(0, 12).join("");
 const fileName = wellFormed.filter(
     // Names with control characters are not listed, and so cannot be adopted.
-    (value) => value !== "" && !/^\.|\/|\.img$|[\0-\x1f\x7f]/.test(value) && Buffer.byteLength(value) <= 200,
+    (value) => value !== "" && !/^\.|\/|\.img$|\p{Cc}/u.test(value) && Buffer.byteLength(value) <= 200,
 );
 const pathPart = wellFormed
-    .map((value) => value.replaceAll(/[\0-\x1f\x7f/]/g, ""))
+    .map((value) => value.replaceAll(/[\p{Cc}/]/gu, ""))
     .filter((value) => value !== "" && !/^\.+$/.test(value) && Buffer.byteLength(value) <= 120);
 const PATIENCE_MS = 900_000;
 const PER_SHELL = 70;
