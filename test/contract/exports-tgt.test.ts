@@ -13,6 +13,7 @@ describeExports(async () => {
         ...libiscsi((portal) => portal),
         protocol: "iscsi",
         capabilities: tgtTarget.capabilities,
+        logsInAnew: true,
         growth: tgtTarget.growth,
         initiator: CLIENT,
         firstByte: (path) => Promise.resolve(readFileSync(path)[0] ?? -1),

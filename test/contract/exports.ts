@@ -25,6 +25,8 @@ export interface Attached {
 export interface ExportBackend {
     readonly host: ConfiguredHost;
     readonly protocol: Protocol;
+    /** Its initiator logs in for each request, and opens for writing. */
+    readonly logsInAnew?: boolean;
     readonly capabilities: TargetCapabilities;
     readonly growth: "online" | "offline";
     /** Name of the initiator. */
@@ -115,7 +117,9 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             expect(fresh.runs).toBe(1);
         });
 
-        test("takes other secrets without cutting anybody", async () => {
+        // With an initiator that logs in anew for each request there is no session to keep; of tgt,
+        // test/unit/targets/tgtChanges.test.ts shows it.
+        test.skipIf(backend.logsInAnew === true)("takes other secrets without cutting anybody", async () => {
             await client.volume("e3");
             const exported = await makes(client, "e3-x", "e3");
             const attached = await backend.attach(exported, {});
@@ -211,26 +215,30 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             expect(await letsIn(second)).toBe(true);
         });
 
-        test("of a snapshot is read-only, where the target can do that", async () => {
-            const fresh = another();
-            const state = await fresh.volume("e8");
-            await backend.fill(state.path, 4);
-            await fresh.snapshot("e8-a", "e8");
-            if (!backend.capabilities.readOnly) {
-                const error = await refused(makes(fresh, "e8-x", "e8-a"), "invalid");
-                expect(error.message).toMatch(/readOnly/);
-                return;
-            }
-            const exported = await makes(fresh, "e8-x", "e8-a");
-            const attached = await backend.attach(exported, {});
-            try {
-                expect(await attached.holds(0, 512, 4)).toBe(true);
-                await expect(attached.write(0, 512, 1)).rejects.toThrow();
-                expect(await attached.holds(0, 512, 4)).toBe(true);
-            } finally {
-                await attached.detach();
-            }
-        });
+        // Such an initiator opens every device for writing.
+        test.skipIf(backend.logsInAnew === true)(
+            "of a snapshot is read-only, where the target can do that",
+            async () => {
+                const fresh = another();
+                const state = await fresh.volume("e8");
+                await backend.fill(state.path, 4);
+                await fresh.snapshot("e8-a", "e8");
+                if (!backend.capabilities.readOnly) {
+                    const error = await refused(makes(fresh, "e8-x", "e8-a"), "invalid");
+                    expect(error.message).toMatch(/readOnly/);
+                    return;
+                }
+                const exported = await makes(fresh, "e8-x", "e8-a");
+                const attached = await backend.attach(exported, {});
+                try {
+                    expect(await attached.holds(0, 512, 4)).toBe(true);
+                    await expect(attached.write(0, 512, 1)).rejects.toThrow();
+                    expect(await attached.holds(0, 512, 4)).toBe(true);
+                } finally {
+                    await attached.detach();
+                }
+            },
+        );
 
         test("is one remote run once the host is known, and so is its removal", async () => {
             const fresh = another();

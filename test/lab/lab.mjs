@@ -6,7 +6,15 @@
  * can use one that runs (`attachLab`).
  */
 import { randomUUID } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+    copyFileSync,
+    existsSync,
+    mkdirSync,
+    readFileSync,
+    readdirSync,
+    rmSync,
+    writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { killMarked, processesMarked } from "../../tools/embedded-host/processes.mjs";
 import { atEnd, removeDirectory, temporaryDirectory } from "../../tools/lifetime.mjs";
@@ -62,7 +70,13 @@ export async function startLab(options = {}) {
         );
     }
     const file = join(directory, "lab.json");
-    if (existsSync(file)) throw new Error(`there is a lab in ${directory} already`);
+    // It goes as a whole when the lab is stopped.
+    if (existsSync(directory) && readdirSync(directory).length > 0) {
+        throw new StepFailed(
+            `${directory} is not empty${existsSync(file) ? ": there is a lab in it" : ""}.`,
+            "name a directory that does not exist yet.",
+        );
+    }
     mkdirSync(directory, { recursive: true });
     /** @type {LabRecord} */
     const record = { mark: randomUUID(), image: image.directory, hosts: names };

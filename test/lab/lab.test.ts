@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { processesMarked } from "../../tools/embedded-host/processes.mjs";
 import { until } from "../../tools/embedded-host/ports.mjs";
 import * as iscsi from "../../tools/iscsi.mjs";
 import { checkout } from "../../tools/paths.mjs";
-import { temporaryDirectory } from "../../tools/lifetime.mjs";
+import { removeDirectory, temporaryDirectory } from "../../tools/lifetime.mjs";
 import { attachLab, labState, startLab, stopLab, type Lab } from "./lab.mjs";
 import { markVariable } from "./machine.mjs";
 
@@ -267,23 +267,34 @@ describe("targets and initiators", () => {
     });
 
     test("one more port is forwarded", async () => {
-        await a().run(`systemd-run --quiet --unit=hello busybox nc -ll -p 5000 -e echo hello`);
+        await a().run("/usr/sbin/sshd -p 5000 -o PidFile=/run/second-sshd.pid"); // returns once it listens
         expect(await a().forward(5000)).toBe(await a().forward(5000));
-        expect(await said(a().portTo(5000))).toBe("hello\n");
-        await a().run("systemctl stop hello");
+        expect(await said(a().portTo(5000))).toMatch(/^SSH-2\.0-/);
+        await a().run("kill $(cat /run/second-sshd.pid)");
     });
 });
 
 /** What a port of this machine's loopback says before it hangs up. */
 async function said(port: number): Promise<string> {
     const socket = connect({ host: "127.0.0.1", port });
-    socket.setEncoding("utf8");
+    socket.setEncoding("utf8").end();
     let all = "";
     for await (const text of socket) all += text as string;
     return all;
 }
 
 describe("labs", () => {
+    const parent = temporaryDirectory("lab-test");
+    afterAll(() => removeDirectory(parent));
+
+    test("are not made among other people's files, which stopping them would remove", async () => {
+        const directory = join(parent, "files");
+        mkdirSync(directory);
+        writeFileSync(join(directory, "thesis"), "");
+        await expect(startLab({ directory, hosts: ["a"] })).rejects.toThrow(/is not empty/);
+        expect(existsSync(join(directory, "thesis"))).toBe(true);
+    });
+
     test("run side by side, each with everything of its own, and leave nothing", async () => {
         const other = await startLab({ hosts: ["a"] });
         await other.host("a").run("hostname other");
@@ -312,7 +323,7 @@ describe("labs", () => {
         });
 
     test("end with the process that started them, even where it is killed", async () => {
-        const directory = join(temporaryDirectory("lab-test"), "lab");
+        const directory = join(parent, "killed");
         const child = start(directory, "keep: false }); setInterval(() => {}, 1000); void ({");
         await started(child);
         const { mark } = JSON.parse(readFileSync(join(directory, "lab.json"), "utf8")) as { mark: string };
@@ -326,7 +337,7 @@ describe("labs", () => {
     });
 
     test("outlive it where they shall, and are used and stopped by others", async () => {
-        const directory = join(temporaryDirectory("lab-test"), "lab");
+        const directory = join(parent, "kept");
         const child = start(directory, "keep: true");
         const exited = new Promise((done) => child.once("exit", done));
         await started(child);
