@@ -15,6 +15,9 @@ import { createStack } from "./pulumi/stack.mjs";
 import { keepRunning, startedVariable, stopKept } from "./quickstart/kept.mjs";
 import { tellStory } from "./quickstart/story.mjs";
 
+/** What `pulumi destroy` says of a stack that stays; this one goes with its back end. */
+const aboutHistory = /history and configuration associated with the stack|`pulumi stack rm /;
+
 /** @param {string[]} args */
 export async function quickstart(args) {
     const { values, positionals } = parseArgs({
@@ -48,7 +51,7 @@ export async function quickstart(args) {
         },
         config: { "blockhost:hosts": { embedded: host.configuration } },
         secrets: { chap: "quickstart-secret" },
-        onLine: narrative.echo,
+        onLine: (line) => aboutHistory.test(line) || narrative.echo(line),
     });
     await tellStory({ narrative, host, stack, statsFile, keep: values.keep === true });
     const seconds = ((performance.now() - toolsReady) / 1000).toFixed(0);

@@ -25,6 +25,8 @@ export interface Driver<Options = unknown> {
     tools(options: Options): Readonly<Record<string, string>>;
     /** Why an object of the pool cannot have this name (whole: `must not …`); `undefined`: it can. */
     nameProblem?(pool: PoolRef<Options>, name: string): string | undefined;
+    /** Why the pool cannot wipe in this way (whole: `is not …`); `undefined`: it can. */
+    wipeProblem?(pool: PoolRef<Options>, method: Wipe["method"]): string | undefined;
 
     /** Bytes that sizes in a pool are multiples of (sector, extent). */
     grain(pool: PoolRef<Options>, facts: PoolFacts): number;

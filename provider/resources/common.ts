@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import * as z from "zod";
+import type { Wipe } from "../drivers/types";
 import type { ConfiguredPool, HostConfig } from "../host/config";
 import { hostProblems } from "../host/config";
 import { HOST_TOOLS } from "../host/observation";
@@ -160,6 +161,14 @@ export function hostReferenceProblems(context: Context, host: unknown): Failure[
         return [{ property: "host", reason }];
     }
     return typeof host === "object" && host !== null ? hostProblems(host, "host", true) : [];
+}
+
+/** Problems of how the pool is to wipe, where host and pool are known and right. */
+export function wipeProblems(context: Context, host: unknown, pool: unknown, method: unknown): Failure[] {
+    if (typeof method !== "string" || typeof pool !== "string" || hasUnknown([host, pool, method])) return [];
+    const configured = context.hosts.get(host as HostReference).config.pools.get(pool);
+    const problem = configured?.driver.wipeProblem?.(configured.ref, method as Wipe["method"]);
+    return problem === undefined ? [] : [{ property: "wipe.method", reason: problem }];
 }
 
 /** Problems of `host`, `pool` and the name of an object there together, where they are known. */

@@ -35,6 +35,7 @@ import {
     previewFailures,
     sizeSchema,
     usablePool,
+    wipeProblems,
 } from "./common";
 import { performCreation } from "./creation";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
@@ -59,7 +60,7 @@ const wipeSchema = z.strictObject({
     method: z
         .enum(["none", "zero", "discard"])
         .describe(
-            "`none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.",
+            "`none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.",
         ),
     limit: sizeSchema.optional().describe("Wipe only so much from the start; default: all."),
     ionice: z
@@ -154,6 +155,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const failures = distinct([...explainName(given, problemsOf(volumeArgs, inputs)), ...hostFailures]);
         if (hostFailures.length === 0)
             failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
+        if (failures.length === 0) {
+            const { wipe } = inputs as Partial<VolumeArgs>;
+            failures.push(...wipeProblems(context, inputs["host"], inputs["pool"], wipe?.method));
+        }
         const { size, source, adopt, revertTo } = inputs;
         const from = source as VolumeArgs["source"];
         if (size === undefined && source === undefined && adopt === undefined && olds === undefined) {

@@ -26,9 +26,12 @@ export interface VolumeArgs {
     };
     /** Take over what exists in the pool under this name (file driver: a file in the pool's directory). */
     adopt?: pulumi.Input<string>;
-    /** What happens to the data when the volume is deleted. Default: it is deleted without wiping. */
+    /**
+     * What happens to the data when the volume is deleted. Default: it is deleted without wiping. `discard` tells the
+     * device that the data is of no use any more; drivers of block devices (lvm) can, files cannot.
+     */
     wipe?: pulumi.Input<{
-        method: pulumi.Input<"none" | "zero">;
+        method: pulumi.Input<"none" | "zero" | "discard">;
         /** Wipe only so much from the start. */
         limit?: pulumi.Input<string | number>;
         /** I/O priority: `idle` (default) or best-effort 0 (high) to 7. */

@@ -92,7 +92,11 @@ export async function tellStory({ narrative, host, stack, statsFile, keep }) {
     heading("A volume made smaller: dataSize 96MiB → 32MiB, pulumi preview");
     await stack.setConfig("dataSize", "32MiB");
     const shrink = await stack.preview({ tolerate: true, quiet: true });
-    for (const message of shrink.diagnostics) note(message);
+    // Pulumi heads what a provider says with the package's name, on a line of its own.
+    for (const message of shrink.diagnostics) {
+        const said = message.replace(/^\S+:(\n|$)/, "");
+        if (said !== "") note(said);
+    }
     check(
         "refused in preview, before anything is touched",
         shrink.status !== 0 && /shr[iu]nk/i.test(shrink.output),

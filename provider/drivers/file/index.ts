@@ -15,6 +15,10 @@ import { revert, settleRevert } from "./revert";
 import { settle } from "./settle";
 import { snapshot } from "./snapshot";
 
+/** Deleting gives the blocks back to the file system, and it alone decides when its device is told. */
+const NO_DISCARD =
+    'is not possible for files: a file\'s blocks go back to the file system, which tells its device by itself (mount option "discard", or fstrim); use "zero" to overwrite them, or leave `wipe` out';
+
 /**
  * Volumes and snapshots as files in a directory. Read `layout.ts` for where things lie, `observe.ts` and `parse.ts` for
  * what is read, then one file an operation.
@@ -48,6 +52,7 @@ export const fileDriver: Driver<FileOptions> = {
         flock: "util-linux",
         ionice: "util-linux",
     }),
+    wipeProblem: (_, method) => (method === "discard" ? NO_DISCARD : undefined),
     grain: () => SECTOR,
     observe: observePool,
     parse: parsePool,

@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { run as runCommand } from "../../../tools/command.mjs";
 import { removeDirectory, temporaryDirectory } from "../../../tools/lifetime.mjs";
 import { checkout } from "../../../tools/paths.mjs";
 
@@ -11,14 +11,16 @@ let directory: string;
 let tarball: string;
 let listed: string[];
 
-const run = (command: string, args: string[], cwd: string) =>
-    execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const run = async (command: string, args: string[], cwd: string) =>
+    (await runCommand(command, args, { cwd })).stdout;
 
-beforeAll(() => {
+beforeAll(async () => {
     directory = temporaryDirectory("package-test");
     const clone = join(directory, "clone");
     mkdirSync(clone);
-    const files = run("git", ["ls-files", "-co", "--exclude-standard"], checkout).trimEnd().split("\n");
+    const files = (await run("git", ["ls-files", "-co", "--exclude-standard"], checkout))
+        .trimEnd()
+        .split("\n");
     for (const file of files.filter((name) => existsSync(join(checkout, name)))) {
         mkdirSync(dirname(join(clone, file)), { recursive: true });
         cpSync(join(checkout, file), join(clone, file));
@@ -27,9 +29,9 @@ beforeAll(() => {
     // Left from an earlier build.
     mkdirSync(join(clone, "dist"));
     writeFileSync(join(clone, "dist", "stale.js"), "");
-    const said = run("npm", ["pack", "--loglevel=error", "--pack-destination", directory], clone);
+    const said = await run("npm", ["pack", "--loglevel=error", "--pack-destination", directory], clone);
     tarball = join(directory, said.trimEnd().split("\n").at(-1) ?? "");
-    listed = run("tar", ["-tzf", tarball], directory).trimEnd().split("\n").sort();
+    listed = (await run("tar", ["-tzf", tarball], directory)).trimEnd().split("\n").sort();
 });
 afterAll(() => removeDirectory(directory));
 
@@ -71,11 +73,11 @@ new blockhost.Volume("wrong", { host: "san1", pool: "fast", size: true });
 test.each([
     ["node16", "node16"],
     ["esnext", "bundler"],
-])("a strict program type-checks against it (module %s, resolution %s)", (module, moduleResolution) => {
+])("a strict program type-checks against it (module %s, resolution %s)", async (module, moduleResolution) => {
     const folder = join(directory, moduleResolution);
     const installed = join(folder, "node_modules", "pulumi-blockhost");
     mkdirSync(installed, { recursive: true });
-    run("tar", ["-xzf", tarball, "--strip-components=1", "-C", installed], directory);
+    await run("tar", ["-xzf", tarball, "--strip-components=1", "-C", installed], directory);
     // Its dependencies are installed already, beside this project's own.
     for (const name of Object.keys(dependencies())) link(folder, name);
     link(folder, "@types/node");
@@ -93,7 +95,7 @@ test.each([
     };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["index.ts"] }));
     const tsc = join(checkout, "node_modules", "typescript", "bin", "tsc");
-    expect(run(process.execPath, [tsc, "-p", "."], folder)).toBe("");
+    expect(await run(process.execPath, [tsc, "-p", "."], folder)).toBe("");
 });
 
 function dependencies(): Record<string, string> {

@@ -1,0 +1,74 @@
+import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { fileDriver } from "../../../provider/drivers/file";
+import { HOST_TOOLS } from "../../../provider/host/observation";
+import { Hosts } from "../../../provider/host/hosts";
+import { lifecycles } from "../../../provider/resources";
+import { findExecutable } from "../../../tools/prepare/executables.mjs";
+import { removeDirectory, temporaryDirectory } from "../../../tools/lifetime.mjs";
+
+/** What check says of a volume, with this machine as the host. */
+
+let directory: string;
+const path = process.env["PATH"];
+beforeAll(() => {
+    directory = temporaryDirectory("check");
+    mkdirSync(join(directory, "pool"));
+});
+afterAll(() => {
+    process.env["PATH"] = path;
+    removeDirectory(directory);
+});
+
+async function check(more: object = {}) {
+    const pools = { fast: { driver: "file", directory: join(directory, "pool"), initialize: true } };
+    const hosts = new Hosts({ emb: { address: "local", stateDirectory: join(directory, "state"), pools } });
+    const owner = { organization: "acme", project: "shop", stack: "prod", resource: "v" };
+    const context = { hosts, installation: "default", warn: () => undefined };
+    try {
+        const inputs = { host: "emb", pool: "fast", name: "v", size: "1MiB", owner, ...more };
+        const checked = await lifecycles["Volume"]?.check(context, undefined, inputs);
+        return checked?.failures;
+    } finally {
+        await hosts.close();
+    }
+}
+
+test("a way of wiping that the driver does not have is refused, with the way out", async () => {
+    expect(await check({ wipe: { method: "zero" } })).toEqual([]);
+    const failures = await check({ wipe: { method: "discard" } });
+    expect(failures).toEqual([
+        {
+            property: "wipe.method",
+            reason: expect.stringMatching(/not possible for files.*"zero"/) as string,
+        },
+    ]);
+});
+
+test.each(["fallocate", "perl", "ionice"])(
+    "a host without %s: told in preview, with its package",
+    async (missing) => {
+        // All that the host has, in a directory, but for this one.
+        const commands = join(directory, `without-${missing}`);
+        mkdirSync(commands);
+        const needed = [
+            ...Object.keys(fileDriver.tools(fileDriver.options.parse({ directory: "/x" }))),
+            ...Object.keys(HOST_TOOLS),
+        ];
+        for (const tool of new Set(["sh", "setsid", "cat", "id", "sed", "tail", ...needed])) {
+            const found = findExecutable(tool);
+            if (tool !== missing && found !== undefined) symlinkSync(found, join(commands, tool));
+        }
+        process.env["PATH"] = commands;
+        try {
+            const failures = await check();
+            expect(failures).toHaveLength(1);
+            expect(failures?.[0]?.reason).toContain(missing);
+            expect(failures?.[0]?.reason).toContain(missing === "perl" ? "perl-base" : "util-linux");
+        } finally {
+            process.env["PATH"] = path;
+        }
+        expect(readdirSync(join(directory, "pool"))).toEqual([]);
+    },
+);
