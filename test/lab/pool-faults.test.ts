@@ -5,7 +5,7 @@ import { Saboteur } from "../support/saboteur";
 import { CLEAN, PoolClient, labOfOne, poolInputs } from "./poolLab";
 
 /**
- * Making, changing and deleting pools, with the remote shell killed before the first step and after each of them. The
+ * Making, changing and deleting pools, ended on the host before the first step and after each of them. The
  * next process is asked for the same: it must end as declared, with nothing left over.
  */
 
@@ -34,9 +34,9 @@ function another(options: ConstructorParameters<typeof PoolClient>[1] = {}): Poo
 const disk = (number: number) => host.diskPath(`disk${String(number)}`);
 const output = async (script: string) => (await host.run(script)).stdout.trim();
 
-/** Does something with the shell killed at a point. `true`: it ended before the point came. */
+/** Does something that ends at a point, on the host and here. `true`: it ended before the point came. */
 async function killedAt(point: number, act: (client: PoolClient) => Promise<unknown>): Promise<boolean> {
-    const saboteur = new Saboteur(point, "/nowhere", { text: "kill -KILL $$\n", live: false });
+    const saboteur = new Saboteur({ where: "ends", at: point });
     const client = another({ transport: saboteur.transport });
     try {
         await act(client);
@@ -55,7 +55,7 @@ const everything = () =>
         lvs -a --noheadings -o lv_name,lv_size,lv_when_full,lv_profile,seg_monitor | sort
         ls /etc/lvm/profile | grep blockhost-; ls /var/lib/blockhost/units 2>/dev/null; :`);
 
-describe("a pool, with the run killed at every point of", () => {
+describe("a pool, cut short at every point of", () => {
     test("making it", async () => {
         const declared = { disks: [disk(1), disk(2)], whenFull: "error" as const };
         await another().make(declared);
