@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { pool, type PoolState } from "../../provider/resources/pool";
 import { IncompleteCreation } from "../../provider/resources/creation";
 import { Saboteur } from "../support/saboteur";
@@ -8,6 +8,8 @@ import { CLEAN, PoolClient, labOfOne, poolInputs } from "./poolLab";
  * Making, changing and deleting pools, ended on the host before the first step and after each of them. The
  * next process is asked for the same: it must end as declared, with nothing left over.
  */
+
+vi.setConfig({ testTimeout: 3_600_000 });
 
 let stop: () => Promise<void>;
 let host: ReturnType<Awaited<ReturnType<typeof labOfOne>>["lab"]["host"]>;

@@ -1,10 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { pool } from "../../provider/resources/pool";
 import { volume } from "../../provider/resources/volume";
 import { CLEAN, GiB, HOST, PoolClient, labOfOne, poolInputs } from "./poolLab";
 import { refused } from "../support/client";
 
 /** Pools made from disks, on a real host. */
+
+vi.setConfig({ testTimeout: 1_200_000 });
 
 let stop: () => Promise<void>;
 let host: ReturnType<Awaited<ReturnType<typeof labOfOne>>["lab"]["host"]>;
