@@ -100,7 +100,6 @@ function needsOf(args) {
     const all = (pattern) => args.length > 0 && paths.every((path) => pattern.test(path));
     if (args.length === 0) return engine;
     if (all(/^(\.\/)?test\/(unit|contract|faults)\b/)) return { packages: true };
-    if (all(/^(\.\/)?test\/(unit|contract|lab)\b/)) return { packages: true, lab: true };
     return all(/^(\.\/)?test\/(unit|contract|e2e)\b/) ? engine : everything;
 }
 

@@ -242,8 +242,10 @@ describe("guard rails", () => {
         expect(await lv("lv_when_full,lv_profile,seg_monitor", "vgpool/pool0")).toBe(
             "error,blockhost-extend-70-10,monitored",
         );
-        await host.run(`lvchange -q --monitor n vgpool/pool0; lvchange -q --errorwhenfull n vgpool/pool0
-            lvchange -q --detachprofile vgpool/pool0; rm /etc/lvm/profile/blockhost-extend-70-10.profile`);
+        // Monitoring last: LVM turns it on with whatever else it changes.
+        await host.run(`rm /etc/lvm/profile/blockhost-extend-70-10.profile
+            lvchange -q --detachprofile vgpool/pool0; lvchange -q --errorwhenfull n vgpool/pool0
+            lvchange -q --monitor n vgpool/pool0`);
         const fresh = another();
         const seen = await fresh.read(made);
         expect(seen?.drift).toHaveLength(4);
@@ -278,8 +280,8 @@ describe("guard rails", () => {
 describe("a volume group that is there", () => {
     test("is adopted as it is, and released as it was", async () => {
         await host.run(`vgcreate -q vgpool ${disk(1)} ${disk(2)}; lvcreate -q -T -L 256m -n pool0 vgpool
-            lvcreate -q -T vgpool/pool0 -V 64m -n theirs; lvchange -q --monitor n vgpool/pool0`);
-        const state = "lvs -a --noheadings -o lv_name,lv_uuid,lv_size,lv_tags,lv_profile,seg_monitor vgpool";
+            lvcreate -q -T vgpool/pool0 -V 64m -n theirs`);
+        const state = "lvs -a --noheadings -o lv_name,lv_uuid,lv_size,lv_tags,lv_profile,lv_when_full vgpool";
         const before = await output(state);
         const client = another();
         const adopted = await client.make({ adopt: true });
