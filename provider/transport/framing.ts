@@ -10,9 +10,21 @@ import { randomBytes } from "node:crypto";
 /** H: shell ready, B: script begins, E: script ended, K: everything of the run was killed. */
 export type FrameKind = "H" | "B" | "E" | "K";
 
-/** 128 random bits in hexadecimal. `bootstrap.ts` takes 32 such digits for a run that arrived whole. */
+/**
+ * 128 random bits in hexadecimal. `bootstrap.ts` takes 32 such digits for a run that arrived whole.
+ *
+ * None that ends as it begins: right behind a piece of itself it would be found too early.
+ */
 export function newNonce(): string {
-    return randomBytes(16).toString("hex");
+    for (;;) {
+        const nonce = randomBytes(16).toString("hex");
+        if (!endsAsItBegins(nonce)) return nonce;
+    }
+}
+
+function endsAsItBegins(text: string): boolean {
+    for (let n = 1; n < text.length; n++) if (text.endsWith(text.slice(0, n))) return true;
+    return false;
 }
 
 /** Text as one word of `sh`: between single quotes nothing has a meaning but the closing quote. */

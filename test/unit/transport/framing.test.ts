@@ -50,6 +50,17 @@ describe("frames", () => {
         );
     });
 
+    it("are found right behind any piece of their own nonce, whatever the nonce", () => {
+        for (let i = 0; i < 2_000; i++) {
+            const each = newNonce();
+            for (let n = 1; n < each.length; n++) {
+                const output = each.slice(0, n);
+                const stream = Buffer.from(`${each} B\n${output}${each} E 0\n`);
+                expect(read(each, [stream])).toEqual({ data: output, frames: ["B", "E0"] });
+            }
+        }
+    });
+
     it("never begin with what another nonce marks", () => {
         expect(read(nonce, [Buffer.from(`${newNonce()} B\nx${newNonce()} E 0\n`)]).frames).toEqual([]);
     });
