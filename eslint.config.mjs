@@ -3,7 +3,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-    { ignores: ["dist/", "node_modules/", "sdk/python/", "sdk/go/"] },
+    { ignores: ["dist/", "node_modules/", "sdk/python/", "sdk/go/", "sdk/plugin/"] },
     js.configs.recommended,
     {
         files: ["**/*.ts"],

@@ -24,8 +24,28 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What each code means to the faces: the gRPC status of the plugin, and whether trying again may help. */
-export const ERROR_TABLE: Record<ErrorCode, { grpc: string; retry: boolean }> = {
+/** Names of gRPC status codes, as `grpc.status` has them. */
+export type GrpcStatus =
+    | "CANCELLED"
+    | "INVALID_ARGUMENT"
+    | "DEADLINE_EXCEEDED"
+    | "NOT_FOUND"
+    | "ALREADY_EXISTS"
+    | "PERMISSION_DENIED"
+    | "RESOURCE_EXHAUSTED"
+    | "FAILED_PRECONDITION"
+    | "ABORTED"
+    | "UNIMPLEMENTED"
+    | "UNAVAILABLE"
+    | "UNAUTHENTICATED";
+
+/**
+ * What each code means to the faces: the gRPC status of the plugin, and whether trying again may help.
+ *
+ * Never INTERNAL, UNKNOWN or DATA_LOSS: Pulumi takes these to mean that nobody knows what has become of the resource,
+ * and asks a person. We do know: what was begun is marked on the host, and is finished by the next run.
+ */
+export const ERROR_TABLE: Record<ErrorCode, { grpc: GrpcStatus; retry: boolean }> = {
     "not-found": { grpc: "NOT_FOUND", retry: false },
     exists: { grpc: "ALREADY_EXISTS", retry: false },
     "not-ours": { grpc: "PERMISSION_DENIED", retry: false },
@@ -40,7 +60,7 @@ export const ERROR_TABLE: Record<ErrorCode, { grpc: string; retry: boolean }> = 
     unreachable: { grpc: "UNAVAILABLE", retry: true },
     timeout: { grpc: "DEADLINE_EXCEEDED", retry: true },
     cancelled: { grpc: "CANCELLED", retry: false },
-    "command-failed": { grpc: "INTERNAL", retry: false },
+    "command-failed": { grpc: "FAILED_PRECONDITION", retry: false },
 };
 
 export interface ErrorDetails {
@@ -62,6 +82,8 @@ export interface ErrorDetails {
     hint?: string | undefined;
     /** Steps were sent to the host before it failed, so something may have been made or changed there. */
     begun?: boolean | undefined;
+    /** Inputs that it is about. */
+    properties?: readonly string[] | undefined;
     cause?: unknown;
 }
 

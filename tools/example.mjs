@@ -5,7 +5,7 @@
  *
  * What an example has to show is in tools/examples/NAME.mjs, so that the example itself is what a user would write.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { startEmbeddedHostProcess } from "./embedded-host/process.mjs";
@@ -67,7 +67,14 @@ export async function example(args) {
 
 /** @param {string} name */
 export async function runExample(name) {
-    const prepared = await prepare({ packages: true, pulumi: true, packed: true });
+    const runtime = runtimeOf(name);
+    const prepared = await prepare({
+        packages: true,
+        pulumi: true,
+        packed: true,
+        yaml: runtime === "yaml",
+        python: runtime === "python",
+    });
     const directory = temporaryDirectory(`example-${name}`);
     const { heading, check, echo } = createNarrative();
     const host = await startEmbeddedHostProcess({ dir: join(directory, "host") });
@@ -124,6 +131,11 @@ export async function runExample(name) {
         await host.stop();
         removeDirectory(directory);
     }
+}
+
+/** @param {string} name */
+function runtimeOf(name) {
+    return /^runtime:\s*(\S+)/m.exec(readFileSync(join(examples, name, "Pulumi.yaml"), "utf8"))?.[1];
 }
 
 /**

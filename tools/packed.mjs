@@ -27,8 +27,16 @@ const unpacked = join(checkout, "node_modules", "pulumi-blockhost");
 const stampFile = join(unpacked, ".packed-from");
 
 /** What goes into the package, or decides what does. */
-const sources = ["provider", "sdk/nodejs", "package.json", "tsconfig.json", "tsconfig.build.json"];
-const carriedAlong = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "schema.json"];
+const sources = [
+    "provider",
+    "sdk/nodejs",
+    "sdk/plugin",
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "tsconfig.plugin.json",
+];
+const carriedAlong = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "bin", "plugin", "schema.json"];
 
 /** Whether node_modules/pulumi-blockhost was packed from the sources as they are now. */
 export function packageIsUnpacked() {
@@ -83,9 +91,9 @@ export async function build() {
 async function compile(outDir) {
     const tsc = join(checkout, "node_modules", "typescript", "bin", "tsc");
     try {
-        await run(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", outDir], {
-            cwd: checkout,
-        });
+        for (const config of ["tsconfig.build.json", "tsconfig.plugin.json"]) {
+            await run(process.execPath, [tsc, "-p", config, "--outDir", outDir], { cwd: checkout });
+        }
     } catch (error) {
         throw new StepFailed(
             "The provider does not compile.",

@@ -11,6 +11,8 @@ import { installNpmPackages, npmPackagesAreInstalled } from "./prepare/npm-packa
 import { withLock } from "./prepare/lock.mjs";
 import { createProgress } from "./prepare/progress.mjs";
 import { buildPulumiCli, findPulumiCli } from "./pulumi/cli.mjs";
+import { findPython, preparePython } from "./pulumi/python.mjs";
+import { buildYamlHost, findYamlHost } from "./pulumi/yaml-host.mjs";
 import { pulumiEnvironment } from "./pulumi/environment.mjs";
 import { checkout } from "./paths.mjs";
 
@@ -19,6 +21,8 @@ import { checkout } from "./paths.mjs";
  * @property {boolean} [packages] Debian packages: tgt, sshd, iSCSI initiators, mkfs
  * @property {boolean} [lab] QEMU and the disk image of the lab's hosts
  * @property {boolean} [pulumi] the Pulumi CLI
+ * @property {boolean} [yaml] its language host for YAML programs
+ * @property {boolean} [python] its SDK for Python programs
  * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
  */
 
@@ -42,6 +46,10 @@ export async function prepare(needs) {
         needs.pulumi && !cli
             ? progress.step("building the Pulumi CLI, once, which takes some minutes", buildPulumiCli)
             : cli,
+        needs.yaml &&
+            !findYamlHost() &&
+            progress.step("building Pulumi's YAML language host, once", buildYamlHost),
+        needs.python && !findPython() && progress.step("preparing a Python environment, once", preparePython),
         prepareMachine(needs, progress),
         prepareNode(needs, progress),
     ];
@@ -54,7 +62,9 @@ export async function prepare(needs) {
         cli: found,
         pulumiEnvironment(directory = temporaryDirectory("pulumi")) {
             if (!found) throw new Error("prepare() was not asked for pulumi");
-            return pulumiEnvironment(found, directory);
+            const environment = pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
+            const python = needs.python ? findPython() : undefined;
+            return python ? { ...environment, BLOCKHOST_PYTHON: python } : environment;
         },
     };
 }

@@ -11,7 +11,9 @@ import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
 import { prepare } from "./prepare.mjs";
 import { createProgress, report } from "./prepare/progress.mjs";
+import { plugin } from "./plugin.mjs";
 import { quickstart } from "./quickstart.mjs";
+import { sdk } from "./sdk.mjs";
 
 const engine = { packages: true, pulumi: true, packed: true };
 const everything = { ...engine, lab: true };
@@ -75,6 +77,12 @@ const verbs = {
         // Uses npm packages, which were not there before.
         return (await import("../test/lab/main.mjs")).lab(args);
     },
+    async schema(args) {
+        await prepare({});
+        return node("tsx/dist/cli.mjs", [join("tools", "schema.ts"), ...args]);
+    },
+    sdk,
+    plugin,
     async bench(args) {
         await prepare(engine);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
@@ -92,7 +100,6 @@ function needsOf(args) {
     const all = (pattern) => args.length > 0 && paths.every((path) => pattern.test(path));
     if (args.length === 0) return engine;
     if (all(/^(\.\/)?test\/(unit|contract|faults)\b/)) return { packages: true };
-    if (all(/^(\.\/)?test\/(unit|contract|lab)\b/)) return { packages: true, lab: true };
     return all(/^(\.\/)?test\/(unit|contract|e2e)\b/) ? engine : everything;
 }
 
@@ -108,6 +115,8 @@ async function checkSources() {
         check("formatting", "prettier/bin/prettier.cjs", ["--check", "--log-level=warn", "."]),
         check("lint", "eslint/bin/eslint.js", ["."]),
         check("types", "typescript/bin/tsc", ["-p", "tsconfig.json", "--noEmit"]),
+        check("types of the plugin's SDK", "typescript/bin/tsc", ["-p", "tsconfig.plugin.json", "--noEmit"]),
+        check("schema.json", "tsx/dist/cli.mjs", [join("tools", "schema.ts"), "--check"]),
         check("types of the examples", "typescript/bin/tsc", ["-p", "examples", "--noEmit"]),
     ]);
     for (const { status, reason } of /** @type {any[]} */ (checks)) if (status === "rejected") throw reason;

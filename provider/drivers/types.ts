@@ -2,7 +2,7 @@ import type * as z from "zod";
 import type { ErrorCode } from "../errors";
 import type { Mark } from "../host/mark";
 import type { HostFacts, PoolFacts } from "../host/facts";
-import type { Plan } from "../host/plan";
+import type { Plan, Step } from "../host/plan";
 import type { Sh } from "../sh";
 import type { PoolMaker } from "./poolMaker";
 
@@ -78,8 +78,16 @@ export interface Driver<Options = unknown> {
     /** Rewrite the mark, nothing else. */
     remark(context: PlanContext<Options>, want: { name: string; from: Mark; to: Mark }): Plan;
 
+    /**
+     * What it keeps on the host outside of the state directory and the data: a shell pattern of its files, and a step that
+     * removes those that nothing needs any more. `released`: no object of the pool carries a mark of ours.
+     */
+    leavings?(pool: PoolRef<Options>, released: boolean): { readonly files: Sh; readonly remove: Step };
     /** Makes pools from disks, changes and deletes them. */
     readonly pools?: PoolMaker<Options>;
+
+    /** Path that an object is going to have, for previews; absent: it cannot be told before. */
+    pathOf?(pool: PoolRef<Options>, facts: PoolFacts, name: string): string;
 
     /** What could be adopted. Pure, from facts. F7: get_manageable_volumes. */
     adoptable(pool: PoolRef<Options>, facts: PoolFacts): Adoptable[];

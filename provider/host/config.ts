@@ -23,7 +23,7 @@ const portal = z
         "the port must be at most 65535",
     );
 
-const poolSchema = z
+export const poolSchema = z
     .looseObject({
         driver: text("The driver that keeps the bytes: `file`."),
         maxOverSubscriptionRatio: z
@@ -39,14 +39,20 @@ const poolSchema = z
             .optional()
             .describe("Percent of the pool that is never given out. Default 0."),
     })
-    .describe("A pool: where volumes live. The driver adds options of its own.");
+    .meta({
+        id: "HostPool",
+        description: "A pool: where volumes live. The driver adds options of its own.",
+    });
 
-const targetSchema = z
+export const targetSchema = z
     .looseObject({
         helper: text("What serves initiators on the host: `tgt`."),
         portals: z.array(portal).min(1).describe("Addresses and ports on which initiators reach the host."),
     })
-    .describe("How initiators reach volumes over one protocol. The helper adds options of its own.");
+    .meta({
+        id: "HostTarget",
+        description: "How initiators reach volumes over one protocol. The helper adds options of its own.",
+    });
 
 const connectionShape = {
     address: text("Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself."),
@@ -89,7 +95,11 @@ function fingerprint() {
 const hostShape = {
     ...connectionShape,
     jump: z
-        .array(z.strictObject(connectionShape))
+        .array(
+            z
+                .strictObject(connectionShape)
+                .meta({ id: "HostConnection", description: "How a host is reached over SSH." }),
+        )
         .optional()
         .describe("Hosts to go through, outermost first."),
     stateDirectory: z
@@ -120,7 +130,7 @@ const hostShape = {
 };
 
 /** A host as named in `blockhost:hosts`. */
-export const hostSchema = z.strictObject(hostShape);
+export const hostSchema = z.strictObject(hostShape).meta({ id: "Host", description: "A storage host." });
 /** A host given inline: the same, with the name that ids and errors use. */
 export const inlineHostSchema = z.strictObject({
     name: z

@@ -109,6 +109,15 @@ export interface UnitFacts {
     readonly log: string;
 }
 
+export interface SystemFacts {
+    /** Kernel release: `6.1.0-40-amd64`. */
+    readonly kernel: string;
+    /** Operating system: `Debian GNU/Linux 12 (bookworm)`. */
+    readonly os: string;
+    /** Kernel modules that are loaded. */
+    readonly modules: readonly string[];
+}
+
 export interface HostFacts {
     readonly pools: ReadonlyMap<string, PoolFacts>;
     /** By name of the pool; only those that an operation has asked for. */
@@ -120,6 +129,8 @@ export interface HostFacts {
     readonly leftovers?: boolean;
     /** Stock tools that are there, by name (`truncate`, `tgtadm`): an absent one is missing. */
     readonly tools: ReadonlySet<string>;
+    /** What the host is. */
+    readonly system?: SystemFacts;
     /** Claims of plans that are not in the facts yet: of this batch, or (in preview) of this whole run. */
     readonly claims: readonly Claim[];
     /** Names taken by plans of the same batch. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BlockhostError, ERROR_TABLE, hasCode, toBlockhostError } from "../errors";
 import type { Protocol } from "../targets/types";
+import type { Sh } from "../sh";
 import type { Transport } from "../transport/types";
 import { Batch, type BatchOutcome } from "./batch";
 import type { HostConfig } from "./config";
@@ -301,6 +302,18 @@ export class Host {
                 : absorbReadback(this.config, this.current, touched, frames);
     }
 
+    /** Runs a script that only reads, and gives what it printed. */
+    async ask(script: Sh, doing: string): Promise<string> {
+        const run = await this.transport.run(script.text, { doing, timeout: OBSERVE_TIMEOUT });
+        if (run.exitStatus === 0) return run.stdout;
+        throw new BlockhostError("command-failed", "the host could not be asked", {
+            host: this.config.name,
+            doing,
+            exitStatus: run.exitStatus,
+            stderr: run.stderr,
+        });
+    }
+
     private refuseDecommissioned(): void {
         if (!this.config.decommissioned) return;
         throw new BlockhostError("unreachable", "the host is configured as decommissioned", {
@@ -343,7 +356,7 @@ export function absorbReadback(
         ...facts,
         pools,
         targets,
-        ...(touched.containers === undefined
+        ...(facts.containers === undefined && touched.containers === undefined
             ? {}
             : { containers: mergeContainers(config, facts.containers, touched, frames) }),
         ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),

@@ -2,7 +2,7 @@ import type { Driver, PoolPart } from "../drivers/types";
 import type { Protocol, TargetFacts } from "../targets/types";
 import { sh } from "../sh";
 import type { HostConfig } from "./config";
-import type { ContainerFacts, HostFacts, PoolFacts } from "./facts";
+import type { ContainerFacts, HostFacts, PoolFacts, SystemFacts } from "./facts";
 import type { Touched } from "./plan";
 import type { Frame, Section } from "./script";
 import { observeLeftovers } from "./leftovers";
@@ -24,6 +24,7 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
         sections.push({ id: targetSection(protocol), script: target.observe(ref, only) });
     }
     if (touched === undefined) {
+        sections.push({ id: "system", script: OBSERVE_SYSTEM });
         sections.push({
             id: "tools",
             script: sh`for tool in ${wantedTools(config)}; do command -v "$tool" >/dev/null 2>&1 && echo "$tool"; done
@@ -58,7 +59,7 @@ export function poolsWithin(config: HostConfig, containers: Touched["containers"
     return within;
 }
 
-/** Containers after some were read again. */
+/** Containers after some were read again; those in whose pools something changed are read when they are asked for. */
 export function mergeContainers(
     config: HostConfig,
     containers: HostFacts["containers"],
@@ -66,6 +67,10 @@ export function mergeContainers(
     frames: Frames,
 ): ReadonlyMap<string, ContainerFacts> {
     const merged = new Map(containers);
+    for (const name of merged.keys()) {
+        const within = poolsWithin(config, { [name]: [] });
+        if (Object.keys(touched.pools ?? {}).some((pool) => within.has(pool))) merged.delete(name);
+    }
     for (const name of Object.keys(touched.containers ?? {})) {
         const frame = frames.get(containerSection(name));
         const pool = config.pools.get(name);
@@ -135,6 +140,7 @@ export function parseObservation(config: HostConfig, frames: Frames): HostFacts 
         pools,
         targets,
         units: parseUnits(frames.get("units")?.stdout ?? ""),
+        system: parseSystem(frames.get("system")?.stdout ?? ""),
         leftovers: (frames.get("leftovers")?.stdout ?? "") !== "",
         tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
         claims: [],
@@ -238,11 +244,26 @@ function said(frame: Frame | undefined): string {
     return ` (exit status ${String(frame.exitStatus ?? "unknown")}${stderr === "" ? "" : `: ${stderr.slice(-500)}`})`;
 }
 
+const OBSERVE_SYSTEM = sh`read -r kernel < /proc/sys/kernel/osrelease && echo "kernel $kernel"
+[ -r /etc/os-release ] && while read -r line; do case $line in PRETTY_NAME=*) echo "os $line" ;; esac; done < /etc/os-release
+[ -r /proc/modules ] && while read -r module rest; do echo "module $module"; done < /proc/modules
+:`;
+
+function parseSystem(output: string): SystemFacts {
+    const told = (key: string) =>
+        output
+            .split("\n")
+            .flatMap((line) => (line.startsWith(`${key} `) ? [line.slice(key.length + 1)] : []));
+    const name = /^PRETTY_NAME="?(.*?)"?$/.exec(told("os")[0] ?? "")?.[1];
+    return { kernel: told("kernel")[0] ?? "", os: name ?? "", modules: told("module").sort() };
+}
+
 /** The shell's own tools and those of every driver and helper configured. */
 function wantedTools(config: HostConfig): string[] {
     const tools = new Set(Object.keys(HOST_TOOLS));
     for (const { driver, ref } of config.pools.values())
-        for (const tool of Object.keys(driver.tools(ref.options))) tools.add(tool);
+        for (const tool of Object.keys({ ...driver.tools(ref.options), ...driver.pools?.tools }))
+            tools.add(tool);
     for (const { target } of config.targets.values())
         for (const tool of Object.keys(target.tools)) tools.add(tool);
     return [...tools];

@@ -20,6 +20,14 @@ export const MENDING: Change = {
     reason: "is mended on the host",
 };
 
+/** What was imported without a mark gets one. */
+export const TAKING_OVER: Change = {
+    property: "generation",
+    kind: "update",
+    class: "none",
+    reason: "is taken over: it gets an owner mark, and its data stays as it is",
+};
+
 /**
  * Refuses changes of a class that `allow` does not name.
  *
@@ -44,6 +52,7 @@ export function refuseUnlessAllowed(
         doing,
         host,
         hint: ways.join("; or "),
+        properties: [...new Set(refused.map(({ property }) => property))],
     });
 }
 

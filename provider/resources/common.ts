@@ -34,7 +34,7 @@ export const hostReferenceSchema = z
     .union(
         [
             z.string().regex(HOST_NAME, "must be the name of a host in `blockhost:hosts`"),
-            z.looseObject({ name: z.string(), address: z.string() }),
+            z.looseObject({ name: z.string(), address: z.string() }).meta({ id: "InlineHost" }),
         ],
         { error: "must be the name of a host in `blockhost:hosts`, or a host given inline" },
     )
@@ -54,26 +54,61 @@ export const sizeSchema = z
         const { problem } = parseSize(value);
         if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
     })
-    .meta({ type: "string" })
+    .meta({ anyOf: [{ type: "string" }, { type: "number" }] })
     .describe('Size: a whole number of bytes, or a number with KiB, MiB, GiB, TiB or PiB ("10GiB").');
 
-export const idSchema = (what: string) =>
-    z.string().superRefine((value, context) => {
-        if (parseId(value) === undefined) {
-            const message = `must be the id of ${what}, "<host>/<pool>/<name>", not ${JSON.stringify(value.slice(0, 80))}`;
-            context.addIssue({ code: "custom", message });
-        }
-    });
+/** @param kinds of resources that may be passed in place of their ids */
+export const idSchema = (what: string, kinds: readonly string[] = []) =>
+    z
+        .string()
+        .superRefine((value, context) => {
+            if (parseId(value) === undefined) {
+                const message = `must be the id of ${what}, "<host>/<pool>/<name>", not ${JSON.stringify(value.slice(0, 80))}`;
+                context.addIssue({ code: "custom", message });
+            }
+        })
+        .meta({ resources: kinds });
 
 export const allowSchema = z
-    .array(z.enum(ALLOWABLE))
+    .array(
+        z
+            .enum(ALLOWABLE)
+            .meta({ id: "ChangeClass" })
+            .describe("What a change does to the running I/O of initiators, or to data."),
+    )
     .optional()
     .describe("Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.");
 
 export const onDeleteSchema = z
     .enum(["delete", "retain"])
+    .meta({ id: "OnDelete", description: "What becomes of the data when a resource is deleted." })
     .optional()
     .describe("`retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.");
+
+function conditionOutputs() {
+    return {
+        incomplete: z
+            .boolean()
+            .optional()
+            .describe("Its creation or deletion was cut short; the next update finishes the creation."),
+        health: z
+            .array(z.string())
+            .optional()
+            .describe("What is wrong with it on the host when last read, and what to do."),
+        mendable: z.boolean().optional().describe("The next update mends what is wrong."),
+    };
+}
+
+/** Outputs that volumes and snapshots have in common. */
+export const objectOutputs = {
+    sizeBytes: z.number().describe("Size in bytes."),
+    path: z.string().describe("Path on the host: what an export backs onto."),
+    generation: z
+        .string()
+        .describe("New for each creation; proves the object on the host to be the one in the state."),
+    poolId: z.string().describe("Identity of the pool it was made in."),
+    ...conditionOutputs(),
+};
 
 export interface OwnerInput {
     readonly organization: string;
@@ -84,7 +119,9 @@ export interface OwnerInput {
 }
 
 export function ownerOf(context: Context, owner: OwnerInput): Owner {
-    return { installation: context.installation, ...owner };
+    const { organization, project, stack, resource, parent } = owner;
+    const inside = parent === undefined ? {} : { parent };
+    return { installation: context.installation, organization, project, stack, resource, ...inside };
 }
 
 /** New for each creation. */

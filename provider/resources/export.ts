@@ -22,6 +22,8 @@ import type {
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { RECORDED, refuseUnlessAllowed } from "./changes";
+import { importPlace, importedOwner } from "./imports";
+import { previewed } from "./previews";
 import { performCreation } from "./creation";
 import {
     type OwnerInput,
@@ -48,24 +50,32 @@ import {
 import { refuseUnfinished } from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
-const chapSchema = z.strictObject({
-    username: z
-        .string()
-        .regex(/^[A-Za-z0-9_.:@-]{1,63}$/, "must be 1 to 63 letters, digits, `_`, `.`, `:`, `@` or `-`"),
-    password: z.string().describe("Secret; 12 bytes at least."),
-});
+const chapSchema = z
+    .strictObject({
+        username: z
+            .string()
+            .regex(/^[A-Za-z0-9_.:@-]{1,63}$/, "must be 1 to 63 letters, digits, `_`, `.`, `:`, `@` or `-`")
+            .describe("User name."),
+        password: z.string().describe("Secret; 12 bytes at least.").meta({ secret: true }),
+    })
+    .meta({ id: "Chap", description: "CHAP credentials." });
 
 const dhchapKey = z.string().superRefine((value, context) => {
     const problem = value === UNKNOWN ? undefined : dhchapKeyProblem(value);
     if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
 });
 
-const dhchapSchema = z.strictObject({
-    key: dhchapKey.describe("Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`."),
-    controllerKey: dhchapKey
-        .optional()
-        .describe("Secret; what the controller proves to the host (bidirectional)."),
-});
+const dhchapSchema = z
+    .strictObject({
+        key: dhchapKey
+            .describe("Secret; what the host has to prove: `DHHC-1:…:`, from `nvme gen-dhchap-key`.")
+            .meta({ secret: true }),
+        controllerKey: dhchapKey
+            .optional()
+            .describe("Secret; what the controller proves to the host (bidirectional).")
+            .meta({ secret: true }),
+    })
+    .meta({ id: "Dhchap", description: "Keys of NVMe in-band authentication." });
 
 const initiatorSchema = z
     .strictObject({
@@ -75,14 +85,18 @@ const initiatorSchema = z
         mutualChap: chapSchema.optional().describe("What the target proves to the initiator (mutual CHAP)."),
         dhchap: dhchapSchema.optional().describe("NVMe in-band authentication, for `nvme-tcp`."),
     })
-    .describe("An initiator that may log in.");
+    .meta({ id: "Initiator", description: "An initiator that may log in." });
 
 export const exportArgs = z
     .strictObject({
-        source: idSchema("a volume or snapshot").describe(
-            "What is exported: a `Volume` or `Snapshot`, or its id.",
-        ),
-        protocol: z.enum(["iscsi", "nvme-tcp"]).describe("How initiators reach it."),
+        source: idSchema("a volume or snapshot", ["Volume", "Snapshot"])
+            .describe("What is exported: a `Volume` or `Snapshot`, or its id.")
+            .meta({ replaces: true }),
+        protocol: z
+            .enum(["iscsi", "nvme-tcp"])
+            .meta({ id: "Protocol" })
+            .describe("How initiators reach it.")
+            .meta({ replaces: true }),
         host: hostReferenceSchema.optional().describe("Only where the host is given inline."),
         name: nameSchema.optional(),
         initiators: z.array(initiatorSchema).describe("Who may log in; nobody else can."),
@@ -100,6 +114,28 @@ export const exportArgs = z
         owner: ownerSchema,
     })
     .describe("A volume or snapshot made reachable for initiators.");
+
+export const exportOutputs = z.object({
+    targetName: z.string().describe("IQN or NQN of the target."),
+    serial: z.string().describe("Serial number of the unit."),
+    devicePath: z.string().describe("Path on the host that is exported."),
+    generation: z
+        .string()
+        .describe("New for each creation; proves the export on the host to be the one in the state."),
+    drift: z
+        .array(z.string())
+        .describe(
+            "In what the live export differed from what is declared when last read; the next update heals it.",
+        ),
+    poolId: z.string().describe("Identity of the pool of its source."),
+    connection: z
+        .object({
+            driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
+            data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
+        })
+        .meta({ id: "Connection" })
+        .describe("Connection properties in os-brick's form; secret."),
+});
 
 interface ChapInput {
     readonly username: string;
@@ -144,9 +180,15 @@ export interface ExportState extends ExportArgs {
     readonly connection: ConnectionProperties;
 }
 
+const EXPORT_STABLE = ["host", "source", "protocol", "name", "targetName", "serial", "generation"];
+/** Inputs that make a difference to connection properties. */
+const CONNECTING = ["initiators", "portals", "readOnly", "discard"] as const;
+
 export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     kind: "Export",
     args: exportArgs,
+    outputs: exportOutputs,
+    stable: EXPORT_STABLE,
     secretOutputs: ["connection", "initiators"],
 
     async check(context, olds, given) {
@@ -194,6 +236,66 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
         refuseUnlessAllowed(doing, changes, allow, host.config.name);
         return changes;
+    },
+
+    preview(context, args, olds) {
+        const about = { outputs: exportOutputs, stable: EXPORT_STABLE };
+        return previewed(context, args, olds, about, (_host, facts) => {
+            if (olds !== undefined) {
+                const same = CONNECTING.every(
+                    (key) => JSON.stringify(olds[key]) === JSON.stringify(args[key]),
+                );
+                return { drift: [], connection: same ? olds.connection : UNKNOWN };
+            }
+            if (hasUnknown(args.source)) return { drift: [] };
+            const { container, name } = parseReference(args.source);
+            const object = facts.pools.get(container)?.objects.get(name);
+            const poolId = facts.pools.get(container)?.id ?? "";
+            // Target name and serial number are new for each creation: nobody can tell them before.
+            return {
+                drift: [],
+                devicePath: object?.path ?? UNKNOWN,
+                poolId: poolId === "" || poolId === "new" ? UNKNOWN : poolId,
+            };
+        });
+    },
+
+    async import(context, text, owner, given) {
+        const { id, reference, host, facts } = await importPlace(context, text, "export", given);
+        const protocol = id.container as Protocol;
+        const { target, found } = usableTarget(host.config, facts, protocol, {});
+        const one = found.exports.get(id.name);
+        if (one === undefined) return undefined;
+        const by = importedOwner(one.mark, owner, `export "${id.container}/${id.name}"`);
+        const { args, secrets } = declaredArgs(target, facts, one, id.host);
+        const inputs = { ...args, protocol, host: reference, name: id.name };
+        const state = { ...inputs, owner: by };
+        const wanted = wantedFor(
+            { ...state, initiators: withoutChap(state) },
+            one.mark,
+            one.devicePath,
+            0,
+            false,
+        );
+        if (secrets) {
+            context.warn(
+                `export "${id.name}": passwords cannot be read back. Give each in the program before the next update, which will then find nothing else to change`,
+            );
+        }
+        return {
+            id: text,
+            inputs,
+            state: {
+                ...state,
+                targetName: one.targetName,
+                serial: one.serial,
+                devicePath: one.devicePath,
+                generation: one.mark.generation,
+                poolId: poolIdOf(facts, state),
+                drift: one.differences,
+                connection: target.target.connection(target.ref, wanted, one),
+            },
+        };
     },
 
     async create(context, args) {
@@ -281,6 +383,59 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         );
     },
 };
+
+/** The inputs that an export on the host comes to; a password is not among what can be read. */
+function declaredArgs(
+    { target, ref }: ConfiguredTarget,
+    facts: HostFacts,
+    one: ExportFacts,
+    host: string,
+): { args: Pick<ExportArgs, "source" | "initiators">; secrets: boolean } {
+    const source = [...facts.pools].flatMap(([container, pool]) =>
+        [...pool.objects.values()]
+            .filter((object) => object.path === one.devicePath && object.mark !== undefined)
+            .map((object) => ({ id: formatId({ host, container, name: object.name }), object })),
+    )[0];
+    if (source === undefined || target.declaration === undefined) {
+        throw new BlockhostError(
+            "invalid",
+            `export "${one.name}" cannot be imported: what it exports is not ours`,
+            {
+                hint: `it exports ${one.devicePath}`,
+            },
+        );
+    }
+    const told = target.declaration(ref, one);
+    const named = target.protocol === "iscsi" ? "iqn" : "nqn";
+    const readOnly = isSnapshot(source.object);
+    const args = {
+        source: source.id,
+        initiators: told.initiators.map(({ name, chap, mutualChap, dhchap }) => ({
+            ...(dhchap === true ? { dhchap: {} as DhchapInput } : {}),
+            [named]: name,
+            ...(chap === undefined ? {} : { chap: { username: chap } as ChapInput }),
+            ...(mutualChap === undefined ? {} : { mutualChap: { username: mutualChap } as ChapInput }),
+        })),
+        ...(told.addresses.length === 0 ? {} : { addresses: told.addresses }),
+        ...(told.portals.length === 0 ? {} : { portals: told.portals }),
+        ...(told.readOnly && !readOnly ? { readOnly: true } : {}),
+        ...(told.discard === !told.readOnly ? {} : { discard: told.discard }),
+    };
+    const secrets = told.initiators.some(
+        ({ chap, mutualChap, dhchap }) => chap !== undefined || mutualChap !== undefined || dhchap === true,
+    );
+    return { args, secrets };
+}
+
+/** Initiators whose passwords are not known, as they are right after an import. */
+function withoutChap({ initiators }: Pick<ExportArgs, "initiators">): ExportArgs["initiators"] {
+    return initiators.map(({ chap, mutualChap, dhchap, ...rest }) => ({
+        ...rest,
+        ...(dhchap?.key === undefined ? {} : { dhchap }),
+        ...(chap?.password === undefined ? {} : { chap }),
+        ...(mutualChap?.password === undefined ? {} : { mutualChap }),
+    }));
+}
 
 /** Create, finish, change, heal: all the same to an export. */
 function ensuring(
@@ -571,7 +726,7 @@ function wantedFor(
         devicePath,
         sizeBytes,
         readOnly,
-        initiators: args.initiators.map((initiator): Initiator => ({
+        initiators: withoutChap(args).map((initiator): Initiator => ({
             name: initiator.iqn ?? initiator.nqn ?? "",
             ...(initiator.chap === undefined ? {} : { chap: secretChap(initiator.chap) }),
             ...(initiator.mutualChap === undefined ? {} : { mutualChap: secretChap(initiator.mutualChap) }),

@@ -9,8 +9,8 @@ import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
 import { NOTHING, isEmpty } from "../host/plan";
 import { HOST_TOOLS } from "../host/observation";
 import { parseSize } from "../size";
-import { hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, refuseUnlessAllowed } from "./changes";
+import { UNKNOWN, hasUnknown, problemsOf } from "../validate";
+import { COMPLETION, TAKING_OVER, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     allowSchema,
@@ -29,6 +29,8 @@ import {
     sizeSchema,
 } from "./common";
 import { performCreation } from "./creation";
+import { importedOwner, notTakenOver, ownerInput } from "./imports";
+import { previewed } from "./previews";
 import { STABLE_DISK, unstableDiskFailures } from "./disks";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
@@ -93,6 +95,7 @@ export const poolArgs = z
             ),
         whenFull: z
             .enum(["error", "queue"])
+            .meta({ id: "WhenFull" })
             .optional()
             .describe(
                 "What a write gets when the thin pool is full: an error at once, or it waits for a minute for the pool to be extended. Default `queue`.",
@@ -110,6 +113,32 @@ export const poolArgs = z
     .describe(
         "A pool of a host made real: a volume group, and a thin pool, on named disks, with guard rails.",
     );
+
+export const poolOutputs = z.object({
+    containerId: z.string().describe("Identity on the host: the volume group's UUID."),
+    generation: z.string().describe("New for each creation; proves the pool to be the one in the state."),
+    sizeBytes: z.number().describe("Size in bytes of all disks together."),
+    members: z
+        .record(z.string(), z.string())
+        .describe("By disk: its identity within the pool (the physical volume's UUID)."),
+    thinPool: z
+        .object({
+            sizeBytes: z.number().describe("Size of its data in bytes."),
+            metadataBytes: z.number().describe("Size of its metadata in bytes."),
+            chunkBytes: z.number().describe("Size of a chunk in bytes."),
+        })
+        .meta({ id: "ThinPool" })
+        .optional()
+        .describe("The thin pool; nothing where volumes are thick."),
+    drift: z
+        .array(z.string())
+        .optional()
+        .describe("In what it differed from what is declared when last read; the next update mends it."),
+    incomplete: z
+        .boolean()
+        .optional()
+        .describe("Its creation or deletion was cut short; the next update finishes the creation."),
+});
 
 export interface PoolArgs {
     readonly host: HostReference;
@@ -138,9 +167,13 @@ export interface PoolState extends PoolArgs, MadePool {
 const POLICY = ["disks", "size", "metadataSize", "monitoring", "autoExtend", "whenFull"] as const;
 const RECORDED = ["overwrite", "adopt", "onDelete", "allow", "owner"] as const;
 
+const POOL_STABLE = ["host", "name", "containerId", "generation"];
+
 export const pool: Lifecycle<PoolArgs, PoolState> = {
     kind: "Pool",
     args: poolArgs,
+    outputs: poolOutputs,
+    stable: POOL_STABLE,
     secretOutputs: [],
 
     async check(context, olds, given) {
@@ -180,6 +213,7 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
     async diff(context, olds, news) {
         const changes: Change[] = hostChange(olds, news);
         const doing = `update pool "${olds.name}"`;
+        if (olds.generation === "") changes.push(TAKING_OVER);
         if (olds.incomplete === true) changes.push(COMPLETION);
         if (olds.drift !== undefined && olds.drift.length > 0)
             changes.push({ property: "drift", kind: "update", class: "none", reason: olds.drift.join("; ") });
@@ -205,6 +239,42 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
         return changes;
     },
 
+    preview(context, args, olds) {
+        const about = { outputs: poolOutputs, stable: POOL_STABLE };
+        return previewed(context, args, olds, about, () => {
+            if (olds === undefined || POLICY.every((property) => same(olds[property], args[property])))
+                return {};
+            return { sizeBytes: UNKNOWN, members: UNKNOWN, thinPool: UNKNOWN };
+        });
+    },
+
+    async import(context, text, owner, given) {
+        const [at = "", name = "", ...rest] = text.split("/");
+        if (at === "" || name === "" || rest.length > 0) {
+            throw new BlockhostError(
+                "invalid",
+                `${JSON.stringify(text.slice(0, 120))} is not the id of a pool`,
+                {
+                    hint: "an id is <host>/<pool>, with the names that they have in blockhost:hosts: san1/fast",
+                },
+            );
+        }
+        const inline = given["host"] as HostReference | undefined;
+        const reference = typeof inline === "object" && inline.name === at ? inline : at;
+        const host = context.hosts.get(reference);
+        const facts = await host.facts(context, { [name]: [] });
+        const place = usableContainer(host.config, facts, name);
+        if (place.facts.id === "") return undefined;
+        const { mark } = place.facts;
+        if (mark !== undefined && mark.phase !== "ready")
+            throw new BlockhostError("conflict", `pool "${name}" is half-made or half-deleted`);
+        // Which names the user has for its disks cannot be told: what it has stays as it is.
+        const inputs = { host: reference, name, adopt: true };
+        const by = mark === undefined ? ownerInput(owner) : importedOwner(mark, owner, `pool "${name}"`);
+        const state = stateOf(place, { ...inputs, owner: by }, mark ?? newMark(owner, ""), {});
+        return { id: text, inputs, state };
+    },
+
     async create(context, args) {
         const host = context.hosts.get(args.host);
         const { operation, begun } = creation(context, args);
@@ -225,6 +295,11 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
         }
         requireSame(place, state);
         const { mark } = place.facts;
+        if (state.generation === "")
+            return {
+                id: poolId(state),
+                state: stateOf(place, state, newMark(ownerOf(context, state.owner), ""), state.members),
+            };
         if (mark === undefined) throw unmarked(place.ref.name);
         if (mark.generation !== state.generation || mark.kind !== "pool") return undefined;
         for (const one of facts.pools.get(state.name)?.health ?? [])
@@ -235,8 +310,8 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
     async update(context, before, news) {
         const host = context.hosts.get(news.host);
         const olds =
-            before.incomplete === true
-                ? await host.perform(creation(context, { ...news, owner: before.owner }).operation, context)
+            before.incomplete === true || before.generation === ""
+                ? await host.perform(creation(context, firstOf(before, news)).operation, context)
                 : before;
         return host.perform(alteration(context, olds, news), context);
     },
@@ -244,9 +319,17 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
     async delete(context, state) {
         const host = context.hosts.get(state.host);
         if (host.config.decommissioned) return;
+        if (state.generation === "" && state.onDelete === "retain") return;
+        if (state.generation === "") throw notTakenOver(`pool "${state.name}"`);
         await host.perform(deletion(context, state), context);
     },
 };
+
+/** What has to be carried out before an update: a creation that was cut short, or taking over what was imported. */
+function firstOf(before: PoolState, news: PoolArgs): PoolArgs {
+    if (before.generation !== "") return { ...news, owner: before.owner };
+    return { host: news.host, name: before.name, adopt: true, owner: news.owner };
+}
 
 /** A pool as configured and as found. */
 interface Place extends ConfiguredPool {

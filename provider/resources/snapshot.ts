@@ -9,7 +9,7 @@ import type { HostReference } from "../host/hosts";
 import { type Mark, sameOwner } from "../host/mark";
 import { NOTHING } from "../host/plan";
 import { formatId } from "../names";
-import { distinct, hasUnknown, problemsOf } from "../validate";
+import { UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { COMPLETION, MENDING, RECORDED, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
@@ -26,6 +26,7 @@ import {
     nameClashes,
     nameSchema,
     newGeneration,
+    objectOutputs,
     onDeleteSchema,
     ownObject,
     ownerOf,
@@ -35,6 +36,8 @@ import {
     previewFailures,
     usablePool,
 } from "./common";
+import { importPlace, importedObject, importedOwner } from "./imports";
+import { previewed } from "./previews";
 import { performCreation } from "./creation";
 import { refuseDependants, usersOf } from "./dependants";
 import {
@@ -54,7 +57,9 @@ import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 export const snapshotArgs = z
     .strictObject({
-        volume: idSchema("a volume").describe("The volume: a `Volume`, or its id."),
+        volume: idSchema("a volume", ["Volume"])
+            .describe("The volume: a `Volume`, or its id.")
+            .meta({ replaces: true }),
         host: hostReferenceSchema.optional().describe("Only where the volume's host is given inline."),
         name: nameSchema.optional(),
         adopt: z.string().min(1).optional().describe("Take over what exists in the pool under this name."),
@@ -63,6 +68,11 @@ export const snapshotArgs = z
         owner: ownerSchema,
     })
     .describe("A point-in-time copy of a volume, in the same pool.");
+
+export const snapshotOutputs = z.object({
+    pool: z.string().describe("Pool of the volume."),
+    ...objectOutputs,
+});
 
 export interface SnapshotArgs {
     readonly volume: string;
@@ -82,9 +92,13 @@ export interface SnapshotState extends SnapshotArgs, Condition {
     readonly poolId: string;
 }
 
+const SNAPSHOT_STABLE = ["host", "volume", "pool", "name", "sizeBytes", "path", "generation", "poolId"];
+
 export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
     kind: "Snapshot",
     args: snapshotArgs,
+    outputs: snapshotOutputs,
+    stable: SNAPSHOT_STABLE,
     secretOutputs: [],
 
     async check(context, olds, given) {
@@ -135,6 +149,38 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
         refuseUnlessAllowed(`update snapshot "${olds.name}"`, changes, allow, hostName(olds.host));
         return changes;
+    },
+
+    preview(context, args, olds) {
+        const about = { outputs: snapshotOutputs, stable: SNAPSHOT_STABLE };
+        return previewed(context, args, olds, about, (host, facts) => {
+            if (olds !== undefined || hasUnknown(args.volume)) return {};
+            const of = parseReference(args.volume);
+            const pool = usablePool(host.config, facts, of.container);
+            return {
+                pool: of.container,
+                sizeBytes: pool.facts.objects.get(of.name)?.sizeBytes ?? UNKNOWN,
+                path: pool.driver.pathOf?.(pool.ref, pool.facts, args.name) ?? UNKNOWN,
+                poolId: pool.facts.id === "new" ? UNKNOWN : pool.facts.id,
+            };
+        });
+    },
+
+    async import(context, text, owner, given) {
+        const { id, reference, host, facts } = await importPlace(context, text, "snapshot", given);
+        const pool = usablePool(host.config, facts, id.container);
+        const object = importedObject(pool, id.name, "snapshot")?.object;
+        if (object === undefined) return undefined;
+        if (object.mark === undefined) {
+            throw new BlockhostError("invalid", `"${id.name}" carries no owner mark`, {
+                hint: "of which volume it is a snapshot only a person can tell: declare it with `volume` and `adopt`",
+            });
+        }
+        const volume = formatId({ ...id, name: object.mark.extra["origin"] ?? "" });
+        const inputs = { volume, host: reference, name: id.name };
+        const by = importedOwner(object.mark, owner, `snapshot "${id.name}" in pool "${id.container}"`);
+        const state = { ...inputs, owner: by, pool: id.container, ...observed(pool, object) };
+        return { id: text, inputs, state };
     },
 
     async create(context, args) {

@@ -10,8 +10,8 @@ import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { SAFETY_SUFFIX, formatId } from "../names";
 import { SECTOR, formatSize, parseSize, roundUp } from "../size";
-import { distinct, hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, MENDING, RECORDED, refuseUnlessAllowed } from "./changes";
+import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
+import { COMPLETION, MENDING, RECORDED, TAKING_OVER, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -26,6 +26,7 @@ import {
     nameClashes,
     nameSchema,
     newGeneration,
+    objectOutputs,
     onDeleteSchema,
     ownObject,
     ownerOf,
@@ -37,6 +38,8 @@ import {
     usablePool,
     wipeProblems,
 } from "./common";
+import { exactSize, importPlace, importedObject, importedOwner, notTakenOver, ownerInput } from "./imports";
+import { previewed } from "./previews";
 import { performCreation } from "./creation";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
 import {
@@ -59,6 +62,7 @@ import type { Allowed, Change, Context, Lifecycle } from "./types";
 const wipeSchema = z.strictObject({
     method: z
         .enum(["none", "zero", "discard"])
+        .meta({ id: "WipeMethod" })
         .describe(
             "`none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.",
         ),
@@ -71,14 +75,20 @@ const wipeSchema = z.strictObject({
 
 export const volumeArgs = z
     .strictObject({
-        host: hostReferenceSchema,
-        pool: z.string().min(1).describe("Name of a pool of the host."),
+        host: hostReferenceSchema.optional(),
+        pool: z
+            .string()
+            .min(1)
+            .describe("Name of a pool of the host, or a `Pool`, whose host is then the default of `host`.")
+            .meta({ replaces: true, resources: ["Pool"] }),
         name: nameSchema.optional(),
         size: sizeSchema.optional(),
         source: z
             .strictObject({
-                snapshot: idSchema("a snapshot").optional().describe("Start with the content of a snapshot."),
-                volume: idSchema("a volume").optional().describe("Start as a clone of a volume."),
+                snapshot: idSchema("a snapshot", ["Snapshot"])
+                    .optional()
+                    .describe("Start with the content of a snapshot."),
+                volume: idSchema("a volume", ["Volume"]).optional().describe("Start as a clone of a volume."),
             })
             .refine((source) => (source.snapshot === undefined) !== (source.volume === undefined), {
                 message: "give exactly one of `snapshot` and `volume`",
@@ -98,7 +108,9 @@ export const volumeArgs = z
         onDelete: onDeleteSchema,
         revertTo: z
             .strictObject({
-                snapshot: idSchema("a snapshot of this volume"),
+                snapshot: idSchema("a snapshot of this volume", ["Snapshot"]).describe(
+                    "A snapshot of this volume.",
+                ),
                 token: z
                     .string()
                     .regex(/^[A-Za-z0-9_.-]{1,64}$/, "must be 1 to 64 letters, digits, `_`, `.` or `-`")
@@ -110,6 +122,18 @@ export const volumeArgs = z
         owner: ownerSchema,
     })
     .describe("A volume: a block device in a pool.");
+
+export const volumeOutputs = z.object({
+    ...objectOutputs,
+    revertedWith: z.string().describe("Token of the last revert; empty before the first."),
+    safetySnapshot: z
+        .string()
+        .describe("Name of the safety snapshot of the last revert; empty where there is none."),
+    grainBytes: z
+        .number()
+        .optional()
+        .describe("Sizes in the pool are multiples of it, in bytes; absent: of a sector (512)."),
+});
 
 export interface VolumeArgs {
     readonly host: HostReference;
@@ -144,14 +168,18 @@ export interface VolumeState extends VolumeArgs, Condition {
     readonly grainBytes?: number;
 }
 
+const VOLUME_STABLE = ["host", "pool", "name", "path", "generation", "poolId"];
+
 export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     kind: "Volume",
     args: volumeArgs,
+    outputs: volumeOutputs,
+    stable: VOLUME_STABLE,
     secretOutputs: [],
 
     async check(context, olds, given) {
-        const inputs = fillName(olds, given);
-        const hostFailures = hostReferenceProblems(context, inputs["host"]);
+        const inputs = fillPool(fillName(olds, given));
+        const hostFailures = hostProblemsOf(context, inputs["host"]);
         const failures = distinct([...explainName(given, problemsOf(volumeArgs, inputs)), ...hostFailures]);
         if (hostFailures.length === 0)
             failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
@@ -190,6 +218,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     async diff(context, olds, news) {
         const changes: Change[] = [];
         const doing = `update volume "${olds.name}"`;
+        if (olds.generation === "") changes.push(TAKING_OVER);
         const live = await liveObject(context, context.hosts.get(olds.host), olds, "volume");
         const half = live === undefined ? [] : completion("volume", live.object);
         if (half.length > 0) changes.push(...half);
@@ -232,6 +261,36 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         return classed;
     },
 
+    preview(context, args, olds) {
+        const { outputs, stable } = { outputs: volumeOutputs, stable: VOLUME_STABLE };
+        return previewed(context, args, olds, { outputs, stable }, (host, facts) =>
+            foreseen(usablePool(host.config, facts, args.pool), args, olds),
+        );
+    },
+
+    async import(context, text, owner, given) {
+        const { id, reference, host, facts } = await importPlace(context, text, "volume", given);
+        const pool = usablePool(host.config, facts, id.container);
+        const found = importedObject(pool, id.name, "volume");
+        if (found === undefined) return undefined;
+        const { object, adopt } = found;
+        const { mark } = object;
+        const size = exactSize(object.sizeBytes ?? 0);
+        const inputs = {
+            host: reference,
+            pool: id.container,
+            name: id.name,
+            size,
+            ...(adopt === undefined ? {} : { adopt }),
+        };
+        const by =
+            mark === undefined
+                ? ownerInput(owner)
+                : importedOwner(mark, owner, `volume "${id.name}" in pool "${id.container}"`);
+        const args = { ...inputs, owner: by };
+        return { id: text, inputs, state: { ...args, ...observed(pool, object) } };
+    },
+
     async create(context, args) {
         const host = context.hosts.get(args.host);
         const { operation, begun } = creation(context, args);
@@ -244,7 +303,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const host = context.hosts.get(state.host);
         const facts = await host.facts(context);
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
-        const object = readObject(pool, state.name, state.generation, "volume");
+        const object =
+            state.generation === ""
+                ? importedObject(pool, state.adopt ?? state.name, "volume")?.object
+                : readObject(pool, state.name, state.generation, "volume");
         if (object === undefined) return undefined;
         warnOfHealth(context, pool, object);
         return { id: volumeId(state), state: { ...withoutCondition(state), ...observed(pool, object) } };
@@ -252,6 +314,12 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
 
     async update(context, olds, news) {
         const host = context.hosts.get(news.host);
+        if (olds.generation === "") {
+            const adopt = news.adopt ?? olds.adopt ?? olds.name;
+            const { operation } = creation(context, { ...news, adopt });
+            const state = await host.perform(operation, context);
+            return { ...state, ...(news.adopt === undefined ? {} : { adopt }) };
+        }
         const facts = await host.facts(context);
         const found = facts.pools.get(olds.pool)?.objects.get(olds.name);
         const half = found?.mark?.generation === olds.generation ? completion("volume", found) : [];
@@ -269,6 +337,8 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const host = context.hosts.get(state.host);
         if (host.config.decommissioned) return;
         const retain = state.onDelete === "retain";
+        if (state.generation === "" && retain) return;
+        if (state.generation === "") throw notTakenOver(`volume "${state.name}"`);
         await host.perform(
             {
                 doing: `${retain ? "release" : "delete"} volume "${state.name}"`,
@@ -293,6 +363,62 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         );
     },
 };
+
+/** A pool may be given as the id of a `Pool`: `<host>/<name>`. */
+function fillPool(inputs: Record<string, unknown>): Record<string, unknown> {
+    const { host, pool } = inputs;
+    if (typeof pool !== "string") return inputs;
+    const [of, name, ...rest] = pool.split("/");
+    if (pool === UNKNOWN) return host === undefined ? { ...inputs, host: UNKNOWN } : inputs;
+    if (of === undefined || name === undefined || rest.length > 0) return inputs;
+    return { ...inputs, host: host ?? of, pool: name };
+}
+
+function hostProblemsOf(context: Context, host: unknown): Failure[] {
+    if (host !== undefined) return hostReferenceProblems(context, host);
+    return [{ property: "host", reason: "is missing: name a host in `blockhost:hosts`, or give one inline" }];
+}
+
+/** What an operation is going to make of the outputs. */
+function foreseen(
+    pool: UsablePool,
+    args: VolumeArgs,
+    olds: VolumeState | undefined,
+): Partial<Record<string, unknown>> {
+    const { revertTo } = args;
+    const token = hasUnknown(revertTo) ? UNKNOWN : revertTo?.token;
+    if (olds !== undefined) {
+        const reverted = token !== undefined && token !== olds.revertedWith;
+        const safetySnapshot = reverted ? `${olds.name}${SAFETY_SUFFIX}` : olds.safetySnapshot;
+        return {
+            sizeBytes: foreseenSize(pool, args) ?? olds.sizeBytes,
+            revertedWith: token ?? olds.revertedWith,
+            safetySnapshot,
+            ...(olds.generation === "" ? { generation: UNKNOWN } : {}),
+        };
+    }
+    const path = hasUnknown(args.name) ? undefined : pool.driver.pathOf?.(pool.ref, pool.facts, args.name);
+    return {
+        sizeBytes: foreseenSize(pool, args) ?? UNKNOWN,
+        path: path ?? UNKNOWN,
+        poolId: pool.facts.id === "new" ? UNKNOWN : pool.facts.id,
+        revertedWith: token ?? "",
+        safetySnapshot: "",
+    };
+}
+
+function foreseenSize(pool: UsablePool, args: VolumeArgs): number | undefined {
+    if (hasUnknown(args.size)) return undefined;
+    if (args.size !== undefined) return wantedSize(pool, args);
+    const from = args.source?.snapshot ?? args.source?.volume;
+    const name =
+        args.adopt !== undefined
+            ? pool.driver.resolveReference(pool.ref, pool.facts, args.adopt)
+            : from === undefined || hasUnknown(from)
+              ? undefined
+              : parseReference(from).name;
+    return pool.facts.objects.get(name ?? "")?.sizeBytes;
+}
 
 /** The creation, and with which generation and in which pool it was last begun. */
 function creation(
@@ -598,6 +724,7 @@ function shrinkError(actual: number, wanted: number): BlockhostError {
         "invalid",
         `size: a volume never shrinks: it has ${formatSize(actual)}, and ${formatSize(wanted)} is asked for`,
         {
+            properties: ["size"],
             hint: `set \`size\` to ${String(actual)} bytes or more; to get a smaller one, create a second volume and copy the data`,
         },
     );

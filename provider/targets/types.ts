@@ -59,6 +59,8 @@ export interface Target<Options = unknown> {
     /** What `reopen` does to initiators that are logged in. */
     readonly growth: "online" | "offline";
 
+    /** What an export declares, as far as the facts tell: for imports. */
+    declaration?(target: TargetRef<Options>, facts: ExportFacts): Declaration;
     /** Connection properties in os-brick's form. F5: initialize_connection. */
     connection(target: TargetRef<Options>, want: ExportWanted, facts: ExportFacts): ConnectionProperties;
 }
@@ -128,6 +130,23 @@ export interface ExportWanted {
     /** Subset of the target's portals; empty: all. */
     readonly portals: readonly string[];
     /** Offer discard (UNMAP) to initiators. */
+    readonly discard: boolean;
+}
+
+/** What a boot file tells of a declaration: secrets are not in it. */
+export interface Declaration {
+    readonly initiators: readonly {
+        readonly name: string;
+        /** User names of CHAP. */
+        readonly chap?: string;
+        readonly mutualChap?: string;
+        /** It has keys of NVMe in-band authentication. */
+        readonly dhchap?: boolean;
+    }[];
+    readonly addresses: readonly string[];
+    /** Those that it names; empty: all of the target. */
+    readonly portals: readonly string[];
+    readonly readOnly: boolean;
     readonly discard: boolean;
 }
 

@@ -1,5 +1,7 @@
 export { dhchapKey } from "./dhchapKey";
 export { Export, type ExportArgs } from "./export";
+export * from "./functions";
+export type * from "./results";
 export { Pool, type PoolArgs } from "./pool";
 export { Snapshot, type SnapshotArgs } from "./snapshot";
 export * from "./types";

@@ -28,7 +28,9 @@ export abstract class BlockhostResource extends pulumi.dynamic.Resource {
             kind,
         };
         const additionalSecretOutputs = [...(opts.additionalSecretOutputs ?? []), ...secretOutputs];
-        super(shim, name, props, { ...opts, additionalSecretOutputs }, "blockhost", kind);
+        // A stack may have had the plugin before.
+        const aliases = [...(opts.aliases ?? []), { type: `blockhost:index:${kind}` }];
+        super(shim, name, props, { ...opts, additionalSecretOutputs, aliases }, "blockhost", kind);
     }
 }
 

@@ -115,6 +115,7 @@ export function poolInputs(state: PoolState): PoolArgs {
 
 /** Leaves the host's disks as new, whatever is on them. */
 export const CLEAN = `
+dmsetup remove taken 2>/dev/null
 for m in $(awk '/ \\/mnt\\// { print $2 }' /proc/mounts); do umount "$m"; done
 for u in /var/lib/blockhost/units/evacuate-*; do [ ! -d "$u" ] || systemctl stop "blockhost-\${u##*/}" 2>/dev/null; done
 vgs --noheadings -o vg_name | while read -r g; do

@@ -10,13 +10,16 @@ import { searchPath } from "../prepare/executables.mjs";
  *
  * @param {import("./cli.mjs").PulumiCli} cli
  * @param {string} directory
+ * @param {string} [yamlHost] the folder of the language host for YAML programs
  * @returns {Record<string, string>} whole, to be given to a child as it is
  */
-export function pulumiEnvironment(cli, directory) {
+export function pulumiEnvironment(cli, directory, yamlHost) {
     const home = join(directory, "home");
     const state = join(directory, "state");
     for (const path of [home, state]) mkdirSync(path, { recursive: true });
     if (!cli.official) installStandIns(home);
+    if (yamlHost && !cli.official)
+        installPlugin(home, "language", "yaml", join(yamlHost, "pulumi-language-yaml"));
     return {
         ...withoutPulumiVariables(process.env),
         PATH: [...new Set([cli.directory, ...searchPath()])].join(delimiter),
@@ -35,16 +38,22 @@ export function pulumiEnvironment(cli, directory) {
  * @param {string} home
  */
 function installStandIns(home) {
-    for (const [kind, name] of [
+    for (const [kind, name] of /** @type {const} */ ([
         ["language", "nodejs"],
+        ["language", "python"],
+        ["language", "go"],
         ["resource", "pulumi-nodejs"],
-    ]) {
-        const plugin = join(home, "plugins", `${kind}-${name}-v0.0.1`);
-        const executable = `pulumi-${kind}-${name}`;
-        mkdirSync(plugin, { recursive: true });
-        const link = join(plugin, executable);
-        if (!existsSync(link)) symlinkSync(join(checkout, "tools", "pulumi", "bin", executable), link);
+    ])) {
+        installPlugin(home, kind, name, join(checkout, "tools", "pulumi", "bin", `pulumi-${kind}-${name}`));
     }
+}
+
+/** @param {string} home @param {string} kind @param {string} name @param {string} executable */
+function installPlugin(home, kind, name, executable) {
+    const plugin = join(home, "plugins", `${kind}-${name}-v0.0.1`);
+    mkdirSync(plugin, { recursive: true });
+    const link = join(plugin, `pulumi-${kind}-${name}`);
+    if (!existsSync(link)) symlinkSync(executable, link);
 }
 
 /**

@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * A stand-in for Pulumi's own `pulumi-language-nodejs`, which is not published as a module that could be built here.
- * Used only where the official one is missing: it is the last on PATH.
+ * A stand-in for Pulumi's own `pulumi-language-nodejs`, `-python` and `-go`, which are not published as modules that
+ * could be built here. Used only where the official ones are missing.
  *
- * It does what `pulumi up`, `preview`, `refresh` and `destroy` of a Node.js program ask a language host for: a gRPC
- * server that prints its port and starts `@pulumi/pulumi/cmd/run`, the same script the official one starts. It does
- * not install dependencies, generate code or know package managers.
+ * It does what `pulumi up`, `preview`, `refresh` and `destroy` ask a language host for: a gRPC server that prints its
+ * port and starts the program as the official one does (languages/). It does not install dependencies, generate code or
+ * know package managers. Which language it stands for is in BLOCKHOST_LANGUAGE.
  */
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 
 /** Exit status by which `cmd/run` says that it has told the user already. */
 const alreadyReported = 32;
@@ -21,6 +21,9 @@ const messages = require("@pulumi/pulumi/proto/language_pb");
 const { PluginInfo } = require("@pulumi/pulumi/proto/plugin_pb");
 const { Empty } = require("google-protobuf/google/protobuf/empty_pb");
 
+/** @type {{ start: (program: import("./languages/types.mjs").Program) => import("./languages/types.mjs").Start }} */
+const language = await import(`./languages/${process.env["BLOCKHOST_LANGUAGE"] ?? "nodejs"}.mjs`);
+
 const engine = process.argv.slice(2).find((argument) => !argument.startsWith("-")) ?? "";
 
 /** @type {Set<import("node:child_process").ChildProcess>} */
@@ -31,34 +34,32 @@ function runProgram(request) {
     // An older engine sends the working directory and the program, a newer one also ProgramInfo.
     const info = request.getInfo();
     const directory = resolve(info?.getProgramDirectory() || request.getPwd());
-    const entry = info?.getEntryPoint() || request.getProgram() || ".";
-    const script = findRunner(directory);
-    const program = spawn(
-        process.execPath,
-        [
-            script,
-            ...["--monitor", request.getMonitorAddress(), "--engine", engine],
-            ...["--project", request.getProject(), "--stack", request.getStack()],
-            ...["--root-directory", info?.getRootDirectory() || directory],
-            ...["--pwd", request.getPwd()],
-            ...(request.getDryrun() ? ["--dry-run"] : []),
-            ...["--parallel", String(request.getParallel())],
-            ...["--organization", request.getOrganization()],
-            entry,
-            ...request.getArgsList(),
-        ],
-        {
-            cwd: directory,
-            // The engine shows what the program writes.
-            stdio: ["ignore", "inherit", "inherit"],
-            env: {
-                ...process.env,
-                PULUMI_CONFIG: JSON.stringify(Object.fromEntries(request.getConfigMap().toObject(true))),
-                PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(request.getConfigsecretkeysList()),
-                PULUMI_NODEJS_TYPESCRIPT: String(isTypeScript(info)),
-            },
+    const { command, args, env } = language.start({
+        directory,
+        entry: info?.getEntryPoint() || request.getProgram() || ".",
+        root: info?.getRootDirectory() || directory,
+        options: info?.getOptions()?.toJavaScript() ?? {},
+        engine,
+        monitor: request.getMonitorAddress(),
+        project: request.getProject(),
+        stack: request.getStack(),
+        organization: request.getOrganization(),
+        pwd: request.getPwd(),
+        dryRun: request.getDryrun(),
+        parallel: request.getParallel(),
+        args: request.getArgsList(),
+    });
+    const program = spawn(command, args, {
+        cwd: directory,
+        // The engine shows what the program writes.
+        stdio: ["ignore", "inherit", "inherit"],
+        env: {
+            ...process.env,
+            PULUMI_CONFIG: JSON.stringify(Object.fromEntries(request.getConfigMap().toObject(true))),
+            PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(request.getConfigsecretkeysList()),
+            ...env,
         },
-    );
+    });
     programs.add(program);
     return new Promise((done, fail) => {
         program.on("error", fail);
@@ -71,22 +72,6 @@ function runProgram(request) {
             done(response);
         });
     });
-}
-
-/** Of the program's own SDK. @param {string} directory */
-function findRunner(directory) {
-    try {
-        return createRequire(join(directory, "program.js")).resolve("@pulumi/pulumi/cmd/run");
-    } catch {
-        throw new Error(
-            `@pulumi/pulumi is not installed for the program in ${directory}: run npm install there`,
-        );
-    }
-}
-
-/** `runtime: { name: nodejs, options: { typescript: false } }` turns TypeScript off. @param {any} info */
-function isTypeScript(info) {
-    return info?.getOptions()?.toJavaScript().typescript !== false;
 }
 
 function endPrograms() {

@@ -7,6 +7,8 @@ import { requireData, sameObject } from "./check";
 import { create } from "./create";
 import { extend } from "./extend";
 import { observePool } from "./observe";
+import { dataFile } from "./layout";
+import { leavings } from "./leavings";
 import { type FileOptions, fileOptions } from "./options";
 import { parsePool } from "./parse";
 import { release, remark } from "./release";
@@ -57,6 +59,7 @@ export const fileDriver: Driver<FileOptions> = {
     observe: observePool,
     parse: parsePool,
     settle,
+    leavings,
     create,
     extend,
     remove,
@@ -69,6 +72,7 @@ export const fileDriver: Driver<FileOptions> = {
     adopt,
     release,
     remark,
+    pathOf: (pool, facts, name) => `${facts.extra["directory"] ?? pool.options.directory}/${dataFile(name)}`,
     adoptable,
     resolveReference,
 };

@@ -15,6 +15,7 @@ import { release, remark } from "./release";
 import { remove } from "./remove";
 import { revert, settleRevert } from "./revert";
 import { lvmPools } from "./pool";
+import { leavings } from "./pool/leavings";
 import { session } from "./session";
 import { settle } from "./settle";
 import { snapshot } from "./snapshot";
@@ -66,6 +67,7 @@ export const lvmDriver: Driver<LvmOptions> = {
     release,
     heal,
     remark,
+    leavings,
     pools: lvmPools,
     adoptable,
     resolveReference,

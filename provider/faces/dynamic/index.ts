@@ -1,6 +1,7 @@
 import { BlockhostError, toBlockhostError } from "../../errors";
 import { Hosts } from "../../host/hosts";
 import { lifecycles } from "../../resources";
+import { readConfiguration } from "../../resources/configuration";
 import { IncompleteCreation } from "../../resources/creation";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { withoutValues } from "../failures";
@@ -23,8 +24,11 @@ let context: Context | undefined;
 
 export function configure({ config }: { config: Config }): void {
     if (context !== undefined) return;
-    const hosts = new Hosts(readHosts(config.get("blockhost:hosts")));
-    const installation = config.get("blockhost:installation") ?? "default";
+    const { hosts: configured, installation } = readConfiguration({
+        hosts: config.get("blockhost:hosts"),
+        installation: config.get("blockhost:installation"),
+    });
+    const hosts = new Hosts(configured);
     context = {
         hosts,
         installation,
@@ -40,21 +44,6 @@ export function configure({ config }: { config: Config }): void {
     });
     // The engine ends the process by a signal, which would skip the exit handlers.
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(0));
-}
-
-function readHosts(text: string | undefined): Inputs {
-    if (text === undefined || text === "") return {};
-    let parsed: unknown;
-    try {
-        parsed = JSON.parse(text);
-    } catch (error) {
-        throw new BlockhostError("invalid", "blockhost:hosts is not an object", {
-            cause: error,
-            hint: "give hosts by name, as docs/configuration.md shows",
-        });
-    }
-    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed as Inputs;
-    throw new BlockhostError("invalid", "blockhost:hosts must be an object of hosts by name");
 }
 
 function warnOnce(): (message: string) => void {
@@ -105,7 +94,8 @@ function declaration({ kind, owner }: Inputs): string {
 export function check(olds: Inputs, news: Inputs) {
     return reported(async () => {
         declared.add(declaration(news));
-        const before = olds["kind"] === undefined ? undefined : ownInputs(olds);
+        const old = ownInputs(olds);
+        const before = Object.keys(old).length === 0 ? undefined : old;
         const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
         return { inputs: recorded(inputs, news), failures: withoutValues(failures, news) };
     });
@@ -125,7 +115,10 @@ export function diff(olds: Inputs, news: Inputs) {
         const replaces = changes
             .filter((change) => change.kind === "replace")
             .map(({ property }) => property);
-        return { changes: changes.length > 0 || hasUnknown(inputs), replaces, deleteBeforeReplace: true };
+        // What the plugin face had before is recorded as this one's.
+        const moved = olds["kind"] !== news["kind"];
+        const changed = changes.length > 0 || moved || hasUnknown(inputs);
+        return { changes: changed, replaces, deleteBeforeReplace: true };
     });
 }
 

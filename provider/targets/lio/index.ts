@@ -8,6 +8,7 @@ import { body } from "./body";
 import { capabilities } from "./capabilities";
 import { check } from "./check";
 import { connection } from "./connection";
+import { declaration } from "./declaration";
 import { faults } from "./faults";
 import { declare, declaredSchema, type LioDeclared } from "./model";
 import { observed } from "./observe";
@@ -66,5 +67,6 @@ export const lioTarget: Target<LioOptions> = {
     remark,
     reopen,
     growth: "online",
+    declaration,
     connection,
 };

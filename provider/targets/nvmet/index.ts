@@ -8,6 +8,7 @@ import { body } from "./body";
 import { capabilities } from "./capabilities";
 import { check } from "./check";
 import { connection } from "./connection";
+import { declaration } from "./declaration";
 import { faults } from "./faults";
 import { declare, declaredSchema, type NvmetDeclared } from "./model";
 import { observed } from "./observe";
@@ -76,5 +77,6 @@ export const nvmetTarget: Target<NvmetOptions> = {
     remark,
     reopen,
     growth: "online",
+    declaration,
     connection,
 };

@@ -2,6 +2,7 @@ import type { Target } from "../types";
 import { capabilities } from "./capabilities";
 import { check } from "./check";
 import { connection } from "./connection";
+import { declaration } from "./declaration";
 import { cuts, ensure } from "./ensure";
 import { observe } from "./observe";
 import { type TgtOptions, tgtOptions } from "./options";
@@ -29,5 +30,6 @@ export const tgtTarget: Target<TgtOptions> = {
     reopen,
     orphan,
     growth: "offline",
+    declaration,
     connection,
 };

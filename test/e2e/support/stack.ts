@@ -30,6 +30,8 @@ export interface StackOptions {
     readonly hosts: readonly EmbeddedHost[];
     /** More of `blockhost:hosts`, or in place of a host's own entry. */
     readonly moreHosts?: Readonly<Record<string, unknown>>;
+    /** More environment variables of the engine. */
+    readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Resource {
@@ -49,7 +51,13 @@ export class TestStack {
         private readonly directory: string,
     ) {}
 
-    static async create({ name = "dev", project = "e2e", hosts, moreHosts = {} }: StackOptions) {
+    static async create({
+        name = "dev",
+        project = "e2e",
+        hosts,
+        moreHosts = {},
+        environment: more = {},
+    }: StackOptions) {
         const { pulumiEnvironment } = await prepare({ packages: true, pulumi: true, packed: true });
         const directory = temporaryDirectory("e2e");
         const workDir = join(directory, "program");
@@ -60,11 +68,11 @@ export class TestStack {
             ...Object.fromEntries(hosts.map((host) => [host.name, host.configuration()])),
             ...moreHosts,
         };
-        const environment = pulumiEnvironment(directory);
+        const environment = { ...pulumiEnvironment(directory), ...more };
         // The Automation API looks for the CLI on this process's own path.
         process.env["PATH"] = environment["PATH"];
         process.env["PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK"] = "true";
-        writeFileSync(join(workDir, "Pulumi.yaml"), `name: ${project}\nruntime: nodejs\n`);
+        writeFileSync(join(workDir, "Pulumi.yaml"), `name: ${project}\nruntime: nodejs\n${PLUGIN}`);
         const stack = await automation.LocalWorkspace.createOrSelectStack(
             { stackName: name, projectName: project, program: async () => undefined },
             { workDir, envVars: environment },
@@ -95,7 +103,7 @@ export class TestStack {
         const all = (await this.export()).resources ?? [];
         return Object.fromEntries(
             all
-                .filter(({ urn }) => urn.includes("blockhost"))
+                .filter(({ urn }) => isOurs(urn))
                 .map((one) => [one.urn.slice(one.urn.lastIndexOf("::") + 2), one]),
         );
     }
@@ -175,6 +183,13 @@ export class TestStack {
     }
 }
 
+/** Where the plugin is; programs of the dynamic face do not ask for it. */
+const PLUGIN = `plugins:
+    providers:
+        - name: blockhost
+          path: ${join(checkout, "node_modules", "pulumi-blockhost", "bin")}
+`;
+
 interface Options {
     readonly parallel?: number;
     /** As Ctrl-C does. */
@@ -194,10 +209,15 @@ function summarise(events: readonly automation.EngineEvent[]) {
         }
         if (summaryEvent !== undefined) summary = summaryEvent.resourceChanges ?? {};
         const metadata = resourcePreEvent?.metadata;
-        if (metadata === undefined || metadata.op === "same" || !metadata.urn.includes("blockhost")) continue;
+        if (metadata === undefined || metadata.op === "same" || !isOurs(metadata.urn)) continue;
         changes[nameIn(metadata.urn)] = metadata.op;
     }
     return { diagnostics, changes, summary };
+}
+
+/** A resource of either face; not a provider. */
+function isOurs(urn: string): boolean {
+    return urn.includes("blockhost:") && !urn.includes("::pulumi:providers:");
 }
 
 function nameIn(urn: string): string {

@@ -8,7 +8,7 @@ import { type Context, type GroupFacts, containerOf, thinPoolOf } from "./facts"
 import { mendGuardRails, wantedProfile } from "./guardRails";
 import { profileName, writeProfile } from "./profile";
 import { newLayout } from "./sizes";
-import { guard, mark, plan, step } from "./steps";
+import { forget, guard, mark, plan, step } from "./steps";
 
 /**
  * Physical volumes, then the volume group with the mark in phase `creating` (one commit of LVM), then the thin pool, its
@@ -18,6 +18,7 @@ export function create(context: Context, want: WantedPool): Plan {
     const { group } = containerOf(context.facts);
     const disks = want.disks ?? [];
     if (group === undefined) {
+        refuseRemembered(context);
         const creating: Mark = { ...want.mark, phase: "creating" };
         const { volumeGroup } = context.pool.options;
         return plan(context, disks, [
@@ -39,6 +40,28 @@ export function create(context: Context, want: WantedPool): Plan {
     if (found.phase === "ready")
         return alter(context, { ...want, mark: { ...want.mark, generation: found.generation } });
     return finish(context, group, { ...want, mark: { ...want.mark, generation: found.generation } });
+}
+
+/** The host has seen a group of this name that is not there now: its disks may come back. */
+function refuseRemembered(context: Context): void {
+    const { groups, remembered } = containerOf(context.facts);
+    const [uuid] = remembered;
+    if (uuid === undefined) return;
+    const { name, options, stateDirectory } = context.pool;
+    const { volumeGroup } = options;
+    const renamed = groups.get(uuid);
+    throw new BlockhostError(
+        "not-found",
+        renamed === undefined
+            ? `the host knows a volume group "${volumeGroup}" (${uuid}), whose disks are not there`
+            : `the volume group of pool "${name}" is called "${renamed}" by now`,
+        {
+            hint:
+                renamed === undefined
+                    ? `attach its disks; if it is lost or was deleted for good, remove ${stateDirectory}/pools/lvm@${volumeGroup}* on the host`
+                    : `on the host: vgrename ${renamed} ${volumeGroup}`,
+        },
+    );
 }
 
 function finish(context: Context, group: GroupFacts, want: WantedPool): Plan {
@@ -93,6 +116,7 @@ export function thinPoolPlan(context: Context, group: GroupFacts, want: WantedPo
     const layout = newLayout(group, want);
     const autoExtend = wantedProfile(want);
     const steps: Step[] = [guard(context)];
+    if (context.facts.mark?.phase === "ready") steps.push(forget(context));
     // lvcreate(8) commits several times; what it leaves when it is cut short carries the pool's name and nothing else.
     for (const { name, uuid } of leftovers) {
         const only = `lv_uuid="${uuid}"&&lv_tags=""`;

@@ -17,7 +17,7 @@ export function evacuate(context: Context, group: GroupFacts, want: WantedPool):
     const leaving = leavingMembers(context, group, want);
     const disks = [...new Set([...(want.disks ?? []), ...Object.keys(want.former ?? {})])];
     if (leaving.length === 0) return clearFormer(context, want, disks);
-    const unitName = `evacuate-${digest([group.uuid, ...leaving.map(({ uuid }) => uuid)])}`;
+    const unitName = `${unitPrefix(group)}${digest(leaving.map(({ uuid }) => uuid))}`;
     const unit = context.host.units.get(unitName);
     const moving = leaving.reduce((sum, { usedExtents }) => sum + usedExtents, 0);
     if (moving === 0)
@@ -82,8 +82,7 @@ set -- $bh_v
 /** Bytes that have left, counting whole pieces that LVM has committed and, of the piece under way, its percentage. */
 function progress(context: Context, group: GroupFacts, leaving: readonly MemberFacts[], moving: number) {
     const { options } = context.pool;
-    const any = leaving.map(({ uuid }) => `pv_uuid="${uuid}"`).join("||");
-    const left = lvm(options, "pvs", "--noheadings", "-o", "pv_pe_alloc_count", "-S", any);
+    const left = lvm(options, "pvs", "--noheadings", "-o", "pv_pe_alloc_count", "-S", anyOf(leaving));
     const percent = lvm(
         options,
         ...["lvs", "-a", "--noheadings", "--units", "b", "--nosuffix", "-o", "copy_percent,lv_size"],
@@ -155,7 +154,7 @@ export function stopEvacuation(context: Context, group: GroupFacts, want: Wanted
     const fenced = group.members.filter((member) => !member.allocatable && !leaving.includes(member));
     if (fenced.length === 0) return NOTHING;
     const units = [...context.host.units.values()].filter(
-        ({ name, state }) => state === "running" && name.startsWith("evacuate-"),
+        ({ name, state }) => state === "running" && name.startsWith(unitPrefix(group)),
     );
     const { options, stateDirectory } = context.pool;
     return plan(context, want.disks, [
@@ -166,13 +165,21 @@ export function stopEvacuation(context: Context, group: GroupFacts, want: Wanted
         })),
         {
             label: "give up what was being moved",
-            script: lines(
-                sh`bh_v=$(${lvm(options, "lvs", "-a", "--noheadings", "-o", "lv_name", "-S", 'lv_name=~"^pvmove"', group.name)}) || exit`,
-                sh`[ -z "$bh_v" ] || ${lvm(options, "pvmove", "--abort")}`,
-            ),
+            script: sh`bh_v=$(${lvm(options, "lvs", "-a", "--noheadings", "-o", "lv_name", "-S", 'lv_name=~"^pvmove"', group.name)}) || exit
+[ -n "$bh_v" ] || exit 0
+bh_v=$(${lvm(options, "pvs", "--noheadings", "-o", "pv_name", "-S", anyOf(fenced))}) || exit
+for bh_d in $bh_v; do ${lvmProcess(options, ["pvmove", "--abort"], ' "$bh_d"')} || exit; done`,
         },
         onMembers(context, "let the disks be used again", fenced, "pvchange", "-q", "-xy"),
     ]);
+}
+
+function unitPrefix(group: GroupFacts): string {
+    return `evacuate-${digest([group.uuid])}-`;
+}
+
+function anyOf(members: readonly MemberFacts[]): string {
+    return members.map(({ uuid }) => `pv_uuid="${uuid}"`).join("||");
 }
 
 function digest(parts: readonly string[]): string {

@@ -54,6 +54,8 @@ export interface LvmContainer {
     readonly orphans: ReadonlySet<string>;
     /** By disk name: UUID of the physical volume that it carries. */
     readonly labels: ReadonlyMap<string, string>;
+    /** UUIDs of the groups that the host remembers under the configured name. */
+    readonly remembered: readonly string[];
     /** Our profile files: content by name. */
     readonly profiles: ReadonlyMap<string, string>;
 }
@@ -62,6 +64,7 @@ const NONE: LvmContainer = {
     groups: new Map(),
     orphans: new Set(),
     labels: new Map(),
+    remembered: [],
     profiles: new Map(),
 };
 

@@ -1,6 +1,7 @@
 import { type Sh, lines, raw, sh } from "../../../sh";
 import type { PoolRef } from "../../types";
 import type { LvmOptions } from "../options";
+import { recordFile } from "../observe";
 import { lvm } from "./steps";
 import { PROFILE_DIRECTORY, PROFILE_PREFIX } from "./profile";
 
@@ -12,6 +13,7 @@ import { PROFILE_DIRECTORY, PROFILE_PREFIX } from "./profile";
  *     link <stable name>
  *     sig <type> <uuid>                 of the disk and its partitions (wipefs)
  *     user <who>
+ *     known <group>[/<thin pool>]       UUIDs that the host remembers under the configured names
  *     profile <name> <content in one line>
  *     report                            and then the JSON of fullreport
  *
@@ -22,6 +24,7 @@ export function observe(pool: PoolRef<LvmOptions>, disks: readonly string[]): Sh
         raw("LC_ALL=C; export LC_ALL"),
         LOOK,
         ...disks.map((disk) => sh`bh_look ${disk}`),
+        sh`for bh_f in ${recordsOf(pool)}; do [ -f "$bh_f" ] && read -r bh_id < "$bh_f" && echo "known $bh_id"; done`,
         sh`for bh_f in ${PROFILE_DIRECTORY}/${raw(PROFILE_PREFIX)}*.profile; do
     [ -f "$bh_f" ] || continue
     bh_b=\${bh_f##*/}
@@ -32,6 +35,13 @@ done
 echo report`,
         lvm(pool.options, "fullreport", ...REPORT),
     );
+}
+
+/** Where the driver remembers which group and thin pools these are: shell text. */
+export function recordsOf(pool: PoolRef<LvmOptions>): Sh {
+    const { thinPool: _, ...whole } = pool.options;
+    const file = recordFile({ ...pool, options: whole });
+    return sh`${file} ${`${file}@`}*`;
 }
 
 const LOOK = raw(`bh_look() {

@@ -21,7 +21,7 @@ export function parse(pool: PoolRef<LvmOptions>, output: string): ContainerFacts
     const at = output.indexOf("\nreport\n") + 1;
     const head = output.startsWith("report\n") ? "" : output.slice(0, at);
     const { report } = JSON.parse(output.slice(output.indexOf("{", at))) as Report;
-    const { disks, labels, profiles } = parseDisks(head);
+    const { disks, labels, profiles, remembered } = parseDisks(head);
     const groups = new Map<string, string>();
     const orphans = new Set<string>();
     const named: Report["report"][number][] = [];
@@ -40,6 +40,7 @@ export function parse(pool: PoolRef<LvmOptions>, output: string): ContainerFacts
         groups,
         orphans,
         labels,
+        remembered,
         profiles,
     };
     const common = { name: pool.name, sizeBytes: 0, freeBytes: 0, disks, extra };
@@ -56,12 +57,13 @@ export function parse(pool: PoolRef<LvmOptions>, output: string): ContainerFacts
     };
 }
 
-function parseDisks(head: string): Pick<LvmContainer, "labels" | "profiles"> & {
+function parseDisks(head: string): Pick<LvmContainer, "labels" | "profiles" | "remembered"> & {
     disks: Map<string, DiskFacts>;
 } {
     const disks = new Map<string, DiskFacts>();
     const labels = new Map<string, string>();
     const profiles = new Map<string, string>();
+    const remembered: string[] = [];
     let current: DiskFacts | undefined;
     const update = (change: Partial<DiskFacts>) => {
         if (current === undefined) return;
@@ -76,7 +78,8 @@ function parseDisks(head: string): Pick<LvmContainer, "labels" | "profiles"> & {
             const nothing = { stableNames: [], signatures: [], users: [] };
             current = { name: rest, sizeBytes: 0, readOnly: false, ...nothing };
             update({});
-        } else if (key === "profile") profiles.set(words[0] ?? "", words.slice(1).join(" "));
+        } else if (key === "known") remembered.push(rest.split("/")[0] ?? "");
+        else if (key === "profile") profiles.set(words[0] ?? "", words.slice(1).join(" "));
         else if (current === undefined) continue;
         else if (key === "dev") {
             const [device = "", bytes = "0", readOnly] = words;
@@ -89,7 +92,7 @@ function parseDisks(head: string): Pick<LvmContainer, "labels" | "profiles"> & {
             if (!current.signatures.includes(type)) update({ signatures: [...current.signatures, type] });
         }
     }
-    return { disks, labels, profiles };
+    return { disks, labels, profiles, remembered };
 }
 
 function parseGroup({ vg = [], pv = [], lv = [], seg = [] }: Report["report"][number]): GroupFacts {

@@ -1,11 +1,12 @@
 import { BlockhostError } from "../../../errors";
 import type { Mark } from "../../../host/mark";
-import { NOTHING, type Plan, type Step } from "../../../host/plan";
+import { IN_USE, NOTHING, type Plan, type Step } from "../../../host/plan";
+import { sh } from "../../../sh";
 import type { MadePool } from "../../poolMaker";
 import { clearLabel } from "./disks";
 import { type Context, type GroupFacts, containerOf, thinPoolOf } from "./facts";
 import { clearProfiles } from "./profile";
-import { guard, mark, plan, step } from "./steps";
+import { forget, guard, lvm, mark, plan, step } from "./steps";
 
 /**
  * Deletes an empty pool: thin pool, volume group, labels. LVM refuses by itself, under its own lock, to remove a thin
@@ -23,6 +24,7 @@ export function remove(context: Context, want: { mark: Mark; made: MadePool }): 
         const label = `delete thin pool "${pool.name}"`;
         steps.push(step(context, label, "lvremove", "-q", "-y", "-S", only, group.name));
     }
+    steps.push(empty(context, group), forget(context));
     steps.push(step(context, `delete volume group "${group.name}"`, "vgremove", "-q", group.name));
     for (const { device, uuid } of group.members) steps.push(clearLabel(context, { device, uuid }));
     steps.push({
@@ -30,6 +32,17 @@ export function remove(context: Context, want: { mark: Mark; made: MadePool }): 
         script: clearProfiles(context.pool.options),
     });
     return plan(context, disks, steps);
+}
+
+/** Whoever made something in it meanwhile is told by name. */
+function empty(context: Context, group: GroupFacts): Step {
+    const ask = lvm(context.pool.options, "lvs", "--noheadings", "-o", "lv_name", group.name);
+    return {
+        label: "check that nothing is inside",
+        script: sh`bh_v=$(${ask}) || exit
+set -- $bh_v
+[ $# = 0 ] || { echo "it holds $*" >&2; exit ${IN_USE}; }`,
+    };
 }
 
 function refuseContent(context: Context, group: GroupFacts): void {

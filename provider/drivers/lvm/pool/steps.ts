@@ -3,6 +3,7 @@ import { type Mark, encodeMark } from "../../../host/mark";
 import { Sh, quote, sh } from "../../../sh";
 import type { LvmOptions } from "../options";
 import { argument, settingsOf } from "../settings";
+import { recordsOf } from "./observe";
 import { type Context, type GroupFacts, type MemberFacts, containerOf } from "./facts";
 
 /** The steps that several operations are made of. */
@@ -73,6 +74,11 @@ export function mark(context: Context, group: GroupFacts, to: Mark): Step {
     const add = ["--addtag", encodeMark(to)];
     const del = from === undefined ? [] : ["--deltag", encodeMark(from)];
     return step(context, `mark volume group "${group.name}"`, "vgchange", ...del, ...add, group.name);
+}
+
+/** The driver remembers on the host which group and thin pool these are, lest others be taken for them. */
+export function forget(context: Context): Step {
+    return { label: "forget which pool it was", script: sh`rm -f ${recordsOf(context.pool)}` };
 }
 
 /** A plan that changes the container: it, its disks and all pools in it are read again. */

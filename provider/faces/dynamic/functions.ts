@@ -1,0 +1,30 @@
+import { Hosts } from "../../host/hosts";
+import { readConfiguration } from "../../resources/configuration";
+import { functions } from "../../resources/functions";
+import { callFunction } from "../../resources/functions/types";
+import type { Context } from "../../resources/types";
+
+/** Functions as programs of the dynamic face call them: in the program's own process. */
+
+let context: Context | undefined;
+
+/**
+ * @param config the stack's configuration below `blockhost:`
+ * @param warn shows the user something
+ */
+export function call(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    config: (key: string) => string | undefined,
+    warn: (message: string) => void,
+): Promise<unknown> {
+    if (context === undefined) {
+        const given = { hosts: config("hosts"), installation: config("installation") };
+        const { hosts, installation } = readConfiguration(given);
+        context = { hosts: new Hosts(hosts), installation, warn };
+    }
+    const found = functions[name];
+    if (found === undefined) throw new TypeError(`no function ${name}`);
+    const known = Object.entries(args).filter(([, value]) => value !== undefined);
+    return callFunction(context, found, Object.fromEntries(known));
+}

@@ -1,0 +1,117 @@
+import { Hosts } from "../../host/hosts";
+import type { Owner } from "../../host/mark";
+import { type Configuration, readConfiguration } from "../../resources/configuration";
+import type { Context } from "../../resources/types";
+import { parseId } from "../../names";
+import { type EngineLog, createEngineLog } from "./engine";
+import { parseUrn } from "./urn";
+import type { Values } from "./values";
+
+/** What one process serves: one run of Pulumi, with one configuration. */
+export class Session {
+    private configuration: Configuration = { hosts: {}, installation: "default", organization: undefined };
+    private hosts = new Hosts({});
+    private readonly said = new Set<string>();
+    private readonly cancelled = new AbortController();
+    private underway = 0;
+    private closing: Promise<void> | undefined;
+    log: EngineLog;
+
+    /** What the program of this run declares: it has a Check before its Diff; in a refresh nothing has. */
+    readonly declared = new Set<string>();
+
+    /** Hosts given inline by resources of this run, by name. */
+    private readonly inline = new Map<string, unknown>();
+
+    constructor(engineAddress: string | undefined) {
+        this.log = createEngineLog(engineAddress);
+    }
+
+    configure(given: Values): void {
+        this.configuration = readConfiguration(given);
+        this.hosts = new Hosts(this.configuration.hosts);
+    }
+
+    /**
+     * Who declares a resource. The organisation is not told to a plugin: it is what was configured, or what the state
+     * has already (of a stack that had the dynamic face).
+     */
+    owner(urn: string, olds?: Values): Omit<Owner, "installation"> {
+        const { project, stack, parent, name } = parseUrn(urn);
+        const before = (olds?.["owner"] as Partial<Owner> | undefined)?.organization;
+        const organization = this.configuration.organization ?? before ?? "organization";
+        // In the order that values from the wire have ({@link decode}).
+        return { organization, ...(parent === "" ? {} : { parent }), project, resource: name, stack };
+    }
+
+    /**
+     * Inputs with the inline host of the resource that they refer to, as classes of the dynamic face have it: what is
+     * passed to a plugin in place of a resource is only its id.
+     */
+    withInlineHost(inputs: Values): Values {
+        const given = inputs["host"];
+        if (typeof given === "object" && given !== null) {
+            const { name } = given as { name?: unknown };
+            if (typeof name === "string") this.inline.set(name, given);
+        }
+        if (given !== undefined) return inputs;
+        for (const value of Object.values(inputs)) {
+            const host = typeof value === "string" ? parseId(value)?.host : undefined;
+            if (host === undefined || this.hosts.names().includes(host)) continue;
+            const inline = this.inline.get(host);
+            if (inline !== undefined) return { ...inputs, host: inline };
+        }
+        return inputs;
+    }
+
+    get installation(): string {
+        return this.configuration.installation;
+    }
+
+    /** Runs one call, which a cancel of Pulumi's and the resource's time-out (seconds; 0: none) end. */
+    async call<T>(urn: string, timeout: number, what: (context: Context) => Promise<T>): Promise<T> {
+        const signals = [
+            this.cancelled.signal,
+            ...(timeout > 0 ? [AbortSignal.timeout(timeout * 1000)] : []),
+        ];
+        this.underway++;
+        try {
+            return await what({
+                hosts: this.hosts,
+                installation: this.configuration.installation,
+                signal: AbortSignal.any(signals),
+                warn: (message) => {
+                    if (this.said.has(message)) return;
+                    this.said.add(message);
+                    this.log.warn(message, urn);
+                },
+                progress: (message) => {
+                    this.log.status(message, urn);
+                },
+            });
+        } finally {
+            this.underway--;
+            await this.log.flush();
+        }
+    }
+
+    /**
+     * The engine's Cancel. It comes at the end of every run, too: then nothing is under way, and only connections are
+     * left to be closed.
+     */
+    async cancel(): Promise<void> {
+        this.cancelled.abort();
+        if (this.underway === 0) await this.close();
+    }
+
+    async close(): Promise<void> {
+        this.closing ??= this.end();
+        await this.closing;
+    }
+
+    private async end(): Promise<void> {
+        const file = process.env["BLOCKHOST_STATS_FILE"];
+        if (file !== undefined && file !== "") this.hosts.report(file);
+        await this.hosts.close();
+    }
+}

@@ -1,0 +1,22 @@
+import { BlockhostError } from "../../errors";
+
+/** The parts of a URN: `urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>`. */
+export interface Urn {
+    readonly stack: string;
+    readonly project: string;
+    /** Types of the components that it is in, outermost first, joined by `$`; empty: in none. */
+    readonly parent: string;
+    /** Type token: `blockhost:index:Volume`. */
+    readonly type: string;
+    readonly name: string;
+}
+
+export function parseUrn(urn: string): Urn {
+    const [, stack, project, types, name] =
+        /^urn:pulumi:(.*?)::(.*?)::(.*?)::(.*)$/s.exec(urn) ?? ([] as (string | undefined)[]);
+    if (stack === undefined || project === undefined || types === undefined || name === undefined) {
+        throw new BlockhostError("invalid", `not a URN: ${JSON.stringify(urn)}`);
+    }
+    const last = types.lastIndexOf("$");
+    return { stack, project, parent: types.slice(0, Math.max(0, last)), type: types.slice(last + 1), name };
+}

@@ -1,0 +1,67 @@
+import type { HostReference } from "../host/hosts";
+import { parseId } from "../names";
+import { placeOf } from "./functions/types";
+import { getUnmanaged } from "./functions/unmanaged";
+import { inventory } from "./inventory";
+import type { Context } from "./types";
+
+/** A file for `pulumi import --file`. Source: pulumi's pkg/cmd/pulumi/operations, `importFile`. */
+export interface ImportFile {
+    readonly resources: readonly { readonly type: string; readonly name: string; readonly id: string }[];
+}
+
+export interface ImportFilter {
+    readonly organization?: string | undefined;
+    readonly project?: string | undefined;
+    readonly stack?: string | undefined;
+    /** Volumes without an owner mark, too: the first `pulumi up` after the import takes them over. */
+    readonly unmanaged?: boolean | undefined;
+}
+
+/** F30: what a host holds, by the names that its resources had; others by their names on the host. */
+export async function importFile(
+    context: Context,
+    reference: HostReference,
+    filter: ImportFilter,
+): Promise<ImportFile> {
+    const place = await placeOf(context, reference);
+    const marked = inventory(context, place)
+        .filter(
+            ({ kind, mark, missing }) => kind !== "safety" && mark.phase === "ready" && missing === undefined,
+        )
+        .filter(
+            ({ mark: { owner } }) =>
+                owner.installation === context.installation &&
+                (filter.organization ?? owner.organization) === owner.organization &&
+                (filter.project ?? owner.project) === owner.project &&
+                (filter.stack ?? owner.stack) === owner.stack,
+        )
+        .map(({ kind, id, mark }) => ({ type: `blockhost:index:${kind}`, name: mark.owner.resource, id }));
+    const unmarked =
+        filter.unmanaged === true
+            ? (await getUnmanagedObjects(context, reference)).map((id) => ({
+                  type: "blockhost:index:Volume",
+                  name: parseId(id)?.name ?? id,
+                  id,
+              }))
+            : [];
+    return { resources: distinct([...marked, ...unmarked]) };
+}
+
+async function getUnmanagedObjects(context: Context, host: HostReference): Promise<string[]> {
+    const { objects } = (await getUnmanaged.run(context, { host })) as {
+        objects: { id: string; safeToManage: boolean }[];
+    };
+    return objects.filter(({ id, safeToManage }) => safeToManage && id !== "").map(({ id }) => id);
+}
+
+/** Two resources of one type cannot have one name in a file: the later gets its pool's name, too. */
+function distinct(resources: ImportFile["resources"]): ImportFile["resources"] {
+    const taken = new Set<string>();
+    return resources.map((resource) => {
+        let { name } = resource;
+        if (taken.has(`${resource.type} ${name}`)) name = resource.id.replaceAll("/", "-");
+        taken.add(`${resource.type} ${name}`);
+        return { ...resource, name };
+    });
+}

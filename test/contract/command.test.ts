@@ -1,0 +1,148 @@
+import {
+    existsSync,
+    mkdtempSync,
+    readdirSync,
+    readlinkSync,
+    rmSync,
+    unlinkSync,
+    writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { stringify } from "yaml";
+import { main } from "../../provider/cli/main";
+import type { HostStatus } from "../../provider/cli/hostStatus";
+import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { Client, HOST, POOL, id } from "../support/client";
+
+/** The command `blockhost`, on a host whose volumes are files and whose exports tgtd serves. */
+
+let host: EmbeddedHost;
+let client: Client;
+let folder: string;
+
+beforeAll(async () => {
+    host = await startEmbeddedHost();
+    client = new Client(host);
+    folder = mkdtempSync(join(tmpdir(), "blockhost-command-"));
+});
+afterEach(() => {
+    vi.restoreAllMocks();
+});
+afterAll(async () => {
+    await client.close();
+    await host.stop();
+    rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the command with a stack's file that names the host. */
+async function blockhost(args: readonly string[], more: Record<string, unknown> = {}) {
+    const file = join(folder, "Pulumi.prod.yaml");
+    const hosts = { [HOST]: host.configuration(), ...more };
+    writeFileSync(
+        file,
+        stringify({ config: { "blockhost:hosts": hosts, "shop:secret": { secure: "v1:xyz" } } }),
+    );
+    let stdout = "";
+    let stderr = "";
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => ((stdout += String(text)), true));
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => ((stderr += String(text)), true));
+    const status = await main([...args, "--config", file]);
+    vi.restoreAllMocks();
+    return { status, stdout, stderr };
+}
+
+async function statusOf(args: readonly string[] = [], more: Record<string, unknown> = {}) {
+    const { status, stdout } = await blockhost(["status", "--json", ...args], more);
+    const { level, hosts } = JSON.parse(stdout) as { level: string; hosts: HostStatus[] };
+    return { status, level, hosts, host: hosts[0] as HostStatus };
+}
+
+describe("status", () => {
+    test("of a host with nothing wrong is ok", async () => {
+        await client.volume("one");
+        await client.export("lun", "one");
+        const { status, stdout } = await blockhost(["status"]);
+        expect(status).toBe(0);
+        expect(stdout).toMatch(/^BLOCKHOST OK: 1 host as declared\n/);
+        expect(stdout).toMatch(/pool fast \(file\): .* free of .*, 4 MiB provisioned/);
+        expect(stdout).toContain("exports: 1, all as declared");
+        const { host: seen } = await statusOf();
+        expect(seen.exports).toMatchObject([{ id: `${HOST}/iscsi/lun`, level: "ok" }]);
+        expect(seen.pools[0]?.capacity?.provisionedBytes).toBe(4 * 1024 ** 2);
+    });
+
+    test("tells what a state does not know, and what is left of a volume", async () => {
+        await client.volume("two");
+        await client.snapshot("before", "two");
+        const state = join(folder, "state.json");
+        const owner = { organization: "acme", project: "shop", stack: "test" };
+        const resources = ["one", "two"].map((name) => ({
+            type: "pulumi-nodejs:dynamic/blockhost:Volume",
+            id: id(name),
+            outputs: { owner: { ...owner, resource: name } },
+        }));
+        writeFileSync(state, JSON.stringify({ version: 3, deployment: { resources } }));
+        const { status, host: seen } = await statusOf(["--state", state]);
+        expect(status).toBe(1);
+        expect(seen.orphans.map((orphan) => orphan.id).sort()).toEqual([id("before"), `${HOST}/iscsi/lun`]);
+        unlinkSync(join(host.poolDirectories[POOL] ?? "", "two.img"));
+        const without = await statusOf();
+        expect(without.status).toBe(1);
+        expect(without.host.orphans.map(({ id, reason }) => `${id}: ${reason}`)).toContain(
+            `${id("two")}: its data is gone`,
+        );
+    });
+
+    test("of an export that is not served is critical", async () => {
+        await host.stopTgtd();
+        const { status, host: seen } = await statusOf();
+        expect(status).toBe(2);
+        expect(seen.level).toBe("critical");
+    });
+
+    test("of a host that does not answer, or of no configuration, is unknown", async () => {
+        const away = { away: { ...host.configuration(), port: 1, connectTimeout: 500 } };
+        const { status, hosts } = await statusOf(["away"], away);
+        expect(status).toBe(3);
+        expect(hosts).toMatchObject([{ name: "away", level: "unknown" }]);
+        const missing = await main(["status", "--config", join(folder, "nosuch.yaml")]);
+        expect(missing).toBe(3);
+    });
+});
+
+describe("uninstall", () => {
+    test("says what it would do, and does nothing unless it is confirmed", async () => {
+        const { stateDirectory } = host.configuration() as { stateDirectory: string };
+        const asked = await blockhost(["uninstall", HOST]);
+        expect(asked.status).toBe(1);
+        expect(asked.stdout).toContain("export iscsi/lun");
+        expect(asked.stdout).toContain(stateDirectory);
+        const refused = await blockhost(["uninstall", HOST, "--yes"]);
+        expect(refused.status).toBe(1);
+        expect(refused.stderr).toContain("in-use");
+        expect(existsSync(join(stateDirectory, "exports"))).toBe(true);
+    });
+
+    test("removes what is ours and leaves the data, marks too where they are asked for", async () => {
+        const { stateDirectory } = host.configuration() as { stateDirectory: string };
+        const pool = host.poolDirectories[POOL] ?? "";
+        writeFileSync(join(stateDirectory, "theirs"), "x");
+        const kept = await blockhost(["uninstall", HOST, "--force", "--yes"]);
+        expect(kept.stderr).toContain("not ours");
+        rmSync(join(stateDirectory, "theirs"));
+        const { status, stdout, stderr } = await blockhost(["uninstall", HOST, "--force", "--yes"]);
+        expect(stderr).toBe("");
+        expect(status).toBe(0);
+        expect(stdout).toContain("owner marks of");
+        expect(existsSync(stateDirectory)).toBe(false);
+        expect(existsSync(join(pool, "one.img"))).toBe(true);
+        expect(readlinkSync(join(pool, ".blockhost", "marks", "one"))).toContain("kind:volume");
+        const marks = await blockhost(["uninstall", HOST, "--marks", "--force", "--yes"]);
+        expect(marks.stderr).toBe("");
+        expect(marks.stdout).toContain(id("one"));
+        expect(readdirSync(pool).sort()).toEqual(["before.img", "one.img"]);
+        expect(existsSync(stateDirectory)).toBe(false);
+    });
+});

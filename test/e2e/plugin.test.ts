@@ -1,0 +1,160 @@
+import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { freePort } from "../../tools/embedded-host/ports.mjs";
+import { type YamlProgram, createYamlStack } from "./support/yaml";
+
+/** What only the plugin can show or be asked, by YAML programs: there is no SDK in between. */
+
+type YamlStack = Awaited<ReturnType<typeof createYamlStack>>;
+let host: EmbeddedHost;
+let stack: YamlStack;
+beforeAll(async () => {
+    host = await startEmbeddedHost({ name: "san1" });
+    const gone = { ...host.configuration(), port: await freePort(), targets: undefined };
+    const readonly = host.configuration({ readOnly: true });
+    stack = await createYamlStack({ hosts: [host], moreHosts: { gone, readonly } });
+});
+afterAll(async () => {
+    await host.stop();
+    stack.remove();
+});
+
+const place = { host: "san1", pool: "fast" };
+const volume = (properties: Record<string, unknown> = {}, options: Record<string, unknown> = {}) => ({
+    type: "blockhost:Volume",
+    properties: { ...place, size: "4MiB", ...properties },
+    options,
+});
+const file = (name: string) => join(host.poolDirectories["fast"] ?? "", `${name}.img`);
+
+test("a preview shows sizes and paths that are to come, and that an unreachable host hides them", async () => {
+    const program: YamlProgram = {
+        resources: { data: volume({ size: 4_194_304 }), far: volume({ host: "gone" }) },
+        outputs: {
+            path: "${data.path}",
+            size: "${data.sizeBytes}",
+            far: "${far.path}",
+            made: "${data.generation}",
+        },
+    };
+    const preview = await stack.preview(program);
+    expect(preview).toMatchObject({ failed: false, changes: { create: 3 } });
+    expect(preview.output).toContain(file("data"));
+    expect(preview.output).toMatch(/size\s*: 4194304/);
+    expect(preview.output).toMatch(/far\s*: \[unknown\]/);
+    expect(preview.output).toMatch(/made\s*: \[unknown\]/);
+    expect(preview.diagnostics.join("\n")).toMatch(/gone/);
+    expect(existsSync(file("data"))).toBe(false);
+});
+
+test("a change is shown property by property", async () => {
+    const wipe = { method: "zero", limit: "1MiB" };
+    expect(await stack.up({ resources: { data: volume({ wipe }) } })).toMatchObject({ failed: false });
+    const changed = { resources: { data: volume({ size: "8MiB", wipe: { method: "none" } }) } };
+    const preview = await stack.preview(changed, ["--diff"]);
+    expect(preview).toMatchObject({ failed: false, changes: { same: 1, update: 1 } });
+    expect(preview.output).toMatch(/~ size\s*: "4MiB" => "8MiB"/);
+    expect(preview.output).toMatch(/~ method\s*: "zero" => "none"/);
+    expect(preview.output).toMatch(/- limit\s*: "1MiB"/);
+    const ignored = { resources: { data: volume({ size: "8MiB", wipe }, { ignoreChanges: ["size"] }) } };
+    expect((await stack.preview(ignored)).changes).toEqual({ same: 2 });
+});
+
+test("a replacement that is allowed deletes first", async () => {
+    const allowed = { allow: ["data-loss"] };
+    const replaced = { resources: { data: volume({ name: "other", ...allowed }) } };
+    const refused = await stack.preview({ resources: { data: volume({ name: "other" }) } });
+    expect(refused.failed).toBe(true);
+    expect(refused.diagnostics.join("\n")).toMatch(/data-loss.*allow: \["data-loss"\]/s);
+    const preview = await stack.preview(replaced);
+    expect(preview.changes).toMatchObject({ replace: 1 });
+    expect(await stack.up(replaced)).toMatchObject({ failed: false, diagnostics: [] });
+    expect([existsSync(file("data")), existsSync(file("other"))]).toEqual([false, true]);
+    expect(await stack.destroy()).toMatchObject({ failed: false });
+});
+
+test("what cannot be is refused where it stands, with what to do", async () => {
+    const wrong = await stack.preview({ resources: { data: volume({ sise: "4MiB" }) } });
+    expect(wrong.failed).toBe(true);
+    expect(wrong.output).toMatch(/sise/);
+    const type = await stack.preview({ resources: { data: volume({ allow: "offline" }) } });
+    expect(type.failed).toBe(true);
+    expect(type.output).toMatch(/allow/);
+    const token = await stack.preview({
+        resources: { data: { type: "blockhost:Volumes", properties: place } },
+    });
+    expect(token.failed).toBe(true);
+    expect(token.output).toMatch(/blockhost:(index:)?Volumes/);
+    const malformed = await stack.pulumi([
+        ...["import", "--stack", "dev", "--config-file", stack.stack.configFile],
+        ...["--yes", "--skip-preview", "--generate-code=false", "blockhost:index:Volume", "x", "fast/x"],
+    ]);
+    expect(malformed.status).not.toBe(0);
+    expect(malformed.output).toMatch(/"fast\/x" is not the id of a volume/);
+    expect(malformed.output).toMatch(/<host>\/<pool>\/<name>/);
+});
+
+test("configuration that is not right is told by its path, and what is missing with the command that sets it", async () => {
+    const broken = await createYamlStack({
+        hosts: [],
+        moreHosts: { san1: { address: "10.0.0.5", prot: 22 } },
+        config: { "blockhost:colour": "red" },
+    });
+    const preview = await broken.preview({ resources: { data: volume() } });
+    expect(preview.failed).toBe(true);
+    expect(preview.output).toMatch(/hosts\.san1\.prot.*did you mean "port"\?/s);
+    expect(preview.output).toMatch(/colour.*there is no such property/s);
+    broken.remove();
+    const missing = await createYamlStack({ hosts: [], moreHosts: { san1: { user: "root" } } });
+    const told = await missing.preview({ resources: { data: volume() } });
+    expect(told.failed).toBe(true);
+    expect(told.output).toContain("pulumi config set blockhost:hosts.san1.address");
+    missing.remove();
+});
+
+test("a preview on a read-only host shows the whole plan, and sends nothing that changes anything", async () => {
+    const sent: string[] = [];
+    host.setTap(({ direction, chunk }) => {
+        if (direction === "in") sent.push(chunk.toString("latin1"));
+    });
+    const untouched = treeOf(host.directory);
+    const program = {
+        resources: {
+            data: volume({ host: "readonly" }),
+            before: { type: "blockhost:Snapshot", properties: { volume: "${data}" } },
+        },
+    };
+    const preview = await stack.preview(program);
+    host.setTap(undefined);
+    // Whatever changes anything runs under the host's lock.
+    expect(sent.join("")).toContain("/proc/sys/kernel/osrelease");
+    expect(sent.join("")).not.toContain("flock -w");
+    expect(treeOf(host.directory)).toEqual(untouched);
+    expect(preview).toMatchObject({ failed: false, diagnostics: [] });
+    expect(preview.output).toMatch(/Volume data create/);
+    expect(preview.output).toMatch(/Snapshot before create/);
+    const up = await stack.up(program);
+    expect(up.failed).toBe(true);
+    expect(up.diagnostics.join("\n")).toMatch(/readOnly/);
+    expect(existsSync(file("data"))).toBe(false);
+    await stack.destroy();
+});
+
+test("functions answer programs", async () => {
+    const preview = await stack.preview({
+        variables: { pool: { "fn::invoke": { function: "blockhost:getPool", arguments: place } } },
+        outputs: { driver: "${pool.driver}" },
+    });
+    expect(preview).toMatchObject({ failed: false });
+    expect(preview.output).toMatch(/driver\s*: "file"/);
+});
+
+/** Every file below a directory, with when it was last changed. */
+function treeOf(directory: string): [string, number][] {
+    return readdirSync(directory, { recursive: true, encoding: "utf8" })
+        .filter((name) => !name.endsWith(".log"))
+        .map((name): [string, number] => [name, lstatSync(join(directory, name)).mtimeMs])
+        .sort();
+}

@@ -1,0 +1,18 @@
+// @ts-check
+/** As `pulumi-language-go` does: `pulumi.Run` reads the environment. @param {import("./types.mjs").Program} program @returns {import("./types.mjs").Start} */
+export function start(program) {
+    return {
+        command: "go",
+        args: ["run", ".", ...program.args],
+        env: {
+            PULUMI_PROJECT: program.project,
+            PULUMI_STACK: program.stack,
+            PULUMI_ORGANIZATION: program.organization,
+            PULUMI_ROOT_DIRECTORY: program.root,
+            PULUMI_DRY_RUN: String(program.dryRun),
+            PULUMI_PARALLEL: String(program.parallel),
+            PULUMI_MONITOR: program.monitor,
+            PULUMI_ENGINE: program.engine,
+        },
+    };
+}
