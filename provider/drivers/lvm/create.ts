@@ -4,7 +4,14 @@ import { type Mark, encodeMark } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
 import { claimSpace, showBytes } from "../capacity";
 import type { CreateVolume } from "../types";
-import { ownObject, refuseHalfAdopted, requireName, requirePool, requireThinRoom } from "./check";
+import {
+    cowSnapshots,
+    ownObject,
+    refuseHalfAdopted,
+    requireName,
+    requirePool,
+    requireThinRoom,
+} from "./check";
 import { cloneThin } from "./cloneThin";
 import { copyThick } from "./copyThick";
 import { isThin, stripesOf } from "./options";
@@ -18,6 +25,7 @@ import {
     guard,
     guardStep,
     plan,
+    setMark,
     step,
 } from "./steps";
 
@@ -51,14 +59,20 @@ export function create(context: Context, want: CreateVolume): Plan {
         : copyThick(context, { ...want, mark, source: want.from.name }, found);
 }
 
-/** What is ready is activated if it is not; nothing else. */
+/** What is ready is activated if it is not, and taken for grown where growing was cut short; nothing else. */
 export function activation(context: Context, found: ObjectFacts): Plan {
-    if (found.extra?.["active"] !== "" || found.extra["keptAs"] !== undefined) return NOTHING;
+    const { name, mark, extra = {} } = found;
+    const growing = mark?.extra["growing"] !== undefined;
+    if ((extra["active"] !== "" && !growing) || extra["keptAs"] !== undefined) return NOTHING;
     const steps = [
         guardStep(context, { same: [found] }),
-        step(`activate "${found.name}"`, activate(context, found.name)),
+        step(`activate "${name}"`, activate(context, name)),
     ];
-    return plan(context, [found.name], steps);
+    if (mark !== undefined && growing) {
+        const { growing: _, ...rest } = mark.extra;
+        steps.push(step(`mark "${name}" as ready`, setMark(context, found, { ...mark, extra: rest })));
+    }
+    return plan(context, [name, ...cowSnapshots(context, found).map((one) => one.name)], steps);
 }
 
 function createEmpty(context: Context, want: CreateVolume): Plan {

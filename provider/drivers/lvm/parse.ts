@@ -110,7 +110,7 @@ function objectFacts(pool: PoolRef<LvmOptions>, row: VolumeRow): ObjectFacts {
     const cow = isCow(row);
     const { mark, text, unreadable } = readMark(row.lv_tags);
     const size = Number(row.lv_size);
-    const health = mark === undefined ? {} : objectHealth(pool, row);
+    const health = mark === undefined ? {} : objectHealth(pool, row, mark);
     return {
         name: row.lv_name,
         path,
@@ -157,7 +157,11 @@ function readMark(tags: string): { mark?: Mark; text?: string; unreadable?: stri
     }
 }
 
-function objectHealth(pool: PoolRef<LvmOptions>, row: VolumeRow): Pick<ObjectFacts, "health" | "mendable"> {
+function objectHealth(
+    pool: PoolRef<LvmOptions>,
+    row: VolumeRow,
+    mark: Mark,
+): Pick<ObjectFacts, "health" | "mendable"> {
     const full = `${row.vg_name}/${row.lv_name}`;
     if (isCow(row) && (row.lv_snapshot_invalid === "snapshot invalid" || Number(row.data_percent) >= 100)) {
         return {
@@ -176,6 +180,9 @@ function objectHealth(pool: PoolRef<LvmOptions>, row: VolumeRow): Pick<ObjectFac
     }
     if (row.lv_active === "") {
         return { health: [`it is not active, so nobody can use it; an update activates it`], mendable: true };
+    }
+    if (mark.extra["growing"] !== undefined) {
+        return { health: ["growing it was cut short; an update ends that"], mendable: true };
     }
     const warn = pool.options.snapshotWarnPercent ?? DEFAULTS.snapshotWarn;
     if (isCow(row) && Number(row.data_percent) >= warn) {

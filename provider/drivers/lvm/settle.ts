@@ -24,7 +24,7 @@ export function settle(pool: PoolRef<LvmOptions>): Sh {
     const record = recordFile(pool);
     const group = `${options.volumeGroup}/`;
     return sh`failed=0 ill=0 batch='' some='' count=0
-activate() { ${command("bh_lvm", options, "lvchange", "-ay", "-K")} "$@"; }
+activate() { ${command("bh_lvm", options, "lvchange", "-y", "-ay", "-K")} "$@"; }
 remove() { ${command("bh_lvm", options, "lvremove", "-y")} -S "$some" "$@"; }
 pick() {
     rest=\${1#* }

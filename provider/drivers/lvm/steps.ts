@@ -179,13 +179,16 @@ export function removeLater(context: Context, objects: readonly ObjectFacts[]): 
     };
 }
 
-/** Also where it carries the flag to skip activation. */
+/**
+ * Also where it carries the flag to skip activation. (`-y`: LVM asks before it takes a volume up or down with its
+ * snapshots, and would wait for an answer on the pipe that its commands come from.)
+ */
 export function activate(context: Context, ...names: readonly string[]): Sh {
-    return lvm(context, "lvchange", "-ay", "-K", ...names.map((name) => full(context, name)));
+    return lvm(context, "lvchange", "-y", "-ay", "-K", ...names.map((name) => full(context, name)));
 }
 
 export function deactivate(context: Context, name: string): Sh {
-    return lvm(context, "lvchange", "-an", full(context, name));
+    return lvm(context, "lvchange", "-y", "-an", full(context, name));
 }
 
 export function extendCommand(context: Context, name: string, sizeBytes: number): Sh {

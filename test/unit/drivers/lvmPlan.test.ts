@@ -75,7 +75,7 @@ describe("create", () => {
         });
         expect(isEmpty(lvmDriver.create(contextOf(there()), want))).toBe(true);
         expect(commands(lvmDriver.create(contextOf(there({ lv_active: "" })), want))).toEqual([
-            "lvm lvchange -ay -K vg0/a",
+            "lvm lvchange -y -ay -K vg0/a",
         ]);
         const other = { ...want, sizeBytes: 80 * MiB };
         expect(code(() => lvmDriver.create(contextOf(there()), other))).toBe("exists");
@@ -101,6 +101,32 @@ describe("create", () => {
         ["beyond what may be promised", { limits: { maxOverSubscriptionRatio: 0.01 } }, "no-space"],
     ])("refuses a name %s", (_, world, expected) => {
         expect(code(() => lvmDriver.create(contextOf(world), want))).toBe(expected);
+    });
+});
+
+describe("growing a thick volume with snapshots", () => {
+    const grow = { name: "a", mark: mark(), sizeBytes: 80 * MiB };
+    const snapshot = cowLv("s", "a");
+    const plan = (volume: ReturnType<typeof lv>) =>
+        commands(lvmDriver.extend(contextOf({ ...knownThick, volumes: [volume, snapshot] }), grow)).join(
+            "\n",
+        );
+
+    test("takes it down for a moment, and says so in its mark", () => {
+        expect(plan(lv("a", tags()))).toMatch(
+            /growing:1.*\n.*lvchange -y -an vg0\/a\nlvm lvextend -L 83886080b vg0\/a\n.*-ay -K vg0\/a.*\n.*--addtag [^ ]*phase:ready'? vg0\/a$/,
+        );
+    });
+
+    test("cut short is mended", () => {
+        const half = lv("a", { ...tags({ extra: { growing: "1" } }), lv_active: "" });
+        const context = contextOf({ ...knownThick, volumes: [half, snapshot] });
+        expect(context.facts.problem).toBeUndefined();
+        expect(context.facts.objects.get("a")?.mendable).toBe(true);
+        const heal = lvmDriver.heal?.(context, { name: "a", mark: mark() }) ?? { steps: [], touched: {} };
+        expect(commands(heal).join("\n")).toMatch(
+            /-ay -K vg0\/a\n.*--deltag .*growing:1.* --addtag [^ ]*phase:ready'? /,
+        );
     });
 });
 
@@ -216,7 +242,7 @@ describe("revert of a thin volume", () => {
     test("merges the snapshot while both are down, and puts a copy in its place", () => {
         const all = plan(thinLv("a", tags()), thinLv("s", snap()));
         expect(all).toMatch(
-            /lvchange -an vg0\/a; lvm lvchange -an vg0\/s\n.*phase:reverting.*\n.*vg0\/a -n a\.safety\n.*vg0\/s -n s\.safety\nlvm lvconvert -y --merge vg0\/s\n.*merged:1.*\nlvm lvrename vg0 s\.safety s.*\n.*token:t.*lvchange -ay -K vg0\/a vg0\/s vg0\/a\.safety$/,
+            /lvchange -y -an vg0\/a; lvm lvchange -y -an vg0\/s\n.*phase:reverting.*\n.*vg0\/a -n a\.safety\n.*vg0\/s -n s\.safety\nlvm lvconvert -y --merge vg0\/s\n.*merged:1.*\nlvm lvrename vg0 s\.safety s.*\n.*token:t.*lvchange -y -ay -K vg0\/a vg0\/s vg0\/a\.safety$/,
         );
     });
 
