@@ -1,12 +1,14 @@
 import { hasCode } from "../../errors";
-import type { ObjectFacts, PoolFacts } from "../../host/facts";
+import type { Activation, ObjectFacts, PoolFacts } from "../../host/facts";
 import { type Mark, decodeMark } from "../../host/mark";
 import { provisionedBytes } from "../capacity";
+import { quote } from "../../sh";
 import type { PoolRef } from "../types";
 import { recordFile, type VolumeRow } from "./observe";
 import { DEFAULTS, type LvmOptions, copies, isThin } from "./options";
 import { findGroup, type Problem } from "./problem";
 import { type Group, type Reading, readReport } from "./report";
+import { settingsOf } from "./settings";
 
 /**
  * Facts of a pool. Its `id` is the volume group's UUID, for a thin pool followed by that of its logical volume. All
@@ -114,6 +116,7 @@ function objectFacts(pool: PoolRef<LvmOptions>, row: VolumeRow): ObjectFacts {
     return {
         name: row.lv_name,
         path,
+        activation: activation(pool, row),
         uid: row.lv_uuid,
         ...(mark === undefined ? {} : { mark }),
         sizeBytes: cow ? Number(row.origin_size) : size,
@@ -127,6 +130,14 @@ function objectFacts(pool: PoolRef<LvmOptions>, row: VolumeRow): ObjectFacts {
             ...(text === undefined ? {} : { markText: text }),
             ...(unreadable === undefined ? {} : { unreadableMark: unreadable }),
         },
+    };
+}
+
+/** What an export's boot file needs: not every volume comes by itself, those with the activation-skip flag never. */
+function activation(pool: PoolRef<LvmOptions>, row: VolumeRow): Activation {
+    return {
+        command: `lvchange -q -ay -K --config ${quote(settingsOf(pool.options))}`,
+        object: quote(`${row.vg_name}/${row.lv_name}`),
     };
 }
 

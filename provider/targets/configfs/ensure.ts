@@ -64,7 +64,12 @@ function planChange<O, D extends CommonDeclared, Own>(
         sameMark(before.mark, want.mark);
     if (written && faults.length === 0) return undefined;
     helper.refuse(context, want, declared, before);
-    if (samePath && live?.device === undefined && want.activation === undefined) {
+    if (
+        samePath &&
+        before?.orphaned !== true &&
+        live?.device === undefined &&
+        want.activation === undefined
+    ) {
         throw new BlockhostError(
             "not-found",
             `there is nothing at ${want.devicePath} that could be exported`,

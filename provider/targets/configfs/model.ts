@@ -59,6 +59,8 @@ export interface KernelExport<Declared extends CommonDeclared = CommonDeclared> 
 /** Facts about the host beside its exports. `own` is what only the helper understands. */
 export interface KernelExtra<Own = unknown> {
     readonly loaded: boolean;
+    /** All that was read of the subsystem by the last complete observation. */
+    readonly live: Omit<Live, "device" | "noted">;
     readonly listeners: readonly Listener[];
     /** Processes that listen: inode → who. The others are the kernel's. */
     readonly owners: ReadonlyMap<string, string>;
@@ -123,6 +125,8 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
         declared: Declared,
         before?: KernelExport<Declared>,
     ): void;
+    /** Whether an export that has no boot file is live all the same, and is the one that was declared. */
+    isLive(declared: Declared, live: Live): boolean;
     /** Host-wide values that this export takes, for {@link refuse} of others in the same run. */
     reserved(context: TargetContext<Options>, want: ExportWanted, declared: Declared): readonly string[];
     /** Ends the script if others than those of the facts are logged in among those that are to be cut. */

@@ -20,6 +20,7 @@ export function parseFacts<O, D extends CommonDeclared, Own>(
     const unit = sections.lines("unit")[0];
     const extra: KernelExtra<Own> = {
         loaded: modules.includes("loaded"),
+        live: { tree, listeners: [], sections },
         listeners: parseListeners(sections.lines("tcp")),
         owners: parseOwners(sections.lines("owners")),
         addresses: parseAddresses(sections.lines("addresses")),
@@ -157,6 +158,14 @@ export function mergeFacts<O, D extends CommonDeclared, Own>(
     for (const name of only) unreadable.delete(name);
     for (const [name, why] of now.unreadable) unreadable.set(name, why);
     const own = helper.mergeOwn(was.own, now.own);
-    const extra: KernelExtra<Own> = { ...now, owners: was.owners, addresses: was.addresses, unreadable, own };
+    const { live } = was;
+    const extra: KernelExtra<Own> = {
+        ...now,
+        live,
+        owners: was.owners,
+        addresses: was.addresses,
+        unreadable,
+        own,
+    };
     return { ...read, exports, foreign: helper.foreign(own), extra };
 }

@@ -28,6 +28,13 @@ export function faults(declared: LioDeclared, secrets: Secrets, live: Live): Fau
     ];
 }
 
+/** Whether LIO has the export's own target and backstore, with its serial number. */
+export function isLive(declared: LioDeclared, { tree }: Live): boolean {
+    return (
+        tree.has(declared.target) && tree.has(declared.backstore) && serialFault(declared, tree) === undefined
+    );
+}
+
 /** The backstore is another than declared: it and the LUN have to be made anew, with nobody logged in. */
 function remake(declared: LioDeclared, text: string): Fault {
     return { text, take: closeUnit(declared), cuts: "all" };

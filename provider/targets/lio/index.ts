@@ -1,5 +1,6 @@
 import { cuts, ensure, remark, remove } from "../configfs/ensure";
 import type { Helper } from "../configfs/model";
+import { orphan } from "../configfs/orphan";
 import { observeTree } from "../configfs/observe";
 import { mergeFacts, parseFacts } from "../configfs/parse";
 import { targetName } from "../iqn";
@@ -9,7 +10,7 @@ import { capabilities } from "./capabilities";
 import { check } from "./check";
 import { connection } from "./connection";
 import { declaration } from "./declaration";
-import { faults } from "./faults";
+import { faults, isLive } from "./faults";
 import { declare, declaredSchema, type LioDeclared } from "./model";
 import { observed } from "./observe";
 import { type LioOptions, lioOptions } from "./options";
@@ -31,6 +32,7 @@ const helper: Helper<LioOptions, LioDeclared, LioOwn> = {
     declare,
     body,
     faults,
+    isLive,
     sessions,
     own: readOwn,
     foreign: (own) => own.devices,
@@ -65,6 +67,7 @@ export const lioTarget: Target<LioOptions> = {
     cuts: (context, want) => cuts(helper, context, want),
     remove: (context, want) => remove(helper, context, want),
     remark,
+    orphan: (context, want, name) => orphan(helper, context, want, name),
     reopen,
     growth: "online",
     declaration,

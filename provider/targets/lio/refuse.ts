@@ -12,7 +12,7 @@ export function refuse(
     declared: LioDeclared,
     before?: LioExport,
 ): void {
-    const { facts, host } = context;
+    const { facts } = context;
     const own = ownOf(facts);
     const name = declared.target.replace("iscsi/", "");
     if (before === undefined && own?.targets.has(name) === true) {
@@ -24,7 +24,7 @@ export function refuse(
             },
         );
     }
-    refuseSharedDevice(context, want);
+    refuseSharedDevice(context, want, before?.orphaned === true);
     const group = groupOf(declared);
     const missing = declared.listen.filter(
         (portal) => before?.live.tree.has(`${group}/np/${portal}`) !== true,
@@ -32,18 +32,18 @@ export function refuse(
     const extra = extraOf(facts);
     refuseTaken(extra, declared.listen);
     refuseAddresses(extra, missing);
-    void host;
 }
 
 /** LIO opens a block device for itself alone, and each export has a backstore of its own. */
-function refuseSharedDevice({ facts, host }: LioContext, want: ExportWanted): void {
+function refuseSharedDevice({ facts, host }: LioContext, want: ExportWanted, orphaned: boolean): void {
     const other = exportsOf<LioDeclared>(facts).find(
         (one) => one.name !== want.name && one.declared.devicePath === want.devicePath,
     );
     const reserved = [...host.reserved].find(
         (text) => text.startsWith(`lio/device/${want.devicePath}\n`) && !text.endsWith(`\n${want.name}`),
     );
-    const foreign = ownOf(facts)?.devices.get(want.devicePath);
+    // One whose boot file is gone looks like somebody else's.
+    const foreign = orphaned ? undefined : ownOf(facts)?.devices.get(want.devicePath);
     const by =
         foreign ??
         (other === undefined ? undefined : `export "${other.name}"`) ??

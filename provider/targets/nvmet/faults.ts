@@ -21,6 +21,11 @@ export function faults(declared: NvmetDeclared, secrets: Secrets, live: Live): F
     ];
 }
 
+/** Whether nvmet has the export's own subsystem, with its serial number. */
+export function isLive({ subsystem, serial }: NvmetDeclared, { tree }: Live): boolean {
+    return tree.has(subsystem) && tree.value(`${subsystem}/attr_serial`)?.trimEnd() === serial;
+}
+
 function subsystemFaults(declared: NvmetDeclared, tree: Tree): Fault[] {
     const { subsystem, serial } = declared;
     const found: Fault[] = [];

@@ -1,5 +1,6 @@
 import { cuts, ensure, remark, remove } from "../configfs/ensure";
 import type { Helper } from "../configfs/model";
+import { orphan } from "../configfs/orphan";
 import { observeTree } from "../configfs/observe";
 import { mergeFacts, parseFacts } from "../configfs/parse";
 import { subsystemName } from "../nqn";
@@ -9,7 +10,7 @@ import { capabilities } from "./capabilities";
 import { check } from "./check";
 import { connection } from "./connection";
 import { declaration } from "./declaration";
-import { faults } from "./faults";
+import { faults, isLive } from "./faults";
 import { declare, declaredSchema, type NvmetDeclared } from "./model";
 import { observed } from "./observe";
 import { type NvmetOptions, nvmetOptions } from "./options";
@@ -31,6 +32,7 @@ const helper: Helper<NvmetOptions, NvmetDeclared, NvmetOwn> = {
     declare,
     body,
     faults,
+    isLive,
     sessions,
     own: readOwn,
     foreign: (own) => own.devices,
@@ -75,6 +77,7 @@ export const nvmetTarget: Target<NvmetOptions> = {
     cuts: (context, want) => cuts(helper, context, want),
     remove: (context, want) => remove(helper, context, want),
     remark,
+    orphan: (context, want, name) => orphan(helper, context, want, name),
     reopen,
     growth: "online",
     declaration,

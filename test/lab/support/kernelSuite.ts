@@ -109,7 +109,12 @@ mkdir -p /srv/blockhost-test && truncate -s 64M ${FILE}`);
             for (const { by, property, on } of suite.alterations) {
                 if (on !== undefined && on !== kind) continue;
                 const root = ref.protocol === "iscsi" ? "target" : "nvmet";
-                const facts = await host.after(`cd /sys/kernel/config/${root}\n${by}`);
+                const facts = await host
+                    .after(`cd /sys/kernel/config/${root} || exit\n${by}`)
+                    .catch((error: unknown) => {
+                        wrong.push(`${by}: cannot be done: ${String(error)}`);
+                        return host.observe();
+                    });
                 const found = facts.exports.get("pg")?.differences ?? [];
                 if (!found.some((text) => text.startsWith(property)))
                     wrong.push(`${by}: ${property} is not among ${JSON.stringify(found)}`);
@@ -197,6 +202,31 @@ mkdir -p /srv/blockhost-test && truncate -s 64M ${FILE}`);
         expect(await dump()).toBe(before);
         expect((await host.facts("pg"))?.differences).toEqual([]);
         await host.remove(want);
+        expect(await dump()).toBe(pristine);
+    });
+
+    test("without its boot file it is known by its name and serial number, and finished or removed", async () => {
+        const want = suite.want("pg", suite.devices[0]);
+        await host.ensure(want);
+        const before = await dump();
+        const { targetName = "" } = (await host.facts("pg")) ?? {};
+        const losing = async () => {
+            const facts = await host.after(`rm ${ref.stateDirectory}/exports/${ref.protocol}/pg`);
+            const one = target.orphan?.(host.context(facts), want, targetName);
+            if (one === undefined) throw new Error("it is not known");
+            expect(
+                target.orphan?.(
+                    host.context(facts),
+                    { ...want, mark: mark("pg", "fedcba9876543210") },
+                    targetName,
+                ),
+            ).toBeUndefined();
+            return { ...facts, exports: new Map([["pg", one]]) };
+        };
+        await host.ensure(want, await losing());
+        expect(await dump()).toBe(before);
+        expect((await host.facts("pg"))?.differences).toEqual([]);
+        await host.remove(want, await losing());
         expect(await dump()).toBe(pristine);
     });
 

@@ -46,7 +46,7 @@ export function lioSuite(
         }),
         alterations: alterations(given.other),
         volatile:
-            /\/rtpi:|\/(hba_)?info:|\/pr\/|unit_serial|\/iscsi\/(discovery_auth|lio_version|cpus_allowed)/,
+            /:NULL$|\/rtpi:|\/(hba_)?info:|\/pr\/|unit_serial|\/iscsi\/(discovery_auth|lio_version|cpus_allowed)/,
         stride: 19,
     };
 }

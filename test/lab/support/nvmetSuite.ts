@@ -1,0 +1,108 @@
+import { deriveDhchapKey } from "../../../provider/targets/dhchap";
+import { nvmetTarget } from "../../../provider/targets/nvmet";
+import type { NvmetOptions } from "../../../provider/targets/nvmet/options";
+import { Secret } from "../../../provider/sh";
+import { mark } from "./kernelHost";
+import type { Alteration, KernelSuite } from "./kernelSuite";
+
+const HOST = "nqn.2024-01.com.example:client";
+const OTHER = "nqn.2024-01.com.example:other";
+const key = (purpose: string) =>
+    new Secret(deriveDhchapKey("a secret of more than thirty-two bytes", purpose));
+
+/** Exports by nvmet: every field that can be altered, and how. */
+export function nvmetSuite(
+    given: Pick<KernelSuite<NvmetOptions>, "connect" | "devices" | "prepare"> & {
+        portal: string;
+        other: string;
+    },
+): KernelSuite<NvmetOptions> {
+    return {
+        ...given,
+        target: nvmetTarget,
+        ref: {
+            protocol: "nvme-tcp",
+            helper: "nvmet",
+            portals: [given.portal],
+            options: nvmetTarget.options.parse({}),
+            stateDirectory: "/var/lib/blockhost-test",
+        },
+        want: (name, devicePath) => ({
+            name,
+            mark: mark(name),
+            devicePath,
+            sizeBytes: 64 * 1024 * 1024,
+            readOnly: false,
+            initiators: [
+                { name: HOST, dhchap: { key: key("host"), controllerKey: key("controller") } },
+                { name: OTHER },
+            ],
+            addresses: [],
+            portals: [],
+            discard: true,
+        }),
+        changed: (want) => ({
+            ...want,
+            initiators: [{ name: HOST, dhchap: { key: key("another") } }, { name: `${OTHER}2` }],
+        }),
+        alterations: alterations(given.other),
+        volatile: /:NULL$/,
+        stride: 11,
+    };
+}
+
+const WHERE = `n=$(echo subsystems/*:pg:*) h=hosts/${HOST} p=$(echo ports/*); q=\${n#subsystems/}`;
+
+function alterations(other: string): Alteration[] {
+    const set = (path: string, value: string, property: string): Alteration => ({
+        by: `${WHERE}\nprintf %s '${value}' > ${path}`,
+        property,
+    });
+    const closed = (path: string, value: string, property: string): Alteration => ({
+        by: `${WHERE}\nprintf 0 > $n/namespaces/1/enable && printf %s '${value}' > ${path} && printf 1 > $n/namespaces/1/enable`,
+        property,
+    });
+    const [address = "", port = ""] = other.split(":");
+    return [
+        {
+            by: `${WHERE}\nrm $n/allowed_hosts/* && printf 1 > $n/attr_allow_any_host`,
+            property: "initiators",
+        },
+        set("$n/attr_serial", "0000", "serial"),
+        set("$n/attr_model", "x", "serial"),
+        set("$n/attr_cntlid_min", "5", "state"),
+        set("$n/attr_cntlid_max", "500", "state"),
+        set("$n/attr_qid_max", "2", "state"),
+        set("$n/attr_pi_enable", "1", "state"),
+        set("$n/namespaces/1/enable", "0", "devicePath"),
+        set("$n/namespaces/1/ana_grpid", "2", "state"),
+        closed("$n/namespaces/1/device_uuid", "01234567-89ab-8def-8123-456789abcdef", "serial"),
+        closed("$n/namespaces/1/device_nguid", "01234567-89ab-8def-8123-456789abcdef", "serial"),
+        closed("$n/namespaces/1/buffered_io", "1", "state"),
+        closed("$n/namespaces/1/device_path", "/dev/vda", "devicePath"),
+        {
+            by: `${WHERE}\nprintf 0 > $n/namespaces/1/enable && rmdir $n/namespaces/1`,
+            property: "devicePath",
+        },
+        { by: `${WHERE}\nmkdir $n/namespaces/7`, property: "devicePath" },
+        {
+            by: `${WHERE}\nmkdir $n/namespaces/7 && printf %s /dev/vda > $n/namespaces/7/device_path && printf 1 > $n/namespaces/7/enable`,
+            property: "devicePath",
+        },
+        set("$h/dhchap_key", key("eve").value, "dhchap"),
+        set("$h/dhchap_ctrl_key", key("eve").value, "dhchap"),
+        { by: `${WHERE}\nprintf '\\0' > $h/dhchap_key`, property: "dhchap" },
+        { by: `${WHERE}\nprintf '\\0' > $h/dhchap_ctrl_key`, property: "dhchap" },
+        set("$h/dhchap_hash", "hmac(sha512)", "dhchap"),
+        set("$h/dhchap_dhgroup", "ffdhe2048", "dhchap"),
+        set(`hosts/${OTHER}/dhchap_key`, key("eve").value, "dhchap"),
+        { by: `${WHERE}\nrm $n/allowed_hosts/${HOST}`, property: "initiators" },
+        { by: `${WHERE}\nrm $n/allowed_hosts/${HOST} && rmdir $h`, property: "initiators" },
+        { by: `${WHERE}\nrm $p/subsystems/$q`, property: "portals" },
+        { by: `${WHERE}\nrm $p/subsystems/$q && rmdir $p`, property: "portals" },
+        {
+            by: `${WHERE}\nrm $p/subsystems/$q && printf %s ${address} > $p/addr_traddr && printf %s ${port} > $p/addr_trsvcid && ln -s $PWD/$n $p/subsystems/`,
+            property: "portals",
+        },
+    ];
+}
