@@ -18,10 +18,9 @@ export interface KernelSuite<Options> {
     readonly ref: TargetRef<Options>;
     /** A shell on the host. */
     connect(): Promise<Run>;
+    disconnect(): Promise<void>;
     /** Block devices of 64 MiB, made before. */
     readonly devices: readonly [string, string];
-    /** Makes the devices. */
-    readonly prepare: string;
     want(name: string, devicePath: string): ExportWanted;
     /** The same export with other credentials, initiators and properties. */
     changed(want: ExportWanted): ExportWanted;
@@ -47,8 +46,7 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
 
     beforeAll(async () => {
         host = new KernelHost(target, ref, await suite.connect());
-        await host.sh(`${suite.prepare}
-mkdir -p /srv/blockhost-test && truncate -s 64M ${FILE}`);
+        await host.sh(`mkdir -p /srv/blockhost-test && truncate -s 64M ${FILE}`);
         // Loads the modules, after which the subsystem has a little of its own.
         await host.ensure(suite.want("first", suite.devices[0]));
         await host.remove(suite.want("first", suite.devices[0]));
@@ -64,7 +62,8 @@ mkdir -p /srv/blockhost-test && truncate -s 64M ${FILE}`);
     });
 
     afterAll(async () => {
-        await host.sh(`rm -rf ${FILE} ${ref.stateDirectory}`);
+        await host.sh(`rm -rf /srv/blockhost-test ${ref.stateDirectory}`);
+        await suite.disconnect();
     });
 
     const devices = [

@@ -6,7 +6,7 @@ import type { Alteration, KernelSuite } from "./kernelSuite";
 
 /** Exports by LIO: every field that can be altered, and how. */
 export function lioSuite(
-    given: Pick<KernelSuite<LioOptions>, "connect" | "devices" | "prepare"> & {
+    given: Pick<KernelSuite<LioOptions>, "connect" | "disconnect" | "devices"> & {
         portal: string;
         other: string;
     },

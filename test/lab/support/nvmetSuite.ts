@@ -12,7 +12,7 @@ const key = (purpose: string) =>
 
 /** Exports by nvmet: every field that can be altered, and how. */
 export function nvmetSuite(
-    given: Pick<KernelSuite<NvmetOptions>, "connect" | "devices" | "prepare"> & {
+    given: Pick<KernelSuite<NvmetOptions>, "connect" | "disconnect" | "devices"> & {
         portal: string;
         other: string;
     },
@@ -79,14 +79,14 @@ function alterations(other: string): Alteration[] {
         closed("$n/namespaces/1/device_uuid", "01234567-89ab-8def-8123-456789abcdef", "serial"),
         closed("$n/namespaces/1/device_nguid", "01234567-89ab-8def-8123-456789abcdef", "serial"),
         closed("$n/namespaces/1/buffered_io", "1", "state"),
-        closed("$n/namespaces/1/device_path", "/dev/vda", "devicePath"),
+        closed("$n/namespaces/1/device_path", "/dev/bhtest/two", "devicePath"),
         {
             by: `${WHERE}\nprintf 0 > $n/namespaces/1/enable && rmdir $n/namespaces/1`,
             property: "devicePath",
         },
         { by: `${WHERE}\nmkdir $n/namespaces/7`, property: "devicePath" },
         {
-            by: `${WHERE}\nmkdir $n/namespaces/7 && printf %s /dev/vda > $n/namespaces/7/device_path && printf 1 > $n/namespaces/7/enable`,
+            by: `${WHERE}\nmkdir $n/namespaces/7 && printf %s /dev/bhtest/two > $n/namespaces/7/device_path && printf 1 > $n/namespaces/7/enable`,
             property: "devicePath",
         },
         set("$h/dhchap_key", key("eve").value, "dhchap"),

@@ -1,0 +1,37 @@
+import { describe } from "vitest";
+import { nvmetTarget } from "../../provider/targets/nvmet";
+import type { Target } from "../../provider/targets/types";
+import { describeExports } from "../contract/exports";
+import { startLab, type Lab } from "./lab.mjs";
+import { describeKernelTarget } from "./support/kernelSuite";
+import { nvmetExports } from "./support/labExports";
+import { DEVICES, labShell, makeDevices } from "./support/labShell";
+import { nvmetSuite } from "./support/nvmetSuite";
+
+/** NVMe/TCP exports by a real kernel's nvmet, to another's. */
+
+describe.each(["lvm", "file"] as const)("nvmet over %s", (pool) => {
+    describeExports(async () =>
+        nvmetExports(await startLab({ hosts: ["a", "c"] }), nvmetTarget as Target, pool),
+    );
+});
+
+describe("nvmet's objects", () => {
+    let lab: Lab | undefined;
+    describeKernelTarget(
+        nvmetSuite({
+            connect: async () => {
+                lab = await startLab({ hosts: ["a"] });
+                const run = labShell(lab.host("a"));
+                await run(makeDevices(lab.host("a").diskPath("disk1")));
+                return run;
+            },
+            disconnect: async () => {
+                await lab?.stop();
+            },
+            devices: DEVICES,
+            portal: "10.77.1.1:4420",
+            other: "10.77.2.1:4420",
+        }),
+    );
+});

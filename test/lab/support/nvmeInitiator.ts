@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { deriveDhchapKey } from "../../../provider/targets/dhchap";
+import type { As, Attached, ExportBackend } from "../../contract/exports";
+import type { Lab } from "../lab.mjs";
+
+export const NVME_HOST = "nqn.2024-01.com.example:db1";
+
+const key = (purpose: string) => deriveDhchapKey("a secret of more than thirty-two bytes", purpose);
+
+/** The kernel of a host of the lab as the initiator; keys go to it through /dev/nvme-fabrics, never on a command line. */
+export function nvmeInitiator(client: ReturnType<Lab["host"]>): Pick<ExportBackend, "declares" | "attach"> {
+    const run = async (script: string) => (await client.run(script)).stdout.trim();
+    return {
+        // A host has one pair of keys for all exports; the second secrets belong to a host of their own.
+        declares: (secrets, user) => ({
+            nqn: hostOf(user),
+            dhchap: { key: key(`${secrets} ${user}`), controllerKey: key(`${secrets} ${user} controller`) },
+        }),
+        async attach(exported, { stranger = false, secrets = "first" }: As): Promise<Attached> {
+            const { data } = exported.connection;
+            const portals = data["portals"] as [string, string, string][];
+            const [address = "", port = ""] = portals[0] ?? [];
+            const nqn = String(data["target_nqn"]);
+            const host = hostOf(exported.name) + (stranger ? "2" : "");
+            const id = uuidOf(host);
+            const keys =
+                secrets === "none"
+                    ? ""
+                    : `,dhchap_secret=${key(`${secrets} ${exported.name}`)},dhchap_ctrl_secret=${key(`${secrets} ${exported.name} controller`)}`;
+            const options = `transport=tcp,traddr=${address},trsvcid=${port},nqn=${nqn},hostnqn=${host},hostid=${id},reconnect_delay=2${keys}`;
+            await run(`modprobe nvme-tcp && printf %s '${options}' > /dev/nvme-fabrics`);
+            const uuid = String(data["vol_uuid"]);
+            const device = await run(`n=0
+until [ $n -ge 100 ]; do
+    for u in /sys/block/nvme*/uuid; do
+        [ -e "$u" ] && [ "$(cat "$u")" = ${uuid} ] || continue
+        d=\${u%/uuid}; [ -b "/dev/\${d##*/}" ] && echo "/dev/\${d##*/}" && exit
+    done
+    sleep 0.1; n=$((n + 1))
+done; exit 1`);
+            let attached = true;
+            return {
+                holds: async (offset, length, byte) => {
+                    const read = `dd if=${device} bs=512 skip=${String(offset / 512)} count=${String(length / 512)} iflag=direct status=none`;
+                    const octal = `\\${byte.toString(8).padStart(3, "0")}`;
+                    return (await run(`${read} | tr -d '${octal}' | wc -c`)) === "0";
+                },
+                write: async (offset, length, byte) => {
+                    const octal = `\\${byte.toString(8).padStart(3, "0")}`;
+                    await run(
+                        `head -c ${String(length)} /dev/zero | tr '\\000' '${octal}' | dd of=${device} bs=512 seek=${String(offset / 512)} iflag=fullblock oflag=direct conv=fsync status=none`,
+                    );
+                },
+                // nvmet tells hosts by themselves, which then take a moment.
+                capacity: async () => Number(await run(`sleep 2; blockdev --getsize64 ${device}`)),
+                detach: async () => {
+                    if (!attached) return;
+                    attached = false;
+                    await run(
+                        `for s in /sys/class/nvme/*; do [ "$(cat "$s/subsysnqn")" = ${nqn} ] && echo 1 > "$s/delete_controller"; done; :`,
+                    );
+                },
+            };
+        },
+    };
+}
+
+function hostOf(user: string): string {
+    return `${NVME_HOST}-${user}`;
+}
+
+/** Linux wants one hostid for each host name. */
+function uuidOf(name: string): string {
+    const hash = createHash("sha256").update(name).digest("hex");
+    return hash.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
