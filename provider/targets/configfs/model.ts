@@ -61,6 +61,8 @@ export interface KernelExtra<Own = unknown> {
     readonly loaded: boolean;
     /** All that was read of the subsystem by the last complete observation. */
     readonly live: Omit<Live, "device" | "noted">;
+    /** Exports that were read again since, and had no boot file: `live` tells nothing of them any more. */
+    readonly gone: ReadonlySet<string>;
     readonly listeners: readonly Listener[];
     /** Processes that listen: inode → who. The others are the kernel's. */
     readonly owners: ReadonlyMap<string, string>;

@@ -17,7 +17,8 @@ export function orphan<O, D extends CommonDeclared, Own>(
 ): KernelExport<D> | undefined {
     const { facts, target } = context;
     const extra = extraOf<Own>(facts);
-    if (facts.exports.has(want.name) || extra.unreadable.has(want.name)) return undefined;
+    if (facts.exports.has(want.name) || extra.unreadable.has(want.name) || extra.gone.has(want.name))
+        return undefined;
     // A creation whose answer was lost is recorded without its target's name.
     const name = targetName === "" ? helper.targetName(target, want) : targetName;
     const { declared, secrets } = helper.declare(context, want, name);

@@ -21,6 +21,7 @@ export function parseFacts<O, D extends CommonDeclared, Own>(
     const extra: KernelExtra<Own> = {
         loaded: modules.includes("loaded"),
         live: { tree, listeners: [], sections },
+        gone: new Set(),
         listeners: parseListeners(sections.lines("tcp")),
         owners: parseOwners(sections.lines("owners")),
         addresses: parseAddresses(sections.lines("addresses")),
@@ -159,9 +160,11 @@ export function mergeFacts<O, D extends CommonDeclared, Own>(
     for (const [name, why] of now.unreadable) unreadable.set(name, why);
     const own = helper.mergeOwn(was.own, now.own);
     const { live } = was;
+    const gone = new Set([...was.gone, ...only].filter((name) => !read.exports.has(name)));
     const extra: KernelExtra<Own> = {
         ...now,
         live,
+        gone,
         owners: was.owners,
         addresses: was.addresses,
         unreadable,

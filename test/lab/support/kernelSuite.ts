@@ -33,6 +33,9 @@ export interface KernelSuite<Options> {
 
 const FILE = "/srv/blockhost-test/a.img";
 
+/** Milliseconds for tests that try many cases, each of which is a few runs on a host. */
+const LONG = 3_600_000;
+
 /** Exports of a real kernel, made, altered and cut short at the level of planners. */
 export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void {
     const { target, ref } = suite;
@@ -100,7 +103,7 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
             await host.remove(want);
         });
 
-        test("altered by hand in any field is put back exactly", async () => {
+        test("altered by hand in any field is put back exactly", { timeout: LONG, retry: 0 }, async () => {
             const want = suite.want("pg", device);
             await host.ensure(want);
             const before = await dump();
@@ -127,36 +130,46 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
             await host.remove(want);
         });
 
-        test("cut short after any of its commands is finished, or removed without a trace", async () => {
-            const want = suite.want("pg", device);
-            await host.ensure(want);
-            const whole = await dump();
-            await host.remove(want);
-            const context = host.context(await host.observe());
-            const steps = target.ensure(context, want).steps.filter(({ label }) => !/at boot/.test(label));
-            const wrong: string[] = [];
-            for (let count = 1, ended = false; !ended; count += suite.stride) {
-                const { status } = await host.run(
-                    cutShort(steps.map(({ script }) => script.text).join("\n"), count),
-                    "bash",
-                );
-                ended = status === 0;
-                const facts = await host.observe();
-                if (!ended && facts.exports.has("pg") && facts.exports.get("pg")?.differences.length === 0)
-                    wrong.push(`after ${String(count)} commands it counts as whole`);
-                if (count % 2 === 1) {
-                    await host.ensure(want, facts);
-                    const now = await dump();
-                    if (now !== whole) wrong.push(`after ${String(count)}: ${difference(whole, now)}`);
-                }
+        test(
+            "cut short after any of its commands is finished, or removed without a trace",
+            { timeout: LONG, retry: 0 },
+            async () => {
+                const want = suite.want("pg", device);
+                await host.ensure(want);
+                const whole = await dump();
                 await host.remove(want);
-                if ((await dump()) !== pristine)
-                    wrong.push(`after ${String(count)}: leaves ${difference(pristine, await dump())}`);
-            }
-            expect(wrong).toEqual([]);
-        });
+                const context = host.context(await host.observe());
+                const steps = target
+                    .ensure(context, want)
+                    .steps.filter(({ label }) => !/at boot/.test(label));
+                const wrong: string[] = [];
+                for (let count = 1, ended = false; !ended; count += suite.stride) {
+                    const { status } = await host.run(
+                        cutShort(steps.map(({ script }) => script.text).join("\n"), count),
+                        "bash",
+                    );
+                    ended = status === 0;
+                    const facts = await host.observe();
+                    if (
+                        !ended &&
+                        facts.exports.has("pg") &&
+                        facts.exports.get("pg")?.differences.length === 0
+                    )
+                        wrong.push(`after ${String(count)} commands it counts as whole`);
+                    if (count % 2 === 1) {
+                        await host.ensure(want, facts);
+                        const now = await dump();
+                        if (now !== whole) wrong.push(`after ${String(count)}: ${difference(whole, now)}`);
+                    }
+                    await host.remove(want);
+                    if ((await dump()) !== pristine)
+                        wrong.push(`after ${String(count)}: leaves ${difference(pristine, await dump())}`);
+                }
+                expect(wrong).toEqual([]);
+            },
+        );
 
-        test("removed half-way is removed the next time", async () => {
+        test("removed half-way is removed the next time", { timeout: LONG, retry: 0 }, async () => {
             const want = suite.want("pg", device);
             const wrong: string[] = [];
             for (let count = 1, ended = false; !ended; count += suite.stride) {
