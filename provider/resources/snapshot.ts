@@ -177,7 +177,13 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
             });
         }
         const volume = formatId({ ...id, name: object.mark.extra["origin"] ?? "" });
-        const inputs = { volume, host: reference, name: id.name };
+        const adopt = object.mark.extra["adopted"];
+        const inputs = {
+            volume,
+            host: reference,
+            name: id.name,
+            ...(adopt === undefined ? {} : { adopt }),
+        };
         const by = importedOwner(object.mark, owner, `snapshot "${id.name}" in pool "${id.container}"`);
         const state = { ...inputs, owner: by, pool: id.container, ...observed(pool, object) };
         return { id: text, inputs, state };

@@ -8,7 +8,7 @@ import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
-import { SAFETY_SUFFIX, formatId } from "../names";
+import { type Id, SAFETY_SUFFIX, formatId } from "../names";
 import { SECTOR, formatSize, parseSize, roundUp } from "../size";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { COMPLETION, MENDING, RECORDED, TAKING_OVER, refuseUnlessAllowed } from "./changes";
@@ -273,15 +273,17 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const pool = usablePool(host.config, facts, id.container);
         const found = importedObject(pool, id.name, "volume");
         if (found === undefined) return undefined;
-        const { object, adopt } = found;
+        const { object } = found;
         const { mark } = object;
-        const size = exactSize(object.sizeBytes ?? 0);
+        const adopt = found.adopt ?? mark?.extra["adopted"];
+        const source = importedSource(pool, id, mark?.extra["source"]);
         const inputs = {
             host: reference,
             pool: id.container,
             name: id.name,
-            size,
+            size: exactSize(object.sizeBytes ?? 0),
             ...(adopt === undefined ? {} : { adopt }),
+            ...(adopt !== undefined || source === undefined ? {} : { source }),
         };
         const by =
             mark === undefined
@@ -363,6 +365,13 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         );
     },
 };
+
+/** What a volume started with, as long as it is there: a program that says so shall find nothing to change. */
+function importedSource(pool: UsablePool, id: Id, name: string | undefined): VolumeArgs["source"] {
+    const kind = name === undefined ? undefined : pool.facts.objects.get(name)?.mark?.kind;
+    if (name === undefined || (kind !== "volume" && kind !== "snapshot")) return undefined;
+    return { [kind]: formatId({ ...id, name }) };
+}
 
 /** A pool may be given as the id of a `Pool`: `<host>/<name>`. */
 function fillPool(inputs: Record<string, unknown>): Record<string, unknown> {

@@ -1,6 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { checkout } from "../../tools/paths.mjs";
@@ -70,7 +71,8 @@ test("20 adopted and made objects come back by `blockhost import-file` and `pulu
     expect(Object.keys(made)).toHaveLength(20);
 
     const file = join(after.folder, "import.json");
-    execFileSync(
+    // The host is in this process: it must not wait.
+    await promisify(execFile)(
         process.execPath,
         [
             join(checkout, "node_modules/pulumi-blockhost/bin/blockhost"),
