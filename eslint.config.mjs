@@ -33,4 +33,9 @@ export default tseslint.config(
             "no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
         },
     },
+    {
+        // Pulumi's plugin host loads it as it is, as CommonJS.
+        files: ["plugin/*.js"],
+        languageOptions: { sourceType: "commonjs", globals: { console: false, process: false } },
+    },
 );

@@ -36,7 +36,16 @@ const sources = [
     "tsconfig.build.json",
     "tsconfig.plugin.json",
 ];
-const carriedAlong = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "bin", "plugin", "schema.json"];
+const carriedAlong = [
+    "package.json",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "docs",
+    "bin",
+    "plugin",
+    "schema.json",
+];
 
 /** Whether node_modules/pulumi-blockhost was packed from the sources as they are now. */
 export function packageIsUnpacked() {

@@ -71,7 +71,7 @@ async function call<Result>(name: string, args: object): Promise<Result> {
 function output<Result>(name: string, args: object): pulumi.Output<Result> {
     return pulumi
         .output(args as Record<string, unknown>)
-        .apply((known) => call(name, known as object)) as pulumi.Output<Result>;
+        .apply((known) => call<Result>(name, known as object));
 }
 
 /** Facts of a storage host: what it is, and what it lacks. */

@@ -13,30 +13,39 @@ const count = Number(process.argv[2] ?? 1000);
 const directory = temporaryDirectory("bench-preview");
 const statsFile = join(directory, "stats.jsonl");
 
-for (const { face, blockhost } of FACES) {
-    const host = await startEmbeddedHost({ name: "san1", tgt: false });
-    const stack = await TestStack.create({ hosts: [host], environment: { BLOCKHOST_STATS_FILE: statsFile } });
-    const program = async () => {
-        for (let i = 0; i < count; i++)
-            new blockhost.Volume(`data-${String(i)}`, { host: "san1", pool: "fast", size: "1MiB" });
-    };
-    const up = await stack.up(program, { parallel: 64 });
-    if (up.failed) throw new Error(up.output.slice(-2000));
-    writeFileSync(statsFile, "");
-    const preview = await stack.preview(program, { parallel: 64 });
-    const [stats] = readFileSync(statsFile, "utf8").trim().split("\n");
-    console.log(
-        JSON.stringify({
-            face,
-            count,
-            upSeconds: up.seconds,
-            previewSeconds: preview.seconds,
-            changes: Object.keys(preview.changes).length,
-            stats: JSON.parse(stats ?? "null") as unknown,
-        }),
-    );
-    await host.stop();
-    stack.remove();
+async function main(): Promise<void> {
+    for (const { face, blockhost } of FACES) {
+        const host = await startEmbeddedHost({ name: "san1", tgt: false });
+        const stack = await TestStack.create({
+            hosts: [host],
+            environment: { BLOCKHOST_STATS_FILE: statsFile },
+        });
+        const program = async () => {
+            for (let i = 0; i < count; i++)
+                new blockhost.Volume(`data-${String(i)}`, { host: "san1", pool: "fast", size: "1MiB" });
+        };
+        const up = await stack.up(program, { parallel: 64 });
+        if (up.failed) throw new Error(up.output.slice(-2000));
+        writeFileSync(statsFile, "");
+        const preview = await stack.preview(program, { parallel: 64 });
+        const [stats] = readFileSync(statsFile, "utf8").trim().split("\n");
+        console.log(
+            JSON.stringify({
+                face,
+                count,
+                upSeconds: up.seconds,
+                previewSeconds: preview.seconds,
+                changes: Object.keys(preview.changes).length,
+                stats: JSON.parse(stats ?? "null") as unknown,
+            }),
+        );
+        await host.stop();
+        stack.remove();
+    }
+    removeDirectory(directory);
 }
-removeDirectory(directory);
-process.exit(0);
+
+void main().catch((error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+});

@@ -53,7 +53,9 @@ describe.each(FACES)("$face face:", ({ face, blockhost }) => {
         // Generated classes pass on only what they know; TypeScript has refused the rest.
         const passedOn = face === "dynamic";
         if (passedOn)
-            expect(said).toMatch(/property inputs\.hostt value .*there is no such property; did you mean "host"\?/);
+            expect(said).toMatch(
+                /property inputs\.hostt value .*there is no such property; did you mean "host"\?/,
+            );
         // Once each.
         expect(preview.diagnostics).toHaveLength(passedOn ? 5 : 4);
     });

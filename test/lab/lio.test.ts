@@ -1,6 +1,5 @@
 import { describe } from "vitest";
 import { lioTarget } from "../../provider/targets/lio";
-import type { Target } from "../../provider/targets/types";
 import { describeExports } from "../contract/exports";
 import { startLab, type Lab } from "./lab.mjs";
 import { describeKernelTarget } from "./support/kernelSuite";
@@ -11,7 +10,7 @@ import { lioSuite } from "./support/lioSuite";
 /** iSCSI exports by a real kernel's LIO. */
 
 describe.each(["lvm", "file"] as const)("LIO over %s", (pool) => {
-    describeExports(async () => lioExports(await startLab({ hosts: ["a"] }), lioTarget as Target, pool));
+    describeExports(async () => lioExports(await startLab({ hosts: ["a"] }), lioTarget, pool));
 });
 
 describe("LIO's objects", () => {

@@ -1,6 +1,5 @@
 import { describe } from "vitest";
 import { nvmetTarget } from "../../provider/targets/nvmet";
-import type { Target } from "../../provider/targets/types";
 import { describeExports } from "../contract/exports";
 import { startLab, type Lab } from "./lab.mjs";
 import { describeKernelTarget } from "./support/kernelSuite";
@@ -12,7 +11,7 @@ import { nvmetSuite } from "./support/nvmetSuite";
 
 describe.each(["lvm", "file"] as const)("nvmet over %s", (pool) => {
     describeExports(async () =>
-        nvmetExports(await startLab({ hosts: ["a", "c"] }), nvmetTarget as Target, pool),
+        nvmetExports(await startLab({ hosts: ["a", "c"] }), nvmetTarget, pool),
     );
 });
 

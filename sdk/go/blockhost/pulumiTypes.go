@@ -2836,7 +2836,7 @@ type VolumeWipe struct {
 	Ionice interface{} `pulumi:"ionice"`
 	// Wipe only so much from the start; default: all.
 	Limit interface{} `pulumi:"limit"`
-	// `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+	// `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
 	Method WipeMethod `pulumi:"method"`
 }
 
@@ -2857,7 +2857,7 @@ type VolumeWipeArgs struct {
 	Ionice pulumi.Input `pulumi:"ionice"`
 	// Wipe only so much from the start; default: all.
 	Limit pulumi.Input `pulumi:"limit"`
-	// `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+	// `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
 	Method WipeMethodInput `pulumi:"method"`
 }
 
@@ -2949,7 +2949,7 @@ func (o VolumeWipeOutput) Limit() pulumi.AnyOutput {
 	return o.ApplyT(func(v VolumeWipe) interface{} { return v.Limit }).(pulumi.AnyOutput)
 }
 
-// `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+// `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
 func (o VolumeWipeOutput) Method() WipeMethodOutput {
 	return o.ApplyT(func(v VolumeWipe) WipeMethod { return v.Method }).(WipeMethodOutput)
 }
@@ -2998,7 +2998,7 @@ func (o VolumeWipePtrOutput) Limit() pulumi.AnyOutput {
 	}).(pulumi.AnyOutput)
 }
 
-// `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+// `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
 func (o VolumeWipePtrOutput) Method() WipeMethodPtrOutput {
 	return o.ApplyT(func(v *VolumeWipe) *WipeMethod {
 		if v == nil {

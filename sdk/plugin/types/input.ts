@@ -615,7 +615,7 @@ export interface VolumeWipeArgs {
      */
     limit?: pulumi.Input<string | number | undefined>;
     /**
-     * `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+     * `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
      */
     method: pulumi.Input<enums.WipeMethod>;
 }

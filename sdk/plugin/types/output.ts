@@ -564,7 +564,7 @@ export interface VolumeWipe {
      */
     limit?: string | number;
     /**
-     * `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+     * `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
      */
     method: enums.WipeMethod;
 }

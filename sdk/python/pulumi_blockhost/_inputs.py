@@ -2807,7 +2807,7 @@ class VolumeWipeArgsDict(TypedDict):
     """
     method: pulumi.Input['WipeMethod']
     """
-    `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+    `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
     """
     ionice: NotRequired[pulumi.Input[Optional[Union[_builtins.str, _builtins.int]]]]
     """
@@ -2827,7 +2827,7 @@ class VolumeWipeArgs:
         """
         What happens to the data when the volume is deleted. Default `none`.
 
-        :param pulumi.Input['WipeMethod'] method: `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+        :param pulumi.Input['WipeMethod'] method: `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
         :param pulumi.Input[Union[_builtins.str, _builtins.int]] ionice: I/O priority of wiping: `idle` (default), or best-effort from 0 (high) to 7.
         :param pulumi.Input[Union[_builtins.str, _builtins.float]] limit: Wipe only so much from the start; default: all.
         """
@@ -2841,7 +2841,7 @@ class VolumeWipeArgs:
     @pulumi.getter
     def method(self) -> pulumi.Input['WipeMethod']:
         """
-        `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+        `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
         """
         return pulumi.get(self, "method")
 

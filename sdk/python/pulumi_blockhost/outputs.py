@@ -1730,7 +1730,7 @@ class VolumeWipe(dict):
         """
         What happens to the data when the volume is deleted. Default `none`.
 
-        :param 'WipeMethod' method: `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+        :param 'WipeMethod' method: `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
         :param Union[_builtins.str, _builtins.int] ionice: I/O priority of wiping: `idle` (default), or best-effort from 0 (high) to 7.
         :param Union[_builtins.str, _builtins.float] limit: Wipe only so much from the start; default: all.
         """
@@ -1744,7 +1744,7 @@ class VolumeWipe(dict):
     @pulumi.getter
     def method(self) -> 'WipeMethod':
         """
-        `none`: just delete; `zero`: overwrite with zeros first; `discard`: tell the device first that the data is of no use any more.
+        `none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.
         """
         return pulumi.get(self, "method")
 
