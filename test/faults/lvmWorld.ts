@@ -79,6 +79,12 @@ cd /dev; ${script} ${lv}
         return (await this.sh(`lvs --noheadings ${quote(this.lv(name))} 2>/dev/null | wc -l`)).trim() === "1";
     }
 
+    async objects(): Promise<string[]> {
+        const { group } = this.backend;
+        const names = await this.sh(`lvs --noheadings -o lv_attr,lv_name ${group} | awk '!/^ *t/ { print $2 }'`);
+        return names.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
+    }
+
     async size(name: string): Promise<number> {
         return Number(await this.onDevice(name, "blockdev --getsize64"));
     }
