@@ -56,7 +56,8 @@ describe("a thin pool", () => {
     beforeEach(async () => {
         await thin.run(`lvs ${lv} >/dev/null 2>&1 && lvremove -q -f -y ${lv}
             rm -rf ${thin.stateDirectory}
-            lvcreate -q --type thin-pool -L 64m -c 64k --poolmetadatasize 2m --errorwhenfull y -n small vg0`);
+            lvcreate -q --type thin-pool -L 64m -c 64k --poolmetadatasize 2m -n small vg0
+            lvchange -q --errorwhenfull y ${lv}`);
     });
 
     test("that is almost full takes nothing new, and says so; extended, it does again", async () => {
