@@ -47,7 +47,7 @@ export default defineConfig({
                     // Its hosts share the machine's cores: one file at a time, after everything else.
                     poolOptions: { forks: { singleFork: true } },
                     sequence: { groupOrder: 1 },
-                    testTimeout: 300_000,
+                    testTimeout: 900_000,
                     hookTimeout: 600_000,
                 },
             },
