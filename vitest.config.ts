@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** What `npm test` runs of the lab's tests; `npm run test:lab` runs all. About five minutes on two cores. */
+/** What `npm test` runs of the lab's tests; `npm run test:lab` runs all. To take no more than six minutes. */
 const labShare = ["lvm-thin", "lio"].map((name) => `test/lab/${name}.test.ts`);
 
 /** Faults on hosts of the lab. */
