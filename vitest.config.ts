@@ -1,8 +1,5 @@
 import { defineConfig } from "vitest/config";
 
-/** What `npm test` runs of the lab's tests; `npm run test:lab` runs all. To take no more than six minutes. */
-const labShare = ["lvm-thin", "lio"].map((name) => `test/lab/${name}.test.ts`);
-
 /** Faults on hosts of the lab. */
 const labFaults = "test/faults/lvm-*.test.ts";
 
@@ -39,10 +36,7 @@ export default defineConfig({
                 extends: true,
                 test: {
                     name: "lab",
-                    include:
-                        process.env["BLOCKHOST_LAB_TESTS"] === "share"
-                            ? labShare
-                            : ["test/lab/**/*.test.ts", labFaults],
+                    include: ["test/lab/**/*.test.ts", labFaults],
                     globalSetup: ["test/setup/lab.ts"],
                     // Its hosts share the machine's cores: one file at a time, after everything else.
                     poolOptions: { forks: { singleFork: true } },
