@@ -13,7 +13,7 @@ import { cacheDirectory } from "../../tools/paths.mjs";
 import { withLock } from "../../tools/prepare/lock.mjs";
 import { createDisk, createOverlay } from "./disks.mjs";
 import { diskNames, diskSize } from "./layout.mjs";
-import { accelerator, program } from "./qemu.mjs";
+import { program } from "./qemu.mjs";
 
 /**
  * @typedef {object} Snapshot
@@ -28,7 +28,7 @@ import { accelerator, program } from "./qemu.mjs";
  */
 async function describe(image, name) {
     const version = (await run(program, ["--version"])).stdout;
-    const digest = createHash("sha256").update(image.key).update(version).update(accelerator());
+    const digest = createHash("sha256").update(image.key).update(version);
     for (const file of ["machine.mjs", "qemu.mjs", "snapshot.mjs"]) {
         digest.update(readFileSync(fileURLToPath(new URL(file, import.meta.url))));
     }

@@ -6,7 +6,8 @@ export type Guest = ReturnType<Lab["host"]>;
 export const HOST = "bench";
 export const POOL = "fast";
 export const GROUP = "bench";
-export const THIN = "pool0";
+/** As Cinder wants it to be called. */
+export const THIN = `${GROUP}-pool`;
 
 /** Makes the volume group and its thin pool of two disks. */
 export async function makePool(guest: Guest): Promise<void> {
@@ -18,7 +19,7 @@ lvcreate -q -y --type thin-pool -L 6g --poolmetadatasize 64m -n ${THIN} ${GROUP}
 export function configuration(guest: Guest, more: Readonly<Record<string, unknown>> = {}) {
     return guest.configuration({
         pools: {
-            [POOL]: { driver: "lvm", volumeGroup: GROUP, thinPool: THIN, maxOverSubscriptionRatio: 20 },
+            [POOL]: { driver: "lvm", volumeGroup: GROUP, thinPool: THIN, maxOverSubscriptionRatio: 1000 },
         },
         ...more,
     });

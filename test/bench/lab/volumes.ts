@@ -17,6 +17,9 @@ import type { Results } from "./results";
 
 /** Thin volumes: ours, and the least that LVM takes for the same. */
 
+/** Thin, so that sizes cost nothing; whole GiB, because Cinder knows no others. */
+const SIZE = "1GiB";
+const LARGER = "2GiB";
 const PLACE = { host: HOST, pool: POOL };
 /** As Pulumi does with `--parallel 64`. */
 export const WIDTH = 64;
@@ -24,14 +27,14 @@ export const WIDTH = 64;
 /** Remote runs of one warm operation; of refresh and list with `n` volumes there. */
 export async function countRuns(guest: Guest, results: Results, n: number): Promise<void> {
     const context = contextFor(HOST, configuration(guest));
-    await create(context, "Volume", "warm", { ...PLACE, size: "4MiB" });
+    await create(context, "Volume", "warm", { ...PLACE, size: SIZE });
     const count = async <T>(operation: string, what: () => Promise<T>, of: Context = context): Promise<T> => {
         const [made, runs] = await counted(of, what);
         results.remoteRuns[operation] = runs;
         return made;
     };
-    const data = await count("create", () => create(context, "Volume", "data", { ...PLACE, size: "4MiB" }));
-    const larger = { ...data.state, size: "8MiB" };
+    const data = await count("create", () => create(context, "Volume", "data", { ...PLACE, size: SIZE }));
+    const larger = { ...data.state, size: LARGER };
     const extended = await count("extend", () => kind("Volume").update(context, data.state, larger));
     const snap = await count("snapshot", () => create(context, "Snapshot", "snap", { volume: data.id }));
     const clone = await count("clone", () =>
@@ -41,7 +44,7 @@ export async function countRuns(guest: Guest, results: Results, n: number): Prom
     await kind("Volume").delete(context, clone.state);
     await count("delete", () => kind("Volume").delete(context, extended));
     const many = await inParallel(n, WIDTH, (i) =>
-        create(context, "Volume", `r${String(i)}`, { ...PLACE, size: "4MiB" }),
+        create(context, "Volume", `r${String(i)}`, { ...PLACE, size: SIZE }),
     );
     for (const [operation, what] of Object.entries(reading(many))) {
         const fresh = contextFor(HOST, configuration(guest));
@@ -77,7 +80,7 @@ export async function ours(guest: Guest, results: Results, n: number): Promise<v
         return made;
     };
     const volumes = await all("create", (i) =>
-        create(context, "Volume", `v${String(i)}`, { ...PLACE, size: "4MiB" }),
+        create(context, "Volume", `v${String(i)}`, { ...PLACE, size: SIZE }),
     );
     for (const [operation, what] of Object.entries(reading(volumes))) {
         const fresh = contextFor(HOST, configuration(guest));
@@ -88,7 +91,7 @@ export async function ours(guest: Guest, results: Results, n: number): Promise<v
         await fresh.hosts.close();
     }
     const larger = await all("extend", (i) =>
-        kind("Volume").update(context, state(volumes, i), { ...state(volumes, i), size: "8MiB" }),
+        kind("Volume").update(context, state(volumes, i), { ...state(volumes, i), size: LARGER }),
     );
     const snapshots = await all("snapshot", (i) =>
         create(context, "Snapshot", `s${String(i)}`, { volume: volumes[i]?.id }),
@@ -130,7 +133,7 @@ export async function limit(guest: Guest, results: Results, n: number): Promise<
         results.add("limit", operation, n, seconds);
     };
     const tag = "--addtag blockhost:1&kind:volume&owner:bench/bench/bench/bench&generation:0123456789abcdef";
-    const thin = `lvcreate -q --type thin -an -kn -V 4m --thinpool ${THIN} ${tag}`;
+    const thin = `lvcreate -q --type thin -an -kn -V 1g --thinpool ${THIN} ${tag}`;
     await feed("create", [
         ...each("b", (i) => `${thin} -n b${String(i)} ${GROUP}`),
         ...together("lvchange -q -ay -K", "b"),
@@ -147,7 +150,7 @@ export async function limit(guest: Guest, results: Results, n: number): Promise<
     await read("list", "lv_name,lv_size,lv_tags,lv_layout,lv_device_open");
     await feed(
         "extend",
-        each("b", (i) => `lvextend -q -L 8m ${GROUP}/b${String(i)}`),
+        each("b", (i) => `lvextend -q -L 2g ${GROUP}/b${String(i)}`),
     );
     const copy = (flags: string, prefix: string) => [
         ...each(
