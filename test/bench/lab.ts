@@ -3,7 +3,7 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { endNow, endOnSignals } from "../../tools/lifetime.mjs";
 import { startLab } from "../lab/lab.mjs";
-import { accelerator } from "../lab/qemu.mjs";
+import { accelerator } from "../lab/accelerator.mjs";
 import { type Guest, makePool } from "./lab/guest";
 import { Results } from "./lab/results";
 import { countRuns, limit, ours } from "./lab/volumes";
