@@ -2,6 +2,7 @@ import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import type { Context } from "../../../provider/resources/types";
 import { type Made, chap, contextFor, counted, create, inParallel, iqn, kind } from "../support";
 import { GROUP, type Guest, HOST, POOL, configuration, timed, timedOnGuest } from "./guest";
+import { cinderRound } from "./peers";
 import type { Results } from "./results";
 import { WIDTH } from "./volumes";
 
@@ -159,7 +160,12 @@ async function bare(guest: Guest, results: Results, protocol: Protocol, n: numbe
 }
 
 /** The cost of one more export of a logical volume with so many exports of files there. */
-export async function manyExports(guest: Guest, results: Results, n: number): Promise<void> {
+export async function manyExports(
+    guest: Guest,
+    results: Results,
+    n: number,
+    cinderToo: boolean,
+): Promise<void> {
     const context = contextFor(HOST, exportsConfiguration(guest));
     await context.hosts.get(HOST).facts();
     const files = await makeVolumes(context, n, FILES, "f");
@@ -169,6 +175,7 @@ export async function manyExports(guest: Guest, results: Results, n: number): Pr
             create(context, "Export", `f${String(i)}`, args(protocol, files[i], i)),
         );
         await oneMore(guest, context, results, protocol, n, volume);
+        if (cinderToo && protocol === "iscsi") await cinderRound(guest, results, { beside: n, times: 1 });
         await remove(context, "Export", exports);
     }
     await remove(context, "Volume", [...files, ...(volume === undefined ? [] : [volume])]);

@@ -1,6 +1,7 @@
 """Cinder's LVM driver with its LIO target, as its volume manager calls it, without database, queue and API.
 
-Reads from standard input what to do: {"n": 10, "exports": 3, "times": 3, ...}; prints one JSON line a measurement.
+Reads from standard input what to do, as one JSON object: everything with "n" volumes, and one more export "times" over,
+with "beside" of others there; "settings" of the driver. Prints one JSON line a measurement.
 """
 
 import json
@@ -100,12 +101,18 @@ def main():
     def each(all_of_them, what):
         return lambda: [what(one) for one in all_of_them]
 
+    def one_more(beside):
+        more = volume(1)
+        driver.create_volume(more)
+        connector = measure("exportMore", beside, lambda: export(more, 9999))
+        measure("unexportMore", beside, lambda: unexport(more, connector))
+        driver.delete_volume(more)
+
     n = WANT["n"]
     if n > 0:
         volumes = [volume(1) for _ in range(n)]
         measure("create", n, each(volumes, driver.create_volume))
-        if WANT["list"]:
-            measure("list", n, lambda: driver.get_manageable_volumes([], None, 1000, 0, ["reference"], ["asc"]))
+        measure("list", n, lambda: driver.get_manageable_volumes([], None, 1000, 0, ["reference"], ["asc"]))
         measure("extend", n, each(volumes, lambda one: driver.extend_volume(one, 2)))
         for one in volumes:
             one["size"] = 2
@@ -117,22 +124,12 @@ def main():
             driver.delete_snapshot(one)
         for one, _ in clones:
             driver.delete_volume(one)
-        if WANT["exports"]:
-            connectors = measure("export", n, each(list(enumerate(volumes)), lambda pair: export(pair[1], pair[0])))
-            more = volume(1)
-            driver.create_volume(more)
-            connector = measure("exportMore", n, lambda: export(more, 9999))
-            measure("unexportMore", n, lambda: unexport(more, connector))
-            driver.delete_volume(more)
-            measure("unexport", n, each(list(zip(volumes, connectors)), lambda pair: unexport(*pair)))
+        connectors = measure("export", n, each(list(enumerate(volumes)), lambda pair: export(pair[1], pair[0])))
+        one_more(n)
+        measure("unexport", n, each(list(zip(volumes, connectors)), lambda pair: unexport(*pair)))
         measure("delete", n, each(volumes, driver.delete_volume))
-    # One more beside exports that are somebody else's.
-    for _ in range(WANT["more"]["times"]):
-        more = volume(1)
-        driver.create_volume(more)
-        connector = measure("exportMore", WANT["more"]["n"], lambda: export(more, 9999))
-        measure("unexportMore", WANT["more"]["n"], lambda: unexport(more, connector))
-        driver.delete_volume(more)
+    for _ in range(WANT["times"]):
+        one_more(WANT["beside"])
 
 
 main()

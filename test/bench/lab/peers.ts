@@ -86,13 +86,8 @@ ${harness}
 BENCH`);
 }
 
-/** What Cinder shall do: everything with `n` volumes, or just one more export with `more.n` of ours there. */
-export interface CinderWork {
-    readonly n: number;
-    readonly exports: boolean;
-    readonly list: boolean;
-    readonly more?: { readonly n: number; readonly times: number };
-}
+/** Everything with `n` volumes, or one more export `times` over with `beside` of others there. */
+export type CinderWork = { readonly n: number } | { readonly beside: number; readonly times: number };
 
 export async function cinderRound(guest: Guest, results: Results, work: CinderWork): Promise<void> {
     const settings = {
@@ -104,7 +99,7 @@ export async function cinderRound(guest: Guest, results: Results, work: CinderWo
         volume_clear: "none",
         lvm_suppress_fd_warnings: true,
     };
-    const input = JSON.stringify({ more: { n: 0, times: 0 }, ...work, settings });
+    const input = JSON.stringify({ n: 0, beside: 0, times: 0, ...work, settings });
     const { stdout } = await guest.run(
         `PYTHONPATH=${HERE} python3 -W ignore /root/peer.py <<'BENCH' 2>/run/cinder.log || { tail -n 30 /run/cinder.log >&2; exit 1; }
 ${input}
