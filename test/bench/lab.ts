@@ -6,7 +6,7 @@ import { accelerator } from "../lab/accelerator.mjs";
 import { startLab } from "../lab/lab.mjs";
 import { exportRound, manyExports } from "./lab/exports";
 import { type Guest, makePool } from "./lab/guest";
-import { CINDER, bringCinder, cinderRound } from "./lab/peers";
+import { CINDER, bringCinder, cinderRound, packagesDisk } from "./lab/peers";
 import { Results } from "./lab/results";
 import { countRuns, limit, ours } from "./lab/volumes";
 
@@ -40,8 +40,7 @@ async function versionsOf(guest: Guest) {
     return { kernel, lvm, ...(parts.includes("cinder") ? CINDER : {}) };
 }
 
-async function measure(guest: Guest, results: Results): Promise<void> {
-    const say = (message: string) => console.error(message);
+async function measure(guest: Guest, results: Results, peers: string | undefined): Promise<void> {
     await makePool(guest);
     if (parts.includes("volumes")) {
         await countRuns(guest, results);
@@ -54,24 +53,25 @@ async function measure(guest: Guest, results: Results): Promise<void> {
     if (parts.includes("exports"))
         for (const n of counts)
             for (let round = 0; round < rounds; round++) await exportRound(guest, results, n);
-    if (parts.includes("cinder")) {
-        await bringCinder(guest, say);
+    if (peers !== undefined) {
+        await bringCinder(guest, peers);
         for (const n of numbers(values["cinder-counts"])) await cinderRound(guest, results, { n });
     }
-    if (parts.includes("many"))
-        await manyExports(guest, results, Number(values.many), parts.includes("cinder"));
+    if (parts.includes("many")) await manyExports(guest, results, Number(values.many), peers !== undefined);
 }
 
 async function main(): Promise<void> {
     const wrong = parts.find((part) => !PARTS.includes(part));
     if (wrong !== undefined)
         throw new Error(`--parts: there is no ${wrong}; choose among ${PARTS.join(",")}`);
-    const lab = await startLab({ hosts: ["a"], say: (message) => console.error(message) });
+    const say = (message: string) => console.error(message);
+    const peers = parts.includes("cinder") ? await packagesDisk(say) : undefined;
+    const lab = await startLab({ hosts: ["a"], say });
     try {
         const guest = lab.host("a");
         const results = new Results();
         try {
-            await measure(guest, results);
+            await measure(guest, results, peers);
         } finally {
             // What was measured before something failed is not lost.
             await report(guest, results);

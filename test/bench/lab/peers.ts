@@ -14,7 +14,7 @@ const DISK = "disk9";
 const HERE = "/mnt/peers";
 
 /** A disk with the packages, made once and kept in the cache folder. */
-async function packagesDisk(say: (message: string) => void): Promise<string> {
+export async function packagesDisk(say: (message: string) => void): Promise<string> {
     const wanted = Object.entries(CINDER).map(([name, version]) => `${name}==${version}`);
     const directory = join(cacheDirectory(), "peers", wanted.join("-").replaceAll("==", "-"));
     const disk = join(directory, "disk.qcow2");
@@ -67,8 +67,8 @@ async function packagesDisk(say: (message: string) => void): Promise<string> {
     return disk;
 }
 
-export async function bringCinder(guest: Guest, say: (message: string) => void): Promise<void> {
-    copyFileSync(await packagesDisk(say), dataDisk(guest.machine.directory, DISK));
+export async function bringCinder(guest: Guest, disk: string): Promise<void> {
+    copyFileSync(disk, dataDisk(guest.machine.directory, DISK));
     await guest.plugDisk(DISK);
     const tool = `#!/usr/bin/python3
 import sys
