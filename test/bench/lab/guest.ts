@@ -18,6 +18,9 @@ lvcreate -q -y --type thin-pool -L 6g --poolmetadatasize 64m -n ${THIN} ${GROUP}
 
 export function configuration(guest: Guest, more: Readonly<Record<string, unknown>> = {}) {
     return guest.configuration({
+        // Emulated, on a machine that may have other work.
+        connectTimeout: 120_000,
+        lockTimeout: 600,
         pools: {
             [POOL]: { driver: "lvm", volumeGroup: GROUP, thinPool: THIN, maxOverSubscriptionRatio: 1000 },
         },
