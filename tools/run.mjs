@@ -87,6 +87,10 @@ const verbs = {
         await prepare(engine);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
     },
+    async "bench:lab"(args) {
+        await prepare({ lab: true });
+        return node("tsx/dist/cli.mjs", [join("test", "bench", "lab.ts"), ...args]);
+    },
 };
 
 /**
