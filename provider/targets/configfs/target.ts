@@ -20,14 +20,14 @@ const TOOLS = {
 
 /** A target of the kernel's, whose exports are objects in configfs. Read in the order of the imports' names above. */
 export function kernelTarget<O, D extends CommonDeclared, Own>(helper: Helper<O, D, Own>): Target<O> {
-    const { name, protocol, options, capabilities, check } = helper;
+    const { name, protocol, options, capabilities } = helper;
     return {
         name,
         protocol,
         options,
         capabilities,
         tools: { ...TOOLS, ...helper.tools },
-        check,
+        check: (target, want) => helper.check(target, want),
         observe: (target, only) => observeTree(target, helper.tree(target, only), only),
         parse: (target, output) => parseFacts(helper, target, output),
         merge: (before, read, only) => mergeFacts(helper, before, read, only),
