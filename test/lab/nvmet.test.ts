@@ -10,9 +10,7 @@ import { nvmetSuite } from "./support/nvmetSuite";
 /** NVMe/TCP exports by a real kernel's nvmet, to another's. */
 
 describe.each(["lvm", "file"] as const)("nvmet over %s", (pool) => {
-    describeExports(async () =>
-        nvmetExports(await startLab({ hosts: ["a", "c"] }), nvmetTarget, pool),
-    );
+    describeExports(async () => nvmetExports(await startLab({ hosts: ["a", "c"] }), nvmetTarget, pool));
 });
 
 describe("nvmet's objects", () => {

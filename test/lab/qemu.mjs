@@ -51,7 +51,7 @@ export function qemuArguments(machine, state) {
 }
 
 const processor = {
-    kvm: ["-accel", "kvm", "-cpu", "host,migratable=on"],
+    kvm: ["-accel", "kvm", "-cpu", "host,migratable=on,arch-capabilities=off"],
     tcg: ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"],
 };
 
