@@ -25,7 +25,11 @@ for d in subsystems/*/namespaces/* subsystems/* hosts/* ports/*; do [ ! -d "$d" 
 async function prepare(lab: Lab): Promise<void> {
     const a = lab.host("a");
     const disk = a.diskPath("disk2");
-    await a.run(`${CLEAR}`);
+    // Emulated, beside others, that can take longer than a plan may.
+    await a.run("modprobe -a iscsi_target_mod target_core_iblock target_core_file nvmet-tcp", {
+        timeoutMs: 600_000,
+    });
+    await a.run(CLEAR);
     await a.run(`mkdir -p /srv/exports
 vgs bhexports >/dev/null 2>&1 || { wipefs -q -a ${disk} && vgcreate -q bhexports ${disk} &&
 lvcreate -q -y --type thin-pool -L 3g --poolmetadatasize 32m -n pool bhexports; } 2>/dev/null`);
