@@ -18,8 +18,8 @@ import { sdk } from "./sdk.mjs";
 const engine = { packages: true, pulumi: true, packed: true };
 const everything = { ...engine, lab: true };
 
-/** What is tested where nothing is named: all but what runs in the lab, which has to prove itself first. */
-const usual = ["unit", "contract", "e2e", "faults"].flatMap((project) => ["--project", project]);
+/** What is tested where nothing is named: of the lab, a share (`labShare` in vitest.config.ts). */
+const share = { BLOCKHOST_LAB_TESTS: "share" };
 
 /**
  * What each verb does; gives the exit status.
@@ -33,11 +33,13 @@ const verbs = {
         await prepare(needsOf(args));
         if (args.length > 0) return node("vitest/vitest.mjs", ["run", ...args]);
         await checkSources();
-        return node("vitest/vitest.mjs", ["run", ...usual]);
+        return node("vitest/vitest.mjs", ["run"], share);
     },
     async watch(args) {
         await prepare(needsOf(args));
-        return node("vitest/vitest.mjs", ["watch", ...(args.length > 0 ? args : usual)]);
+        return args.length > 0
+            ? node("vitest/vitest.mjs", ["watch", ...args])
+            : node("vitest/vitest.mjs", ["watch"], share);
     },
     async faults(args) {
         await prepare({ packages: true });
@@ -98,7 +100,7 @@ function needsOf(args) {
     const paths = args.filter((argument) => !argument.startsWith("-"));
     /** @param {RegExp} pattern */
     const all = (pattern) => args.length > 0 && paths.every((path) => pattern.test(path));
-    if (args.length === 0) return engine;
+    if (args.length === 0) return everything;
     if (all(/^(\.\/)?test\/(unit|contract|faults)\b/)) return { packages: true };
     return all(/^(\.\/)?test\/(unit|contract|e2e)\b/) ? engine : everything;
 }
