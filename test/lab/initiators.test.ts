@@ -3,7 +3,8 @@ import { exportLifecycle, type ExportState } from "../../provider/resources/expo
 import { lioTarget } from "../../provider/targets/lio";
 import { nvmetTarget } from "../../provider/targets/nvmet";
 import { Client, type ClientOptions, MiB, refused } from "../support/client";
-import { startLab, type Lab } from "./lab.mjs";
+import type { Lab } from "./lab.mjs";
+import { labOf } from "./support/labOf";
 import type { KernelAs, KernelAttached } from "./support/iscsiInitiator";
 import { type KernelBackend, lioToKernel, nvmetExports } from "./support/labExports";
 import { connections, Load } from "./support/load";
@@ -42,7 +43,7 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
     const run = async (host: "a" | "c", script: string) => (await lab.host(host).run(script)).stdout.trim();
 
     beforeAll(async () => {
-        lab = await startLab({ hosts: ["a", "c"] });
+        lab = await labOf("a", "c");
         backend = await of(lab);
     });
     afterEach(async () => {

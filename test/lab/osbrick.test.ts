@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lioTarget } from "../../provider/targets/lio";
 import { nvmetTarget } from "../../provider/targets/nvmet";
 import { CHAP, Client } from "../support/client";
-import { startLab, type Lab } from "./lab.mjs";
+import type { Lab } from "./lab.mjs";
+import { labOf } from "./support/labOf";
 import { blockDevice } from "./support/blockDevice";
 import { type KernelBackend, lioToKernel, nvmetExports } from "./support/labExports";
 import { bringPackages } from "./support/pythonPackages";
@@ -36,7 +37,7 @@ describe.each(KINDS)("os-brick over $protocol", ({ protocol, connector, of }) =>
     let client: Client;
 
     beforeAll(async () => {
-        lab = await startLab({ hosts: ["a", "c"] });
+        lab = await labOf("a", "c");
         backend = await of(lab);
         packages = await bringPackages(lab.host("c"), "os-brick==7.1.1");
         client = new Client(backend.host);

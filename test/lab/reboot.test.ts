@@ -3,7 +3,8 @@ import { exportLifecycle, type ExportState } from "../../provider/resources/expo
 import { lioTarget } from "../../provider/targets/lio";
 import { nvmetTarget } from "../../provider/targets/nvmet";
 import { Client, type ClientOptions } from "../support/client";
-import { startLab, type Lab } from "./lab.mjs";
+import type { Lab } from "./lab.mjs";
+import { labOf } from "./support/labOf";
 import type { KernelAttached } from "./support/iscsiInitiator";
 import { type KernelBackend, lioToKernel, nvmetExports } from "./support/labExports";
 import { Load } from "./support/load";
@@ -38,7 +39,7 @@ describe.each(KINDS)("$label", ({ label, of }) => {
         (await exportLifecycle.read(client.context, state))?.state;
 
     beforeAll(async () => {
-        lab = await startLab({ hosts: ["a", "c"] });
+        lab = await labOf("a", "c");
         backend = await of(lab);
     });
     afterEach(async () => {
