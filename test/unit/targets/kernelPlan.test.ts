@@ -9,7 +9,9 @@ import type { KernelExport } from "../../../provider/targets/configfs/model";
 import { lioTarget } from "../../../provider/targets/lio";
 import type { LioDeclared } from "../../../provider/targets/lio/model";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
-import type { NvmetDeclared } from "../../../provider/targets/nvmet/model";
+import { Sections } from "../../../provider/targets/configfs/sections";
+import type { NvmetDeclared, NvmetExport } from "../../../provider/targets/nvmet/model";
+import { guard } from "../../../provider/targets/nvmet/take";
 import type { ExportWanted, Target, TargetContext, TargetFacts } from "../../../provider/targets/types";
 
 /**
@@ -220,4 +222,34 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         writeBootFileOf(mark("fedcba9876543210"));
         expect(run([guard])).toBe(GUARD_FAILED);
     });
+});
+
+test("hosts that have connected to a subsystem since it was observed are seen in the kernel's log", () => {
+    const nqn = "nqn.2010-10.org.blockhost:pg:01234567";
+    const [known, newcomer] = ["nqn.2024-01.com.example:db1", "nqn.2024-01.com.example:db10"];
+    const booted = "[    0.000000] Linux version 6.12";
+    const came = (host: string, subsystem = nqn) =>
+        `[    7.1] nvmet: Created nvm controller 1 for subsystem ${subsystem} for NQN ${host}.`;
+    const status = (sessions: readonly string[], before: readonly string[], now: readonly string[]) => {
+        const sections = new Sections(["== log", ...before].join("\n"));
+        const script = guard({
+            declared: { subsystem: `subsystems/${nqn}` },
+            sessions: sessions.map((initiator) => ({ initiator })),
+            live: { sections },
+        } as unknown as NvmetExport);
+        const text = `dmesg() { printf '%s\\n' ${now.map((line) => `'${line}'`).join(" ")}; }\n${script.text}`;
+        return spawnSync("sh", { input: text }).status;
+    };
+    const before = [booted, came(known)];
+    expect(status([known], before, before)).toBe(0);
+    // It has lost its connection and made another, and somebody has come to another subsystem.
+    const others = came(newcomer, nqn.replace("pg", "other"));
+    expect(status([known], before, [...before, came(known), others])).toBe(0);
+    expect(status([known], before, [...before, came(newcomer)])).toBe(GUARD_FAILED);
+    expect(status([], [booted], [booted])).toBe(0);
+    expect(status([], before, before)).toBe(0);
+    expect(status([], before, [...before, came(known)])).toBe(GUARD_FAILED);
+    // Where the log no longer tells who was there before, nothing follows from it.
+    expect(status(["unknown (from 10.0.0.7)"], [], [came(newcomer)])).toBe(0);
+    expect(status([], [], [came(newcomer)])).toBe(GUARD_FAILED);
 });
