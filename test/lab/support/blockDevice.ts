@@ -7,13 +7,13 @@ export type Run = (script: string) => Promise<string>;
 export function blockDevice(run: Run, device: string): Pick<Attached, "holds" | "write"> {
     return {
         holds: async (offset, length, byte) => {
-            const read = `dd if=${device} bs=512 skip=${String(offset / 512)} count=${String(length / 512)} iflag=direct status=none`;
+            const read = `dd if=${device} bs=1M skip=${String(offset)} count=${String(length)} iflag=skip_bytes,count_bytes,direct status=none`;
             // A read that failed holds nothing.
             return (await run(`set -o pipefail; ${read} | tr -d '${octal(byte)}' | wc -c`)) === "0";
         },
         write: async (offset, length, byte) => {
             await run(
-                `head -c ${String(length)} /dev/zero | tr '\\000' '${octal(byte)}' | dd of=${device} bs=512 seek=${String(offset / 512)} iflag=fullblock oflag=direct conv=fsync status=none`,
+                `head -c ${String(length)} /dev/zero | tr '\\000' '${octal(byte)}' | dd of=${device} bs=1M seek=${String(offset)} iflag=fullblock oflag=seek_bytes,direct conv=fsync status=none`,
             );
         },
     };
