@@ -1,3 +1,4 @@
+import { vi } from "vitest";
 import { CASES } from "./cases";
 import { lvmWorld } from "./lvmWorld";
 import { faultMatrix } from "./matrix";
@@ -9,6 +10,8 @@ export function lvmFaults(kind: "thin" | "thick"): void {
     const { between, inside, noSpace, transit } = STOPS;
     // What is full here is the volume group; a thin pool that is full is another matter: see `test/lab/full.test.ts`.
     const full = noSpace.filter(({ title }) => kind === "thick" && title.startsWith("pool full"));
+    // One test tries many points, and hosts boot in many of them.
+    vi.setConfig({ testTimeout: 3_600_000 });
     faultMatrix(
         `${kind} LVM`,
         () => lvmWorld(kind),
