@@ -21,6 +21,8 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from os_brick import privileged
 privileged.default.set_client_mode(False)
+from oslo_concurrency import lockutils
+lockutils.set_defaults(lock_path="/run/brick")
 from os_brick.initiator.connector import InitiatorConnector
 given = json.load(open("/run/brick.json"))
 one = InitiatorConnector.factory(given["connector"], "", device_scan_attempts=5)
