@@ -86,7 +86,9 @@ cd /dev; ${script} ${lv}
 
     async objects(): Promise<string[]> {
         const { group } = this.backend;
-        const names = await this.sh(`lvs --noheadings -o lv_attr,lv_name ${group} | awk '!/^ *t/ { print $2 }'`);
+        const names = await this.sh(
+            `lvs --noheadings -o lv_attr,lv_name ${group} | awk '!/^ *t/ { print $2 }'`,
+        );
         return names.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
     }
 
