@@ -12,22 +12,27 @@ const HALTS = "/var/lib/lab-halts";
 
 /** A storage host of the lab, with LVM on disks of its own. What is not flushed when its power fails is lost. */
 export async function lvmWorld(kind: "thin" | "thick"): Promise<World> {
+    return new LvmHost(kind, ...(await lvmHost(kind)));
+}
+
+/** Starts the host, and a way to it that can be cut. */
+export async function lvmHost(kind: "thin" | "thick"): Promise<[LvmBackend, TcpProxy]> {
     const backend = lvmBackend(kind, () => startLab({ hosts: ["a"] }));
     await backend.start();
     const proxy = await tcpProxy(() => backend.host.port);
     await backend.run(`mkdir -p ${HALTS}; sync`);
-    return new LvmHost(kind, backend, proxy);
+    return [backend, proxy];
 }
 
-class LvmHost implements World {
+export class LvmHost implements World {
     readonly title: string;
     readonly haltDirectory = HALTS;
-    readonly exports = false;
+    readonly exports: boolean = false;
     readonly grain: number;
 
     constructor(
         private readonly kind: "thin" | "thick",
-        private readonly backend: LvmBackend,
+        protected readonly backend: LvmBackend,
         private readonly proxy: TcpProxy,
     ) {
         this.title = TITLE[kind];
@@ -130,22 +135,22 @@ cd /dev; ${script} ${lv}
         await this.sh(`lvremove -q -y ${quote(this.lv(name))}`);
     }
 
-    login(): Promise<string> {
+    login(..._: Parameters<World["login"]>): Promise<string> {
         return noExports();
     }
-    capacity(): Promise<number> {
+    capacity(..._: Parameters<World["capacity"]>): Promise<number> {
         return noExports();
     }
-    readThrough(): Promise<Buffer> {
+    readThrough(..._: Parameters<World["readThrough"]>): Promise<Buffer> {
         return noExports();
     }
     targets(): Promise<string[]> {
         return Promise.resolve([]);
     }
-    dropTarget(): Promise<void> {
+    dropTarget(..._: Parameters<World["dropTarget"]>): Promise<void> {
         return noExports();
     }
-    exportOwner(): Promise<string> {
+    exportOwner(..._: Parameters<World["exportOwner"]>): Promise<string> {
         return noExports();
     }
 
