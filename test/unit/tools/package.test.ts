@@ -47,7 +47,7 @@ test("npm pack builds first, and takes what belongs to the package only", () => 
     expect(listed).toContain("package/docs/getting-started.md");
     expect(listed).not.toContain("package/dist/stale.js");
     const elsewhere = listed.filter(
-        (path) => !/^package\/(dist|docs)\/|^package\/[A-Za-z]+(\.md|\.json)?$/.test(path),
+        (path) => !/^package\/(bin|dist|docs|plugin)\/|^package\/[A-Za-z]+(\.md|\.json)?$/.test(path),
     );
     expect(elsewhere).toEqual([]);
     expect(listed.filter((path) => /\/(test|tools)\//.test(path))).toEqual([]);
