@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** One project a kind of test: each brings the machine to the state that it needs, and no further. */
@@ -6,6 +7,9 @@ export default defineConfig({
         // Tests start daemons and mount file systems: a process each, so that one that hangs can be ended.
         pool: "forks",
         teardownTimeout: 20_000,
+        // Stacks, daemons and hosts wait for each other more than they compute; Vitest would leave a core idle.
+        maxWorkers: Math.max(2, availableParallelism() - 1),
+        minWorkers: 1,
         // Initiators, daemons and the engine compete for two cores; a failure has to happen three times to count.
         retry: 2,
         projects: [

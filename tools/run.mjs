@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { run, runAttached } from "./command.mjs";
+import { checkPython } from "./pulumi/python.mjs";
 import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
 import { build } from "./packed.mjs";
 import { checkout } from "./paths.mjs";
@@ -124,6 +125,7 @@ async function checkSources() {
                 throw new StepFailed("The SDKs are not what schema.json comes to.", "run `npm run sdk`.");
         }),
         check("types of the examples", "typescript/bin/tsc", ["-p", "examples", "--noEmit"]),
+        progress.step("types of the example in Python", checkPython),
     ]);
     for (const { status, reason } of /** @type {any[]} */ (checks)) if (status === "rejected") throw reason;
 }

@@ -53,7 +53,7 @@ test("the archive is installed by `pulumi plugin install --file`, and serves pro
         writeFileSync(file, lines.join(""));
         const given = inputs === undefined ? [] : ["--input", "pcl", "--input-file", file];
         const done = await stack.pulumi(["do", ...command, ...given], {
-            env: { BLOCKHOST_HOSTS: JSON.stringify({ san1: host.configuration() }) },
+            BLOCKHOST_HOSTS: JSON.stringify({ san1: host.configuration() }),
         });
         expect(done.status, done.output).toBe(0);
         return done.output;
