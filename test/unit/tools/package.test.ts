@@ -36,10 +36,11 @@ beforeAll(async () => {
 afterAll(() => removeDirectory(directory));
 
 test("npm pack builds first, and takes what belongs to the package only", () => {
-    const { exports } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
+    const { exports, bin } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
         exports: Record<string, string | Record<string, string>>;
+        bin: Record<string, string>;
     };
-    for (const path of Object.values(exports).flatMap((one) =>
+    for (const path of [...Object.values(exports), ...Object.values(bin)].flatMap((one) =>
         typeof one === "string" ? [one] : Object.values(one),
     ))
         expect(listed).toContain(join("package", path));
