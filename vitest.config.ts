@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Faults on hosts of the lab. */
@@ -9,6 +10,9 @@ export default defineConfig({
         // Tests start daemons and mount file systems: a process each, so that one that hangs can be ended.
         pool: "forks",
         teardownTimeout: 20_000,
+        // Stacks, daemons and hosts wait for each other more than they compute; Vitest would leave a core idle.
+        maxWorkers: Math.max(2, availableParallelism() - 1),
+        minWorkers: 1,
         // What fails now and then shows itself where people work; a pipeline's machine may be anybody's, and busy. The
         // reporter names each test that it took more than one try.
         retry: process.env["CI"] === undefined ? 0 : 2,
