@@ -74,6 +74,8 @@ new blockhost.Volume("wrong", { host: "san1", pool: "fast", size: true });
 test.each([
     ["node16", "node16"],
     ["esnext", "bundler"],
+    // As in the project that `pulumi new` makes.
+    ["commonjs", "node10"],
 ])("a strict program type-checks against it (module %s, resolution %s)", async (module, moduleResolution) => {
     const folder = join(directory, moduleResolution);
     const installed = join(folder, "node_modules", "pulumi-blockhost");
