@@ -19,6 +19,7 @@ import type {
     TargetContext,
     TargetFacts,
 } from "../targets/types";
+import { attachable } from "../targets/attachable";
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { RECORDED, refuseUnlessAllowed } from "./changes";
@@ -293,7 +294,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 generation: one.mark.generation,
                 poolId: poolIdOf(facts, state),
                 drift: one.differences,
-                connection: target.target.connection(target.ref, wanted, one),
+                connection: attachable(target.target.connection(target.ref, wanted, one), wanted, one),
             },
         };
     },
@@ -493,7 +494,7 @@ function observed(target: ConfiguredTarget, found: TargetFacts, args: ExportArgs
         devicePath: one.devicePath,
         generation: one.mark.generation,
         drift: found.problem === undefined ? one.differences : [found.problem.summary],
-        connection: target.target.connection(target.ref, wanted, one),
+        connection: attachable(target.target.connection(target.ref, wanted, one), wanted, one),
     };
 }
 
