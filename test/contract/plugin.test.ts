@@ -434,7 +434,8 @@ describe("calls", () => {
 
 describe("listing", () => {
     test("is paged, and each page goes on where the last one ended", async () => {
-        for (const name of ["l1", "l2", "l3", "l4", "l5"]) await made(name);
+        for (const name of ["l1", "l3", "l4", "l5"]) await made(name);
+        const { state: second } = await made("l2");
         const fresh = await another();
         const all = await fresh.list("Volume");
         expect(all.next).toBe("");
@@ -448,6 +449,11 @@ describe("listing", () => {
             if (after === "") break;
         }
         expect(found).toEqual(all.ids);
+        // Where a page ended stays a place to go on from when that volume is deleted, and what came since is listed.
+        await plugin.delete("Volume", "l2", "san1/fast/l2", second);
+        await made("l21");
+        const later = (await (await another()).list("Volume", {}, { after: "san1/fast/l2" })).ids;
+        expect(later.slice(0, 2)).toEqual(["san1/fast/l21", "san1/fast/l3"]);
         expect((await fresh.list("Volume", {}, { limit: 3 })).ids).toEqual(all.ids.slice(0, 3));
         expect((await fresh.list("Volume", { container: "slow" })).ids).toEqual([]);
         await expect(fresh.list("Volume", { colour: "red" })).rejects.toMatchObject({

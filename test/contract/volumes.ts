@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { provisionedBytes } from "../../provider/drivers/capacity";
+import { NAME_MAX_LENGTH } from "../../provider/names";
 import { volume, type VolumeState } from "../../provider/resources/volume";
 import {
     type Client,
@@ -93,6 +94,16 @@ export function describeVolumes(backend: VolumeBackend): void {
             await expectNoChange(state);
             const same = await client.change(state, { size: rounded });
             expect(same.sizeBytes).toBe(rounded);
+        });
+
+        test("has a name of any length that is allowed, and so has a snapshot of it", async () => {
+            const longest = (first: string) => first.padEnd(NAME_MAX_LENGTH, "x");
+            const state = await client.volume(longest("v"));
+            await expectNoChange(state);
+            const taken = await client.snapshot(longest("s"), longest("v"));
+            await client.delete(taken);
+            await client.delete(state);
+            await expectNothingLeft();
         });
 
         test("of somebody else stays untouched", async () => {
@@ -244,6 +255,9 @@ export function describeVolumes(backend: VolumeBackend): void {
             await client.snapshot("s2-a", "s2");
             await refused(client.snapshot("s2-a", "s2-other"), "exists");
             await refused(client.snapshot("s2-b", "nothing"), "not-found");
+            await refused(client.volume("s2-c", { source: { snapshot: id("nothing") } }), "not-found");
+            await refused(client.volume("s2-c", { source: { volume: id("nothing") } }), "not-found");
+            expect(await backend.exists("s2-c")).toBe(false);
             const other = await client.volume("s2-third");
             const revertTo = { snapshot: id("s2-a"), token: "one" };
             await refused(client.change(other, { revertTo }), "invalid");

@@ -32,6 +32,8 @@ export async function embeddedWorld(flavour: Flavour): Promise<World> {
 }
 
 class Embedded implements World {
+    readonly grain = 1;
+    readonly exports = true;
     readonly haltDirectory: string;
     private readonly stateDirectory: string;
 
@@ -114,9 +116,10 @@ class Embedded implements World {
         return /owner:([^&]*)/.exec(mark)?.[1] ?? "";
     }
 
-    async somebodysData(name: string, byte: number, bytes: number): Promise<void> {
+    async somebodysData(name: string, byte: number, bytes: number): Promise<string> {
         await this.sh(`truncate -s ${String(bytes)} ${quote(this.file(name))}`);
         await this.fill(name, byte);
+        return `${name}.img`;
     }
 
     discard(name: string): Promise<void> {

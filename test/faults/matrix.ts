@@ -10,7 +10,12 @@ import type { World } from "./world";
 const FULL = process.env["BLOCKHOST_FAULTS"] === "full";
 
 /** Defines the tests of operations on one kind of host. */
-export function faultMatrix(title: string, start: () => Promise<World>, cases: readonly Case[]): void {
+export function faultMatrix(
+    title: string,
+    start: () => Promise<World>,
+    cases: readonly Case[],
+    ways: readonly Stop[] = Object.values(STOPS).flat(),
+): void {
     describe(title, () => {
         let world: World;
         let trials: Trials;
@@ -26,9 +31,7 @@ export function faultMatrix(title: string, start: () => Promise<World>, cases: r
         });
 
         describe.each(cases.map((what) => [what.title, what] as const))("%s", (_, what) => {
-            const stops = Object.values(STOPS)
-                .flat()
-                .filter((stop) => stop.concerns?.(what) ?? true);
+            const stops = ways.filter((stop) => stop.concerns?.(what) ?? true);
             if (FULL) {
                 test.each(stops.map((stop) => [stop.title, stop] as const))("%s", async (_, stop) => {
                     expect(await everyPoint(trials, what, stop)).toEqual([]);

@@ -19,6 +19,8 @@ export interface Stop {
     readonly lives?: true;
     /** The process dies, but the answer may be quicker. */
     readonly mayEnd?: true;
+    /** The power fails: on the host nothing runs that could go on. */
+    readonly power?: true;
     /** Happens while the host stands still at the point. */
     readonly strike?: (scene: Scene) => Promise<void>;
     /** The operation has come to its end, in whatever way. */
@@ -65,6 +67,7 @@ const between: readonly Stop[] = [
     {
         title: "power fails",
         where: "between",
+        power: true,
         strike: ({ world }) => world.powerOff(),
         afterwards: ({ world }) => world.powerOn(),
     },
@@ -87,6 +90,7 @@ const inside: readonly Stop[] = [
         title: "power fails in a step",
         where: "inside",
         every: 15,
+        power: true,
         strike: ({ world }) => world.powerOff(),
         afterwards: ({ world }) => world.powerOn(),
     },

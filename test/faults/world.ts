@@ -11,6 +11,10 @@ import type { Chap } from "../../tools/iscsi.mjs";
 export interface World {
     /** What it stands for in results: `file, reflink`. */
     readonly title: string;
+    /** Bytes that sizes are multiples of. */
+    readonly grain: number;
+    /** Whether it has targets; without, no export is made. */
+    readonly exports: boolean;
     /** The host's entry in `blockhost:hosts`. Plain JSON. */
     configuration(more?: Readonly<Record<string, unknown>>): Record<string, unknown>;
     /** A shell command on the host, as root. */
@@ -30,8 +34,11 @@ export interface World {
     digest(name: string): Promise<string>;
     /** The owner in an object's mark. */
     ownerOf(name: string): Promise<string>;
-    /** Makes data that carries no mark, as an administrator would; later adopted as `<name>.img`. */
-    somebodysData(name: string, byte: number, bytes: number): Promise<void>;
+    /**
+     * Makes data that carries no mark, as an administrator would; gives the reference by which it is adopted. Where
+     * snapshots belong to a volume, it is one `of` that, which is overwritten for it.
+     */
+    somebodysData(name: string, byte: number, bytes: number, of?: string): Promise<string>;
     /** Removes data that carries no mark any more. */
     discard(name: string): Promise<void>;
 

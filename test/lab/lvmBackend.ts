@@ -18,6 +18,8 @@ export interface LvmBackend extends VolumeBackend {
     readonly options: Readonly<Record<string, unknown>>;
     /** Runs a script as root; its output, trimmed. */
     run(script: string): Promise<string>;
+    /** Makes the volume group anew, with nothing in it. */
+    prepare(): Promise<void>;
 }
 
 /** LVM in a storage host of the lab: a group of its own for each kind, so that both can be tried on one host. */
@@ -47,6 +49,13 @@ export function lvmBackend(kind: keyof typeof GROUPS, start: () => Promise<Lab>)
         `head -c ${String(length)} /dev/zero | tr '\\000' '${octal(byte)}' |
     dd of=${device(name)} bs=4096 iflag=fullblock oflag=direct conv=notrunc status=none`;
     const spare = `/var/tmp/${group}.img`;
+    const prepare = async () => {
+        await run(`vgremove -q -ff -y ${group} >/dev/null 2>&1
+rm -rf ${stateDirectory}
+wipefs -q -a ${paths()}
+vgcreate -q ${group} ${paths()}
+${kind === "thin" ? `lvcreate -q --type thin-pool -L 3g --poolmetadatasize 32m -n pool0 ${group} 2>/dev/null` : ":"}`);
+    };
     return {
         get host() {
             return host();
@@ -57,12 +66,9 @@ export function lvmBackend(kind: keyof typeof GROUPS, start: () => Promise<Lab>)
         run,
         async start() {
             lab = await start();
-            await run(`vgremove -q -ff -y ${group} >/dev/null 2>&1
-rm -rf ${stateDirectory}
-wipefs -q -a ${paths()}
-vgcreate -q ${group} ${paths()}
-${kind === "thin" ? `lvcreate -q --type thin-pool -L 3g --poolmetadatasize 32m -n pool0 ${group} 2>/dev/null` : ":"}`);
+            await prepare();
         },
+        prepare,
         async stop() {
             await lab?.stop();
         },

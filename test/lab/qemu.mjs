@@ -1,6 +1,7 @@
 // @ts-check
-/** How a host of the lab is started: QEMU's arguments. Emulated throughout, so that it runs wherever tests run. */
+/** How a host of the lab is started: QEMU's arguments. */
 import { join } from "node:path";
+import { accelerator } from "./accelerator.mjs";
 import { diskSerial, hostNumbers, memory } from "./layout.mjs";
 
 export const program = "qemu-system-x86_64";
@@ -26,18 +27,7 @@ export function qemuArguments(machine, state) {
     const forwards = Object.entries(ports).map(([port, own]) => `hostfwd=tcp:127.0.0.1:${own}-:${port}`);
     return [
         ...["-name", `lab-${name}`, "-nodefaults", "-no-user-config", "-display", "none"],
-        ...[
-            "-machine",
-            "q35",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max,la57=off",
-            "-smp",
-            "1",
-            "-m",
-            memory,
-        ],
+        ...["-machine", "q35", ...processor[accelerator()], "-smp", "1", "-m", memory],
         ...["-kernel", image.kernel, "-initrd", image.initrd, "-append", commandLine(name, number)],
         // A saved state is the beginning of many hosts: each gets random numbers of its own.
         ...["-device", "vmgenid,guid=auto"],
@@ -59,6 +49,11 @@ export function qemuArguments(machine, state) {
         ...(state === undefined ? [] : ["-incoming", `exec:cat '${state}'`]),
     ];
 }
+
+const processor = {
+    kvm: ["-accel", "kvm", "-cpu", "host,migratable=on,arch-capabilities=off"],
+    tcg: ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"],
+};
 
 /** @param {string} name @param {number} number */
 function commandLine(name, number) {

@@ -11,6 +11,7 @@ import { run } from "../../tools/command.mjs";
 import { atEnd } from "../../tools/lifetime.mjs";
 import { cacheDirectory } from "../../tools/paths.mjs";
 import { withLock } from "../../tools/prepare/lock.mjs";
+import { acceleratorKey } from "./accelerator.mjs";
 import { createDisk, createOverlay } from "./disks.mjs";
 import { diskNames, diskSize } from "./layout.mjs";
 import { program } from "./qemu.mjs";
@@ -28,7 +29,7 @@ import { program } from "./qemu.mjs";
  */
 async function describe(image, name) {
     const version = (await run(program, ["--version"])).stdout;
-    const digest = createHash("sha256").update(image.key).update(version);
+    const digest = createHash("sha256").update(image.key).update(version).update(acceleratorKey());
     for (const file of ["machine.mjs", "qemu.mjs", "snapshot.mjs"]) {
         digest.update(readFileSync(fileURLToPath(new URL(file, import.meta.url))));
     }

@@ -121,17 +121,18 @@ describe.each([["dash"], ["bash --posix"], ["busybox sh"]])("%s", { timeout: PAT
         writeFileSync(join(pool, "neighbour.img"), Buffer.alloc(4096, "neighbour"));
 
         const names = sample(name, PER_SHELL, salt);
-        const fields = sample(wellFormed.map(short), PER_SHELL * 4, salt + 1);
+        const fields = sample(wellFormed.map(short), PER_SHELL * 5, salt + 1);
         const files = sample(fileName, PER_SHELL, salt + 2);
         const tokens = sample(name, PER_SHELL, salt + 3);
         for (const file of files) writeFileSync(join(pool, file), Buffer.alloc(512, "theirs"));
         hosts.get("emb").forget();
         const before = fingerprint(pool);
         const owners = names.map((_, i) => ({
-            organization: fields[i * 4] ?? "",
-            project: fields[i * 4 + 1] ?? "",
-            stack: fields[i * 4 + 2] ?? "",
-            resource: fields[i * 4 + 3] ?? "",
+            organization: fields[i * 5] ?? "",
+            project: fields[i * 5 + 1] ?? "",
+            stack: fields[i * 5 + 2] ?? "",
+            resource: fields[i * 5 + 3] ?? "",
+            parent: fields[i * 5 + 4] ?? "",
         }));
         const installations = [...fields].reverse();
         const context = (i: number) => contextOf(installations[i] ?? "");
@@ -180,6 +181,16 @@ describe.each([["dash"], ["bash --posix"], ["busybox sh"]])("%s", { timeout: PAT
                 }),
             ),
         );
+        const copies = await Promise.all(
+            names.map((one, i) =>
+                lifecycle("Volume").create(context(i), {
+                    ...place,
+                    name: `d${one}`,
+                    source: { volume: `emb/fast/c${one}` },
+                    owner: { ...owners[i], resource: `copy of ${owners[i]?.resource ?? ""}` },
+                }),
+            ),
+        );
         const adopted = await Promise.all(
             files.map((file, i) =>
                 lifecycle("Volume").create(context(i), {
@@ -196,16 +207,24 @@ describe.each([["dash"], ["bash --posix"], ["busybox sh"]])("%s", { timeout: PAT
             );
         for (const argument of ["Volume.name", "Volume.size", "wipe.limit", "wipe.ionice", "installation"])
             count(argument, names.length);
-        for (const argument of ["organization", "project", "stack", "resource"])
+        for (const argument of ["organization", "project", "stack", "resource", "parent"])
             count(`owner.${argument}`, names.length);
-        for (const argument of ["Snapshot.name", "Snapshot.volume", "source.snapshot", "revertTo.snapshot"])
+        for (const argument of [
+            "Snapshot.name",
+            "Snapshot.volume",
+            "source.snapshot",
+            "source.volume",
+            "revertTo.snapshot",
+        ])
             count(argument, names.length);
         count("revertTo.token", tokens.length);
         count("adopt", files.length);
         // What was not named is as it was, whatever came and went beside it.
         const untouched = (path: string) => /^neighbour|marks\/neighbour$|blockhost\/pool$/.test(path);
         expect(fingerprint(pool).filter(untouched)).toEqual(before.filter(untouched));
-        const all = [...clones.map(({ state }) => state), ...adopted.map(({ state }) => state)];
+        const all = [...clones, ...copies]
+            .map(({ state }) => state)
+            .concat(adopted.map(({ state }) => state));
         await Promise.all(snapshots.map(({ state }, i) => lifecycle("Snapshot").delete(context(i), state)));
         await Promise.all(states.map((state, i) => lifecycle("Volume").delete(context(i), state)));
         await Promise.all(
@@ -305,16 +324,86 @@ describe("exports on tgt", { timeout: PATIENCE_MS }, () => {
                 // All of this is synchronous: let the runner have a word.
                 await new Promise((resolve) => setImmediate(resolve));
             }
-            for (const argument of [
-                "Export.name",
-                "initiators.iqn",
-                "addresses",
-                "chap.username",
-                "chap.password",
-            ])
+            for (const argument of ["Export.name", "initiators.iqn", "chap.username", "chap.password"])
                 count(argument, names.length);
             for (const argument of ["mutualChap.username", "mutualChap.password"])
                 count(argument, names.length);
+            expect([...tgt.observe().exports.keys()]).toEqual(["bystander"]);
+            pwned.expectNone();
+        } finally {
+            await tgt.stop();
+        }
+    });
+
+    test("addresses, portals and prefixes: whatever the grammar lets through arrives as it is", async () => {
+        const tgt = await TgtHost.start();
+        try {
+            const prefixes = sample(
+                fc
+                    .array(fc.constantFrom("-", "--", ":", "::", ".", "..", "-rf", "a", "0"), {
+                        minLength: 3,
+                        maxLength: 12,
+                    })
+                    .map((parts) => `iqn.2024-01.com.example:${parts.join("")}`),
+                100,
+                10,
+            );
+            // In every spelling that is let through: shortened or not, upper or lower case, as a network.
+            const addresses = sample(
+                fc.oneof(
+                    fc.ipV4(),
+                    fc.ipV6(),
+                    fc.ipV6().map((address) => address.toUpperCase()),
+                    fc.tuple(fc.ipV4(), fc.integer({ min: 1, max: 32 })).map((parts) => parts.join("/")),
+                    fc.tuple(fc.ipV6(), fc.integer({ min: 1, max: 128 })).map((parts) => parts.join("/")),
+                ),
+                600,
+                11,
+            );
+            // Among hostile ones, so that it is the check that lets these through.
+            const tried = [...addresses, ...sample(wellFormed, 600, 12)];
+            const admitted = tried.filter(
+                (address) =>
+                    tgtTarget.check(tgt.ref, { ...tgt.want("x"), initiators: [], addresses: [address] })
+                        .length === 0,
+            );
+            expect(admitted.length).toBeGreaterThanOrEqual(200);
+            const portals = sample(
+                fc
+                    .tuple(fc.integer({ min: 1, max: 254 }), fc.integer({ min: 1, max: 254 }))
+                    .map(([c, d]) => `127.77.${String(c)}.${String(d)}:${String(tgt.port)}`),
+                100,
+                13,
+            );
+            const bystander = tgt.want("bystander");
+            tgt.ensure(bystander);
+            const theirs = JSON.stringify(tgt.observe().exports.get("bystander")?.extra);
+            const configured = tgt.ref;
+            for (const [i, prefix] of prefixes.entries()) {
+                const portal = portals[i] ?? "";
+                tgt.ref = {
+                    ...configured,
+                    portals: [...configured.portals, portal],
+                    options: { ...configured.options, prefix },
+                };
+                const want = tgt.want(`x${String(i)}`, {
+                    initiators: [],
+                    addresses: admitted.filter((_, k) => k % prefixes.length === i),
+                    portals: [portal],
+                });
+                expect(tgtTarget.check(tgt.ref, want)).toEqual([]);
+                tgt.ensure(want);
+                const found = tgt.observe().exports.get(want.name);
+                expect(found?.differences).toEqual([]);
+                expect(found?.targetName.startsWith(prefix)).toBe(true);
+                if (i % 10 === 0)
+                    expect(JSON.stringify(tgt.observe().exports.get("bystander")?.extra)).toBe(theirs);
+                tgt.remove(want);
+                await new Promise((resolve) => setImmediate(resolve));
+            }
+            count("addresses", admitted.length);
+            count("portals", portals.length);
+            count("prefix", prefixes.length);
             expect([...tgt.observe().exports.keys()]).toEqual(["bystander"]);
             pwned.expectNone();
         } finally {
@@ -325,7 +414,7 @@ describe("exports on tgt", { timeout: PATIENCE_MS }, () => {
 
 test("hundreds of values of each argument were in scripts that ran", () => {
     expect(Object.entries(executed).filter(([, number]) => number < 100)).toEqual([]);
-    expect(Object.values(executed).reduce((sum, number) => sum + number, 0)).toBeGreaterThan(3500);
+    expect(Object.values(executed).reduce((sum, number) => sum + number, 0)).toBeGreaterThan(4500);
 });
 
 /** Every path of a pool with what it holds. */

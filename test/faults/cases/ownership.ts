@@ -10,12 +10,11 @@ const SIZE = 4 * MiB;
 export const ownership: readonly Case[] = [
     {
         title: "adopt a volume, and grow it",
-        prepare: async (_client, name, world) => {
-            await world.somebodysData(`${name}-theirs`, 7, SIZE);
-            return {};
-        },
-        act: async (client, name) => ({
-            volume: await client.volume(name, { adopt: `${name}-theirs.img`, size: 2 * SIZE }),
+        prepare: async (_client, name, world) => ({
+            reference: await world.somebodysData(`${name}-theirs`, 7, SIZE),
+        }),
+        act: async (client, name, { reference }) => ({
+            volume: await client.volume(name, { adopt: need(reference), size: 2 * SIZE }),
         }),
         always: async (world, name) => {
             const at = (await world.exists(name)) ? name : `${name}-theirs`;
@@ -28,11 +27,10 @@ export const ownership: readonly Case[] = [
     },
     {
         title: "adopt a volume in its place",
-        prepare: async (_client, name, world) => {
-            await world.somebodysData(name, 7, SIZE);
-            return {};
-        },
-        act: async (client, name) => ({ volume: await client.volume(name, { adopt: `${name}.img` }) }),
+        prepare: async (_client, name, world) => ({ reference: await world.somebodysData(name, 7, SIZE) }),
+        act: async (client, name, { reference }) => ({
+            volume: await client.volume(name, { adopt: need(reference) }),
+        }),
         always: async (world, name) => {
             assert.equal(await world.firstByte(name), 7);
         },
@@ -43,11 +41,11 @@ export const ownership: readonly Case[] = [
     {
         title: "adopt a snapshot",
         prepare: async (client, name, world) => {
-            await world.somebodysData(`${name}-theirs`, 7, SIZE);
-            return { origin: await client.volume(`${name}-o`) };
+            const origin = await client.volume(`${name}-o`);
+            return { origin, reference: await world.somebodysData(`${name}-theirs`, 7, SIZE, `${name}-o`) };
         },
-        act: async (client, name) => ({
-            snapshot: await client.snapshot(name, `${name}-o`, { adopt: `${name}-theirs.img` }),
+        act: async (client, name, { reference }) => ({
+            snapshot: await client.snapshot(name, `${name}-o`, { adopt: need(reference) }),
         }),
         always: async (world, name) => {
             const at = (await world.exists(name)) ? name : `${name}-theirs`;

@@ -34,6 +34,8 @@ export interface States {
     readonly origin?: VolumeState;
     readonly snapshot?: SnapshotState;
     readonly export?: ExportState;
+    /** By what data of somebody else is adopted. */
+    readonly reference?: string;
 }
 
 /** @throws TypeError when a case asks for what it has not prepared. */

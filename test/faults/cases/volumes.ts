@@ -22,7 +22,8 @@ async function keeps(world: World, name: string, byte: number): Promise<void> {
 }
 
 async function holds(world: World, name: string, byte: number, size: number): Promise<void> {
-    assert.equal(await world.size(name), size, `the size of ${name}`);
+    const whole = Math.ceil(size / world.grain) * world.grain;
+    assert.equal(await world.size(name), whole, `the size of ${name}`);
     await keeps(world, name, byte);
 }
 

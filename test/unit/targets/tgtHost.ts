@@ -17,7 +17,8 @@ export class TgtHost {
     readonly directory: string;
     readonly port: number;
     readonly controlPort: number;
-    readonly ref: TargetRef<TgtOptions>;
+    /** As it is configured; another configuration may take its place. */
+    ref: TargetRef<TgtOptions>;
     private process: ChildProcess | undefined;
 
     private constructor(directory: string, port: number, controlPort: number) {

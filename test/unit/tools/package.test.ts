@@ -36,10 +36,11 @@ beforeAll(async () => {
 afterAll(() => removeDirectory(directory));
 
 test("npm pack builds first, and takes what belongs to the package only", () => {
-    const { exports } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
+    const { exports, bin } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
         exports: Record<string, string | Record<string, string>>;
+        bin: Record<string, string>;
     };
-    for (const path of Object.values(exports).flatMap((one) =>
+    for (const path of [...Object.values(exports), ...Object.values(bin)].flatMap((one) =>
         typeof one === "string" ? [one] : Object.values(one),
     ))
         expect(listed).toContain(join("package", path));
@@ -47,7 +48,7 @@ test("npm pack builds first, and takes what belongs to the package only", () => 
     expect(listed).toContain("package/docs/getting-started.md");
     expect(listed).not.toContain("package/dist/stale.js");
     const elsewhere = listed.filter(
-        (path) => !/^package\/(dist|docs)\/|^package\/[A-Za-z]+(\.md|\.json)?$/.test(path),
+        (path) => !/^package\/(bin|dist|docs|plugin)\/|^package\/[A-Za-z]+(\.md|\.json)?$/.test(path),
     );
     expect(elsewhere).toEqual([]);
     expect(listed.filter((path) => /\/(test|tools)\//.test(path))).toEqual([]);

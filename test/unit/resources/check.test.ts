@@ -8,7 +8,7 @@ import { lifecycles } from "../../../provider/resources";
 import { findExecutable } from "../../../tools/prepare/executables.mjs";
 import { removeDirectory, temporaryDirectory } from "../../../tools/lifetime.mjs";
 
-/** What check says of a volume, with this machine as the host. */
+/** What check says of a volume and a snapshot, with this machine as the host. */
 
 let directory: string;
 const path = process.env["PATH"];
@@ -21,19 +21,39 @@ afterAll(() => {
     removeDirectory(directory);
 });
 
-async function check(more: object = {}) {
+async function check(more: object = {}, kind = "Volume") {
     const pools = { fast: { driver: "file", directory: join(directory, "pool"), initialize: true } };
     const hosts = new Hosts({ emb: { address: "local", stateDirectory: join(directory, "state"), pools } });
     const owner = { organization: "acme", project: "shop", stack: "prod", resource: "v" };
     const context = { hosts, installation: "default", warn: () => undefined };
     try {
-        const inputs = { host: "emb", pool: "fast", name: "v", size: "1MiB", owner, ...more };
-        const checked = await lifecycles["Volume"]?.check(context, undefined, inputs);
+        const volume = { host: "emb", pool: "fast", name: "v", size: "1MiB" };
+        const inputs = { ...(kind === "Volume" ? volume : { name: "s" }), owner, ...more };
+        const checked = await lifecycles[kind]?.check(context, undefined, inputs);
         return checked?.failures;
     } finally {
         await hosts.close();
     }
 }
+
+test("a name that is empty is refused; one that is missing is the resource's", async () => {
+    expect(await check({ name: undefined })).toEqual([]);
+    for (const kind of ["Volume", "Snapshot"])
+        expect(await check({ name: "" }, kind)).toContainEqual({
+            property: "name",
+            reason: expect.stringMatching(/must not be empty/) as string,
+        });
+});
+
+test("a volume that starts empty has to have a size", async () => {
+    const failures = await check({ size: undefined });
+    expect(failures?.map(({ property }) => property)).toEqual(["size"]);
+});
+
+test("a snapshot has to be of a volume", async () => {
+    const failures = await check({}, "Snapshot");
+    expect(failures?.map(({ property }) => property)).toContain("volume");
+});
 
 test("a way of wiping that the driver does not have is refused, with the way out", async () => {
     expect(await check({ wipe: { method: "zero" } })).toEqual([]);
