@@ -19,6 +19,13 @@ export function connectionProblems({ driver_volume_type: type, data }: Connectio
 }[] {
     const problems: { path: string; reason: string }[] = [];
     const say = (path: string, reason: string) => problems.push({ path: `data.${path}`, reason });
+    if (!["iscsi", "nvmeof"].includes(type))
+        return [
+            {
+                path: "driver_volume_type",
+                reason: "must be `iscsi` or `nvmeof`: nothing else can be attached",
+            },
+        ];
     const iscsi = type === "iscsi";
     const name = data[iscsi ? "target_iqn" : "target_nqn"];
     const key = iscsi ? "target_iqn" : "target_nqn";

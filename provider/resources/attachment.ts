@@ -43,6 +43,7 @@ import {
     sizeSchema,
 } from "./common";
 import { performCreation } from "./creation";
+import { connectionSchema } from "./export";
 import { previewed } from "./previews";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
@@ -53,12 +54,7 @@ export const attachmentArgs = z
     .strictObject({
         host: hostReferenceSchema,
         name: nameSchema.optional(),
-        connection: z
-            .strictObject({
-                driver_volume_type: z.enum(["iscsi", "nvmeof"]).describe("`iscsi` or `nvmeof`."),
-                data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
-            })
-            .meta({ id: "ConnectionArgs", description: "Connection properties in os-brick's form." })
+        connection: connectionSchema
             .describe("What is attached: an export's `connection`.")
             .meta({ secret: true }),
         sizeBytes: sizeSchema

@@ -116,6 +116,13 @@ export const exportArgs = z
     })
     .describe("A volume or snapshot made reachable for initiators.");
 
+export const connectionSchema = z
+    .object({
+        driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
+        data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
+    })
+    .meta({ id: "Connection" });
+
 export const exportOutputs = z.object({
     targetName: z.string().describe("IQN or NQN of the target."),
     serial: z.string().describe("Serial number of the unit."),
@@ -129,13 +136,7 @@ export const exportOutputs = z.object({
             "In what the live export differed from what is declared when last read; the next update heals it.",
         ),
     poolId: z.string().describe("Identity of the pool of its source."),
-    connection: z
-        .object({
-            driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
-            data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
-        })
-        .meta({ id: "Connection" })
-        .describe("Connection properties in os-brick's form; secret."),
+    connection: connectionSchema.describe("Connection properties in os-brick's form; secret."),
 });
 
 interface ChapInput {

@@ -17,7 +17,10 @@ export function attachable(
                 : [
                       [
                           normalizeIscsiName(name),
-                          { auth_username_in: mutualChap.username, auth_password_in: mutualChap.password.value },
+                          {
+                              auth_username_in: mutualChap.username,
+                              auth_password_in: mutualChap.password.value,
+                          },
                       ] as const,
                   ],
         ),

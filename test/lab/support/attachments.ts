@@ -176,8 +176,7 @@ multipath -F >/dev/null 2>&1
 iscsiadm -m session --logout >/dev/null 2>&1
 iscsiadm -m node -o delete >/dev/null 2>&1
 for c in /sys/class/nvme/nvme*/delete_controller; do [ ! -e "$c" ] || echo 1 > "$c"; done
-systemctl --quiet disable blockhost-attachments.service 2>/dev/null
-rm -rf /var/lib/blockhost /etc/systemd/system/blockhost-attachments.service`;
+rm -rf /var/lib/blockhost /etc/systemd/system/blockhost-attachments.service /etc/systemd/system/*.wants/blockhost-attachments.service`;
 
 export const CLEAR_STORAGE = `targetcli clearconfig confirm=True >/dev/null 2>&1
 cd /sys/kernel/config/nvmet 2>/dev/null && {
