@@ -178,10 +178,13 @@ iscsiadm -m node -o delete >/dev/null 2>&1
 for c in /sys/class/nvme/nvme*/delete_controller; do [ ! -e "$c" ] || echo 1 > "$c"; done
 rm -rf /var/lib/blockhost /etc/systemd/system/blockhost-attachments.service /etc/systemd/system/*.wants/blockhost-attachments.service`;
 
+/** The unit for exports stays installed, as if there were others: systemd takes most of the time of an export here. */
 export const CLEAR_STORAGE = `targetcli clearconfig confirm=True >/dev/null 2>&1
 cd /sys/kernel/config/nvmet 2>/dev/null && {
 for l in ports/*/subsystems/* subsystems/*/allowed_hosts/*; do [ ! -L "$l" ] || rm "$l"; done
 for e in subsystems/*/namespaces/*/enable; do [ ! -e "$e" ] || printf 0 > "$e"; done
 for d in subsystems/*/namespaces/* subsystems/* hosts/* ports/*; do [ ! -d "$d" ] || rmdir "$d"; done; }
-rm -rf /var/lib/blockhost
+mkdir -p -m 0700 /var/lib/blockhost/exports/other
+rm -rf /var/lib/blockhost/exports/iscsi /var/lib/blockhost/exports/nvme-tcp
+echo : > /var/lib/blockhost/exports/other/one
 lvs --noheadings -o lv_name,pool_lv bhattach 2>/dev/null | while read -r lv pool; do [ -z "$pool" ] || lvremove -q -f bhattach/$lv >/dev/null; done`;
