@@ -60,22 +60,28 @@ export function unitInstalled(stateDirectory: string): Sh {
     return sh`if [ -d /run/systemd/system ]; then
     v=
     [ ! -r ${unitFile(stateDirectory)} ] || read -r v < ${unitFile(stateDirectory)}
-    if [ "$v" = ${UNIT_HEADER} ] && [ -e ${`${stateDirectory}/boot-attachments`} ]; then echo "unit installed"; else echo "unit missing"; fi
+    if [ "$v" = ${UNIT_HEADER} ] && [ -e ${wanted(stateDirectory)} ] && [ -e ${`${stateDirectory}/boot-attachments`} ]; then
+        echo "unit installed"
+    else
+        echo "unit missing"
+    fi
 fi`;
 }
 
+/** It is wanted by a link, and not by systemd's own command: that would have it read all units of the host anew. */
 export function installUnit(stateDirectory: string): Step {
+    const link = wanted(stateDirectory);
     return {
         label: "have attachments made anew at boot",
         script: sh`${whereSystemdRuns}
 dir=${stateDirectory} unit=${unitFile(stateDirectory)}
 ${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-attachments.new"'))} && mv "$dir/boot-attachments.new" "$dir/boot-attachments" &&
 ${writeOut(sh`printf '%s' ${asWord(raw(unit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
-systemctl daemon-reload && systemctl --quiet enable ${attachmentUnitName(stateDirectory)}`,
+mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && sync "$dir/boot-attachments" "$unit" "$dir" ${UNIT_DIRECTORY}`,
     };
 }
 
-/** Takes the unit away unless there is still a boot file. */
+/** Takes the unit away unless there is still a boot file. It may be trying just now. */
 export function removeUnit(stateDirectory: string): Sh {
     const name = attachmentUnitName(stateDirectory);
     return sh`dir=${stateDirectory}
@@ -83,5 +89,10 @@ for file in "$dir"/attachments/*; do [ ! -e "$file" ] || exit 0; done
 [ ! -d "$dir/attachments" ] || rmdir "$dir/attachments" || exit
 ${whereSystemdRuns}
 [ -e ${unitFile(stateDirectory)} ] || exit 0
-systemctl --quiet disable ${name} && rm -f ${unitFile(stateDirectory)} "$dir/boot-attachments" && systemctl daemon-reload`;
+systemctl --quiet --no-block stop ${name} 2>/dev/null
+rm -f ${wanted(stateDirectory)} ${unitFile(stateDirectory)} "$dir/boot-attachments"`;
+}
+
+function wanted(stateDirectory: string): string {
+    return `${UNIT_DIRECTORY}/multi-user.target.wants/${attachmentUnitName(stateDirectory)}`;
 }

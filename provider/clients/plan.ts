@@ -135,7 +135,7 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         touched: { attachments: [want.name] },
         reserved: [unit],
         explain,
-        timeout: 60_000 + declared.portals.length * LOGIN_TIMEOUT,
+        timeout: 120_000 + declared.portals.length * LOGIN_TIMEOUT,
     };
 }
 
@@ -185,7 +185,7 @@ export function detach(context: ClientContext, want: Detach, orphan?: Attachment
         ],
         touched: { attachments: [want.name] },
         explain,
-        timeout: 60_000 + declared.portals.length * LOGIN_TIMEOUT,
+        timeout: 120_000 + declared.portals.length * LOGIN_TIMEOUT,
     };
 }
 

@@ -54,13 +54,14 @@ export function configurations(lab: Lab): Record<string, unknown> {
     const portals = (port: number) => a.addresses.ipv4.map((address: string) => `${address}:${String(port)}`);
     return {
         [SAN]: a.configuration({
+            connectTimeout: 60_000,
             pools: { fast: { driver: "lvm", volumeGroup: "bhattach", thinPool: "pool" } },
             targets: {
                 iscsi: { helper: "lio", portals: portals(3260) },
                 "nvme-tcp": { helper: "nvmet", portals: portals(4420) },
             },
         }),
-        [DB]: c.configuration({}),
+        [DB]: c.configuration({ connectTimeout: 60_000 }),
     };
 }
 
