@@ -131,7 +131,7 @@ function parseAttachments(lines: readonly string[]): Pick<ClientFacts, "attachme
                 name,
                 mark,
                 applied,
-                declared: declared.data as AttachmentFacts["declared"],
+                declared: declared.data,
                 auth: secrets?.[AUTH] ?? "",
             });
         } catch (error) {

@@ -336,6 +336,8 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     async delete(context, state) {
         const host = context.hosts.get(state.host);
         if (host.config.decommissioned) return;
+        // Whoever was logged in when the host was observed may have been detached by this very run.
+        if (((await liveFacts(context, state))?.sessions.length ?? 0) > 0) host.forget();
         await host.perform(
             {
                 doing: `delete export "${state.name}"`,

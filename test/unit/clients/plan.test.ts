@@ -304,7 +304,7 @@ describe("planning", () => {
 
 describe("refusals", () => {
     const refuse = (code: string, what: () => unknown) => {
-        expect(what).toThrow(expect.objectContaining({ code }));
+        expect(what).toThrow(expect.objectContaining({ code }) as Error);
     };
 
     test.each([
@@ -351,7 +351,7 @@ describe("refusals", () => {
     });
 
     test.each<[string, ConnectionProperties, string]>([
-        ["another transport", { driver_volume_type: "rbd", data: {} }, "driver_volume_type"],
+        ["another transport", { driver_volume_type: "rbd" as "iscsi", data: {} }, "driver_volume_type"],
         [
             "no target",
             { driver_volume_type: "iscsi", data: { target_portal: "10.0.0.5:3260" } },
