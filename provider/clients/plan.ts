@@ -60,7 +60,8 @@ export function declare(
         paths,
         initiator,
     };
-    const digest = sha256(JSON.stringify([BODY_VERSION, want.mark.generation, plain, secrets]));
+    const size = want.sizeBytes ?? 0;
+    const digest = sha256(JSON.stringify([BODY_VERSION, want.mark.generation, plain, size, secrets]));
     return { declared: { ...plain, digest }, credentials, auth: sha256(secrets) };
 }
 
