@@ -1,4 +1,8 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+
+/** Faults on hosts of the lab. */
+const labFaults = "test/faults/lvm-*.test.ts";
 
 /** One project a kind of test: each brings the machine to the state that it needs, and no further. */
 export default defineConfig({
@@ -6,6 +10,9 @@ export default defineConfig({
         // Tests start daemons and mount file systems: a process each, so that one that hangs can be ended.
         pool: "forks",
         teardownTimeout: 20_000,
+        // Stacks, daemons and hosts wait for each other more than they compute; Vitest would leave a core idle.
+        maxWorkers: Math.max(2, availableParallelism() - 1),
+        minWorkers: 1,
         // What fails now and then shows itself where people work; a pipeline's machine may be anybody's, and busy. The
         // reporter names each test that it took more than one try.
         retry: process.env["CI"] === undefined ? 0 : 2,
@@ -33,12 +40,12 @@ export default defineConfig({
                 extends: true,
                 test: {
                     name: "lab",
-                    include: ["test/lab/**/*.test.ts"],
+                    include: ["test/lab/**/*.test.ts", labFaults],
                     globalSetup: ["test/setup/lab.ts"],
                     // Its hosts share the machine's cores: one file at a time, after everything else.
                     poolOptions: { forks: { singleFork: true } },
                     sequence: { groupOrder: 1 },
-                    testTimeout: 300_000,
+                    testTimeout: 900_000,
                     hookTimeout: 600_000,
                 },
             },
@@ -57,6 +64,7 @@ export default defineConfig({
                 test: {
                     name: "faults",
                     include: ["test/faults/**/*.test.ts"],
+                    exclude: [labFaults],
                     globalSetup: ["test/setup/daemons.ts"],
                     // One test tries many points.
                     testTimeout: 900_000,

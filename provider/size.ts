@@ -35,7 +35,7 @@ export function parseSize(value: unknown): SizeResult {
 
 function fromNumber(value: number): SizeResult {
     if (!Number.isFinite(value)) return { problem: `${String(value)} is not a size` };
-    if (value <= 0) return { problem: `must be greater than 0, not ${String(value)}` };
+    if (value <= 0) return { problem: `must be greater than 0, not ${String(value)}: write it like "10GiB"` };
     if (!Number.isInteger(value)) return { problem: `${String(value)} is not a whole number of bytes` };
     return fromBigInt(BigInt(value), String(value));
 }
@@ -56,10 +56,10 @@ function explain(value: string): string {
     const shown = `"${shorten(value)}"`;
     if (/^-/.test(value)) return `must be greater than 0, not ${shown}`;
     if (/^\s|\s$/.test(value) || /\d\s+[A-Za-z]/.test(value))
-        return `${shown} has blanks: write it as "10GiB"`;
+        return `${shown} has blanks: write it without, as a whole number of bytes, or a number with KiB, MiB, GiB, TiB or PiB ("10GiB")`;
     const decimal = /^[0-9.]+([kKMGTP])[bB]?$/.exec(value)?.[1];
     if (decimal !== undefined) {
-        return `${shown}: say which unit is meant: "${value.replace(/[kKMGTP][bB]?$/, `${decimal.toUpperCase() === "K" ? "K" : decimal}iB`)}" counts in 1024s, and there is no other`;
+        return `${shown}: sizes are in units of 1024, as block devices have them: write "${value.replace(/[kKMGTP][bB]?$/, `${decimal.toUpperCase() === "K" ? "K" : decimal}iB`)}" if that is meant, else the number of bytes`;
     }
     return `${shown} is not a size: write a whole number of bytes, or a number with KiB, MiB, GiB, TiB or PiB ("10GiB")`;
 }
@@ -75,6 +75,19 @@ function shorten(text: string): string {
 /** The next multiple of a grain. Bytes. */
 export function roundUp(bytes: number, grain: number): number {
     return Math.ceil(bytes / grain) * grain;
+}
+
+/** A size as a person would write it, where that is exact; else in bytes. */
+export function exactSize(bytes: number): string {
+    for (const [unit, factor] of [
+        ["TiB", 2 ** 40],
+        ["GiB", 2 ** 30],
+        ["MiB", 2 ** 20],
+        ["KiB", 2 ** 10],
+    ] as const) {
+        if (bytes % factor === 0 && bytes > 0) return `${String(bytes / factor)}${unit}`;
+    }
+    return String(bytes);
 }
 
 /** Bytes as a person would write them: exact where that is short, else rounded to two decimals. */

@@ -68,7 +68,19 @@ function toFailures(issue: z.core.$ZodIssue, value: unknown, under: string, sche
         }));
     }
     if (issue.code === "invalid_type" && valueAt(value, issue.path) === undefined) {
-        return [{ property: at(issue.path), reason: `is missing: ${issue.expected} expected` }];
+        return [{ property: at(issue.path), reason: `is missing: give ${article(issue.expected)}` }];
+    }
+    if (issue.code === "invalid_type") {
+        const given = valueAt(value, issue.path);
+        const is = given === null ? "null" : article(Array.isArray(given) ? "array" : typeof given);
+        return [{ property: at(issue.path), reason: `must be ${article(issue.expected)}, not ${is}` }];
+    }
+    if ((issue.code === "too_big" || issue.code === "too_small") && issue.origin !== "string") {
+        const big = issue.code === "too_big";
+        const limit = String(big ? issue.maximum : issue.minimum);
+        const what =
+            issue.origin === "array" ? `have ${limit} ${limit === "1" ? "entry" : "entries"}` : `be ${limit}`;
+        return [{ property: at(issue.path), reason: `must ${what} ${big ? "at most" : "at least"}` }];
     }
     if (issue.code === "invalid_value" && issue.values.length > 1) {
         const values = issue.values.map(String);
@@ -82,6 +94,13 @@ function toFailures(issue: z.core.$ZodIssue, value: unknown, under: string, sche
         return [{ property: at(issue.path), reason: "must not be empty" }];
     }
     return [{ property: at(issue.path), reason: issue.message.replace(/^Invalid input: /, "") }];
+}
+
+/** A type as people call it: `a list`. */
+function article(type: string): string {
+    const names: Record<string, string> = { array: "list", record: "object", int: "whole number" };
+    const name = names[type] ?? type;
+    return `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`;
 }
 
 /** Failures without those that say of a property what another has said already. */

@@ -74,6 +74,7 @@ export async function runExample(name) {
         packed: true,
         yaml: runtime === "yaml",
         python: runtime === "python",
+        go: runtime === "go",
     });
     const directory = temporaryDirectory(`example-${name}`);
     const { heading, check, echo } = createNarrative();

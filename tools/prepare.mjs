@@ -10,8 +10,10 @@ import { installDebianPackages, missingDebianPackages } from "./prepare/debian-p
 import { installNpmPackages, npmPackagesAreInstalled } from "./prepare/npm-packages.mjs";
 import { withLock } from "./prepare/lock.mjs";
 import { createProgress } from "./prepare/progress.mjs";
+import { buildSdkGenerator, findSdkGenerator } from "./pulumi/sdk-generator.mjs";
 import { buildPulumiCli, findPulumiCli } from "./pulumi/cli.mjs";
 import { findPython, preparePython } from "./pulumi/python.mjs";
+import { buildGoProgram, findGoProgram } from "./pulumi/go-program.mjs";
 import { buildYamlHost, findYamlHost } from "./pulumi/yaml-host.mjs";
 import { pulumiEnvironment } from "./pulumi/environment.mjs";
 import { checkout } from "./paths.mjs";
@@ -23,6 +25,8 @@ import { checkout } from "./paths.mjs";
  * @property {boolean} [pulumi] the Pulumi CLI
  * @property {boolean} [yaml] its language host for YAML programs
  * @property {boolean} [python] its SDK for Python programs
+ * @property {boolean} [go] the example in Go, compiled
+ * @property {boolean} [sdk] the generator of SDKs
  * @property {boolean} [packed] node_modules/pulumi-blockhost, packed from the sources
  */
 
@@ -49,6 +53,10 @@ export async function prepare(needs) {
         needs.yaml &&
             !findYamlHost() &&
             progress.step("building Pulumi's YAML language host, once", buildYamlHost),
+        needs.go && !findGoProgram() && progress.step("compiling the example in Go, once", buildGoProgram),
+        needs.sdk &&
+            !findSdkGenerator() &&
+            progress.step("building the generator of SDKs, once", buildSdkGenerator),
         needs.python && !findPython() && progress.step("preparing a Python environment, once", preparePython),
         prepareMachine(needs, progress),
         prepareNode(needs, progress),
@@ -64,7 +72,12 @@ export async function prepare(needs) {
             if (!found) throw new Error("prepare() was not asked for pulumi");
             const environment = pulumiEnvironment(found, directory, needs.yaml ? findYamlHost() : undefined);
             const python = needs.python ? findPython() : undefined;
-            return python ? { ...environment, BLOCKHOST_PYTHON: python } : environment;
+            const go = needs.go ? findGoProgram() : undefined;
+            return {
+                ...environment,
+                ...(python && { BLOCKHOST_PYTHON: python }),
+                ...(go && { BLOCKHOST_GO_PROGRAM: go }),
+            };
         },
     };
 }

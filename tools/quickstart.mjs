@@ -11,6 +11,7 @@ import { removeDirectory, temporaryDirectory } from "./lifetime.mjs";
 import { createNarrative } from "./narrative.mjs";
 import { checkout } from "./paths.mjs";
 import { prepare } from "./prepare.mjs";
+import { StepFailed } from "./prepare/progress.mjs";
 import { createStack } from "./pulumi/stack.mjs";
 import { keepRunning, startedVariable, stopKept } from "./quickstart/kept.mjs";
 import { tellStory } from "./quickstart/story.mjs";
@@ -20,11 +21,7 @@ const aboutHistory = /history and configuration associated with the stack|`pulum
 
 /** @param {string[]} args */
 export async function quickstart(args) {
-    const { values, positionals } = parseArgs({
-        args,
-        allowPositionals: true,
-        options: { keep: { type: "boolean" }, stop: { type: "boolean" } },
-    });
+    const { values, positionals } = argumentsOf(args);
     if (values.stop) return stopKept(positionals[0]);
 
     const started = performance.now();
@@ -64,4 +61,23 @@ export async function quickstart(args) {
         narrative.note("The storage host has been ended and its folder removed: nothing is left of it.");
     }
     return 0;
+}
+
+/**
+ * @param {string[]} args
+ * @throws StepFailed with the usage
+ */
+function argumentsOf(args) {
+    try {
+        return parseArgs({
+            args,
+            allowPositionals: true,
+            options: { keep: { type: "boolean" }, stop: { type: "boolean" } },
+        });
+    } catch (error) {
+        throw new StepFailed(
+            error instanceof Error ? error.message : String(error),
+            "the options are --keep (leave it running) and --stop [FOLDER] (end what --keep left): npm run quickstart -- --keep",
+        );
+    }
 }

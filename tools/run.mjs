@@ -5,18 +5,21 @@
  */
 import { join } from "node:path";
 import { run, runAttached } from "./command.mjs";
+import { checkPython } from "./pulumi/python.mjs";
 import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
 import { build } from "./packed.mjs";
 import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
 import { prepare } from "./prepare.mjs";
-import { createProgress, report } from "./prepare/progress.mjs";
+import { StepFailed, createProgress, report } from "./prepare/progress.mjs";
 import { plugin } from "./plugin.mjs";
 import { quickstart } from "./quickstart.mjs";
 import { sdk } from "./sdk.mjs";
 
 const engine = { packages: true, pulumi: true, packed: true };
-const everything = { ...engine, lab: true };
+/** Whole stacks are of programs in every language. */
+const stacks = { ...engine, yaml: true, python: true, go: true };
+const everything = { ...stacks, lab: true };
 
 /** What is tested where nothing is named: all but what runs in the lab, which has to prove itself first. */
 const usual = ["unit", "contract", "e2e", "faults"].flatMap((project) => ["--project", project]);
@@ -87,6 +90,10 @@ const verbs = {
         await prepare(engine);
         return node("tsx/dist/cli.mjs", [join("test", "bench", "main.ts"), ...args]);
     },
+    async "bench:lab"(args) {
+        await prepare({ lab: true });
+        return node("tsx/dist/cli.mjs", [join("test", "bench", "lab.ts"), ...args]);
+    },
 };
 
 /**
@@ -98,9 +105,9 @@ function needsOf(args) {
     const paths = args.filter((argument) => !argument.startsWith("-"));
     /** @param {RegExp} pattern */
     const all = (pattern) => args.length > 0 && paths.every((path) => pattern.test(path));
-    if (args.length === 0) return engine;
+    if (args.length === 0) return { ...stacks, sdk: true };
     if (all(/^(\.\/)?test\/(unit|contract|faults)\b/)) return { packages: true };
-    return all(/^(\.\/)?test\/(unit|contract|e2e)\b/) ? engine : everything;
+    return all(/^(\.\/)?test\/(unit|contract|e2e|faults)\b/) ? stacks : everything;
 }
 
 /** What is checked without running anything. Side by side: each keeps one core busy. */
@@ -117,7 +124,12 @@ async function checkSources() {
         check("types", "typescript/bin/tsc", ["-p", "tsconfig.json", "--noEmit"]),
         check("types of the plugin's SDK", "typescript/bin/tsc", ["-p", "tsconfig.plugin.json", "--noEmit"]),
         check("schema.json", "tsx/dist/cli.mjs", [join("tools", "schema.ts"), "--check"]),
+        progress.step("SDKs", async () => {
+            if ((await sdk(["--check"])) !== 0)
+                throw new StepFailed("The SDKs are not what schema.json comes to.", "run `npm run sdk`.");
+        }),
         check("types of the examples", "typescript/bin/tsc", ["-p", "examples", "--noEmit"]),
+        progress.step("types of the example in Python", checkPython),
     ]);
     for (const { status, reason } of /** @type {any[]} */ (checks)) if (status === "rejected") throw reason;
 }

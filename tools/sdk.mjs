@@ -5,16 +5,18 @@
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { run } from "./command.mjs";
 import { removeDirectory, temporaryDirectory } from "./lifetime.mjs";
 import { checkout } from "./paths.mjs";
-import { createProgress } from "./prepare/progress.mjs";
-import { pinned } from "./pulumi/cli.mjs";
-import { buildGoTool, findGoTool } from "./pulumi/go-tool.mjs";
+import { prepare } from "./prepare.mjs";
+import { generateSdk } from "./pulumi/sdk-generator.mjs";
 
 const schema = join(checkout, "schema.json");
 
-/** Where each language's SDK goes, and which of the generated files are of no use to us. */
+/**
+ * Where each language's SDK goes, and which of the generated files are of no use to us.
+ *
+ * @type {{ language: "nodejs" | "python" | "go", folder: string, without: RegExp }[]}
+ */
 const languages = [
     {
         language: "nodejs",
@@ -27,14 +29,15 @@ const languages = [
 
 /** @param {string[]} args @returns {Promise<number>} exit status */
 export async function sdk(args) {
-    const generator = await sdkGenerator();
+    await prepare({ sdk: true });
+    await generateSdk(schema, "check");
     const directory = temporaryDirectory("sdk");
     try {
         const stale = [];
         for (const { language, folder, without } of languages) {
             const made = join(directory, language);
             const from = language === "python" ? withoutCycles(directory) : schema;
-            await run(generator, [from, language, made]);
+            await generateSdk(from, language, made);
             for (const file of filesBelow(made)) if (without.test(file)) rmSync(join(made, file));
             if (language === "nodejs") {
                 settleVersion(made);
@@ -50,31 +53,6 @@ export async function sdk(args) {
     } finally {
         removeDirectory(directory);
     }
-}
-
-/** Binds schema.json as Pulumi does; warnings count. */
-export async function checkSchema() {
-    await run(await sdkGenerator(), [schema, "check", "-"]);
-}
-
-async function sdkGenerator() {
-    const module = join(checkout, "tools", "pulumi", "sdkgen");
-    /** @type {import("./pulumi/go-tool.mjs").GoTool} */
-    const tool = {
-        name: "sdkgen",
-        module,
-        target: ".",
-        version: pinned(module, "github.com/pulumi/pulumi/pkg/v3"),
-        flags: ["-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w"],
-        title: "The generator of SDKs",
-        otherwise: "install",
-    };
-    const found =
-        findGoTool(tool) ??
-        (await createProgress().step("building the generator of SDKs, once", (say) =>
-            buildGoTool(tool, say),
-        ));
-    return join(found, tool.name);
 }
 
 /**

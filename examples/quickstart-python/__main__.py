@@ -17,7 +17,7 @@ data = blockhost.Volume("data", host=host, pool=pool, size=config.get("size") or
 logs = blockhost.Volume("logs", host=host, pool=pool, size="32MiB")
 
 before = blockhost.Snapshot("before", volume=data)
-clone = blockhost.Volume("clone", host=host, pool=pool, source={"snapshot": before})
+clone = blockhost.Volume("clone", host=host, pool=pool, source={"snapshot": before.id})
 
 lun = blockhost.Export(
     "lun",

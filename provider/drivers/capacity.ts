@@ -115,12 +115,20 @@ function noSpace(pool: PoolRef, figures: CapacityFigures, need: Need): Blockhost
         "no-space",
         `pool "${pool.name}" has no room for ${what}: ${showBytes(left)} left of ${showBytes(figures.totalBytes)} ` +
             `(${showBytes(figures.freeBytes)} free, ${showBytes(figures.provisionedBytes)} provisioned${reserved}${ratio})`,
-        {
-            hint: figures.thin
-                ? "ask for less, delete volumes or snapshots, grow the pool, or raise `maxOverSubscriptionRatio` / lower `reservedPercentage`"
-                : "ask for less, delete volumes or snapshots, grow the pool, or lower `reservedPercentage`",
-        },
+        { hint: waysOut(figures, atOnce) },
     );
+}
+
+/** Promises can be allowed to be larger; what is written at once needs room that is there. */
+function waysOut(figures: CapacityFigures, atOnce: boolean): string {
+    const ways = [
+        ...(atOnce ? [] : ["ask for less"]),
+        "delete volumes or snapshots that are not needed",
+        "grow the pool",
+        ...(figures.thin && !atOnce ? ["raise `maxOverSubscriptionRatio`"] : []),
+        ...(figures.reservedBytes > 0 ? ["lower `reservedPercentage`"] : []),
+    ];
+    return `${ways.slice(0, -1).join(", ")} or ${ways.at(-1) ?? ""}`;
 }
 
 function latestClaims(claims: readonly Claim[], pool: string): Claim[] {

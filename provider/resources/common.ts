@@ -236,6 +236,7 @@ export async function previewFailures(
     context: Context,
     host: Host,
     operation: Operation<unknown>,
+    spaceOf = "size",
 ): Promise<Failure[]> {
     try {
         await host.preview(operation, context);
@@ -247,7 +248,7 @@ export async function previewFailures(
         }
         const failure = toBlockhostError(error);
         const byCode: Partial<Record<string, string>> = {
-            "no-space": "size",
+            "no-space": spaceOf,
             "not-ours": "name",
             exists: "name",
         };

@@ -20,6 +20,7 @@ import type {
     TargetFacts,
 } from "../targets/types";
 import { attachable } from "../targets/attachable";
+import { CHAP_USERNAME, CHAP_USERNAME_RULE } from "../targets/chap";
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { RECORDED, refuseUnlessAllowed } from "./changes";
@@ -53,10 +54,7 @@ import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 const chapSchema = z
     .strictObject({
-        username: z
-            .string()
-            .regex(/^[A-Za-z0-9_.:@-]{1,63}$/, "must be 1 to 63 letters, digits, `_`, `.`, `:`, `@` or `-`")
-            .describe("User name."),
+        username: z.string().regex(CHAP_USERNAME, CHAP_USERNAME_RULE).describe("User name."),
         password: z.string().describe("Secret; 12 bytes at least.").meta({ secret: true }),
     })
     .meta({ id: "Chap", description: "CHAP credentials." });
@@ -200,13 +198,14 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         if (hostFailures.length === 0) failures.push(...targetProblems(context, inputs));
         if (failures.length > 0) return { inputs, failures: distinct(failures) };
         failures.push(...nameClashes(context, inputs["host"], String(inputs["protocol"]), inputs));
-        if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
-        const args = inputs as unknown as ExportArgs;
-        const host = context.hosts.get(args.host);
-        return {
-            inputs,
-            failures: await previewFailures(context, host, ensuring(context, args, newGeneration())),
-        };
+        if (failures.length > 0 || olds !== undefined) return { inputs, failures };
+        const declared = { ...inputs, source: hasUnknown(inputs["source"]) ? "" : inputs["source"] };
+        if (hasUnknown(declared)) return { inputs, failures };
+        const args = declared as unknown as ExportArgs;
+        const operation =
+            args.source === "" ? ensuringUnmade(context, args) : ensuring(context, args, newGeneration());
+        failures.push(...(await previewFailures(context, context.hosts.get(args.host), operation)));
+        return { inputs, failures };
     },
 
     async diff(context, olds, news) {
@@ -485,6 +484,30 @@ function ensuring(
                 );
             return { ...args, ...observed(target, found, args, one), poolId: poolIdOf(facts, args) };
         },
+    };
+}
+
+/** For previews, of an export of what is only going to be made: all but its device can be held against the host. */
+function ensuringUnmade(context: Context, args: ExportArgs): Operation<void> {
+    const { config } = context.hosts.get(args.host);
+    const owner = ownerOf(context, args.owner);
+    return {
+        doing: `create export "${args.name}"`,
+        effect: "change",
+        plan: (facts) => {
+            const { target, found } = usableTarget(config, facts, args.protocol, {});
+            if (ownExport(found, args.name, [owner]) !== undefined) return NOTHING;
+            const mark: Mark = {
+                kind: "export",
+                owner,
+                generation: newGeneration(),
+                phase: "ready",
+                extra: {},
+            };
+            const wanted = wantedFor(args, mark, "/dev/blockhost-not-made-yet", 0, false);
+            return target.target.ensure({ target: target.ref, facts: found, host: facts }, wanted);
+        },
+        result: () => undefined,
     };
 }
 

@@ -116,19 +116,6 @@ function adoptable(pool: UsablePool, object: ObjectFacts, kind: "volume" | "snap
     return { object, adopt: one.reference };
 }
 
-/** A size as a person would write it, where that is exact; else in bytes. */
-export function exactSize(bytes: number): string {
-    for (const [unit, factor] of [
-        ["TiB", 2 ** 40],
-        ["GiB", 2 ** 30],
-        ["MiB", 2 ** 20],
-        ["KiB", 2 ** 10],
-    ] as const) {
-        if (bytes % factor === 0 && bytes > 0) return `${String(bytes / factor)}${unit}`;
-    }
-    return String(bytes);
-}
-
 /** A resource in whose state there is no generation was imported without a mark: it is not ours before an update. */
 export function notTakenOver(what: string): BlockhostError {
     return new BlockhostError("not-ours", `${what} was imported, but carries no owner mark of ours yet`, {

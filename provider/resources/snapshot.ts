@@ -113,7 +113,8 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         failures.push(...poolProblems(context, args.host, parseReference(args.volume).container, args.name));
         if (failures.length > 0 || olds !== undefined) return { inputs, failures };
         const host = context.hosts.get(args.host);
-        return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
+        const { operation } = creation(context, args);
+        return { inputs, failures: await previewFailures(context, host, operation, "volume") };
     },
 
     async diff(context, olds, news) {

@@ -9,7 +9,7 @@ import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { type Id, SAFETY_SUFFIX, formatId } from "../names";
-import { SECTOR, formatSize, parseSize, roundUp } from "../size";
+import { SECTOR, exactSize, formatSize, parseSize, roundUp } from "../size";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { COMPLETION, MENDING, RECORDED, TAKING_OVER, refuseUnlessAllowed } from "./changes";
 import {
@@ -38,7 +38,7 @@ import {
     usablePool,
     wipeProblems,
 } from "./common";
-import { exactSize, importPlace, importedObject, importedOwner, notTakenOver, ownerInput } from "./imports";
+import { importPlace, importedObject, importedOwner, notTakenOver, ownerInput } from "./imports";
 import { previewed } from "./previews";
 import { performCreation } from "./creation";
 import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
@@ -212,7 +212,9 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const host = context.hosts.get(args.host);
         // Made in the same run, and not there yet.
         if (host.coming.has(args.pool)) return { inputs, failures };
-        return { inputs, failures: await previewFailures(context, host, creation(context, args).operation) };
+        const spaceOf = args.size === undefined && args.source !== undefined ? "source" : "size";
+        const { operation } = creation(context, args);
+        return { inputs, failures: await previewFailures(context, host, operation, spaceOf) };
     },
 
     async diff(context, olds, news) {
@@ -520,7 +522,7 @@ function planAdoption(
             `what is adopted has ${formatSize(actual)}, more than \`size\` (${formatSize(wanted)})`,
             {
                 property: "size",
-                hint: `leave \`size\` out, or give at least ${String(actual)} bytes; a volume never shrinks`,
+                hint: `leave \`size\` out, or give at least ${exactSize(actual)}; a volume never shrinks`,
             },
         );
     }
@@ -734,7 +736,7 @@ function shrinkError(actual: number, wanted: number): BlockhostError {
         `size: a volume never shrinks: it has ${formatSize(actual)}, and ${formatSize(wanted)} is asked for`,
         {
             properties: ["size"],
-            hint: `set \`size\` to ${String(actual)} bytes or more; to get a smaller one, create a second volume and copy the data`,
+            hint: `set \`size\` to ${exactSize(actual)} or more; to get a smaller one, create a second volume and copy the data`,
         },
     );
 }

@@ -2,7 +2,7 @@ import { asWord, raw, Sh, sh, writeOut } from "../sh";
 import type { Activation } from "../host/facts";
 import { decodeMark, encodeMark, type Mark } from "../host/mark";
 import { GUARD_FAILED, type Step } from "../host/plan";
-import type { ExportFacts, Protocol } from "./types";
+import type { ExportFacts, Protocol, TargetRef } from "./types";
 
 /**
  * Boot files: one per export, `<stateDirectory>/exports/<protocol>/<name>`, an idempotent `sh` script that makes the
@@ -60,6 +60,10 @@ export function bootDirectory(stateDirectory: string, protocol: BootPlace["proto
 
 function what({ protocol, name }: BootPlace): string {
     return `${protocol === "attachment" ? "attachment" : "export"} ${name}`;
+}
+
+export function placeOf(target: Pick<TargetRef, "stateDirectory" | "protocol">, name: string): BootPlace {
+    return { stateDirectory: target.stateDirectory, protocol: target.protocol, name };
 }
 
 export function bootFile({ stateDirectory, protocol, name }: BootPlace): string {

@@ -99,7 +99,10 @@ while :; do
     sleep 5
 done`;
 
-/** Installs and enables the unit; does nothing where systemd does not run the host. */
+/**
+ * Installs and enables the unit; does nothing where systemd does not run the host. Enabling makes systemd read its units
+ * anew, which takes long enough to be done once.
+ */
 export function installBootUnit(stateDirectory: string): Step {
     const file = `${UNIT_DIRECTORY}/${bootUnitName(stateDirectory)}`;
     return {
@@ -109,7 +112,7 @@ dir=${stateDirectory} unit=${file}
 [ -d "$dir" ] || mkdir -p -m 0700 "$dir" || exit
 ${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-exports.new"'))} && mv "$dir/boot-exports.new" "$dir/boot-exports" &&
 ${writeOut(sh`printf '%s' ${asWord(raw(bootUnit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
-systemctl daemon-reload && systemctl --quiet enable ${bootUnitName(stateDirectory)}`,
+systemctl --quiet enable ${bootUnitName(stateDirectory)}`,
     };
 }
 
@@ -121,7 +124,7 @@ export function removeBootUnit(stateDirectory: string): Step {
         script: sh`dir=${stateDirectory}
 for file in "$dir"/exports/*/*; do [ ! -e "$file" ] || exit 0; done
 ${whereSystemdRuns}
-systemctl --quiet disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload`,
+systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload`,
     };
 }
 

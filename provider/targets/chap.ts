@@ -7,8 +7,9 @@ import type { Chap } from "./types";
 /** Bytes a secret needs where the connection is not under IPsec (RFC 7143, 9.2.1: 96 bits). */
 export const CHAP_SECRET_MIN_LENGTH = 12;
 /** What initiators and targets agree on in user names; no comma or space, so that every tool can carry them. */
-const USERNAME = /^[A-Za-z0-9][A-Za-z0-9._:@/+-]*$/;
-const USERNAME_MAX_LENGTH = 223;
+export const CHAP_USERNAME = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,62}$/;
+export const CHAP_USERNAME_RULE =
+    "must be 1 to 63 letters, digits, `_`, `.`, `:`, `@` or `-`, and start with a letter or a digit";
 
 export interface Problem {
     readonly path: string;
@@ -20,10 +21,10 @@ export function chapProblems(chap: Chap, path: string, maxSecretLength: number):
     const problems: Problem[] = [];
     const { username } = chap;
     const secret = chap.password.value;
-    if (username !== UNKNOWN && (username.length > USERNAME_MAX_LENGTH || !USERNAME.test(username))) {
+    if (username !== UNKNOWN && !CHAP_USERNAME.test(username)) {
         problems.push({
             path: `${path}.username`,
-            reason: `must be 1 to ${String(USERNAME_MAX_LENGTH)} letters, digits and "._:@/+-", and start with a letter or digit`,
+            reason: CHAP_USERNAME_RULE,
         });
     }
     if (secret === UNKNOWN) return problems;

@@ -41,5 +41,15 @@ export function subsystemPrefixProblem(prefix: string): string | undefined {
  * reach another volume under the name it knows.
  */
 export function subsystemName(prefix: string, exportName: string, generation: string): string {
-    return `${prefix}${exportName}:${generation.slice(0, GENERATION_DIGITS)}`;
+    return `${beginning(prefix, exportName)}${generation.slice(0, GENERATION_DIGITS)}`;
+}
+
+/** Whether a name is the one of an export's subsystem, of whatever generation. */
+export function isSubsystemOf(prefix: string, exportName: string, name: string): boolean {
+    const start = beginning(prefix, exportName);
+    return name.startsWith(start) && /^[0-9a-f]+$/.test(name.slice(start.length));
+}
+
+function beginning(prefix: string, exportName: string): string {
+    return `${prefix}${exportName}:`;
 }

@@ -1,7 +1,19 @@
 import { BlockhostError } from "../errors";
-import { covers, parsePortal, shortestIPv6 } from "./portal";
+import { covers, normalizePortal, parsePortal, shortestIPv6 } from "./portal";
+import type { ExportWanted, TargetRef } from "./types";
 
-/** Portals that the rest of the host does not allow: taken, or on an address that it does not have. */
+/** Portals of an export: those it names, or all of the target. */
+export function portalsOf(target: Pick<TargetRef, "portals">, want: Pick<ExportWanted, "portals">): string[] {
+    return (want.portals.length > 0 ? want.portals : target.portals).map(normalizePortal);
+}
+
+/** Those that an export names, from those it has ({@link portalsOf}); empty: all of the target. */
+export function portalsNamed(
+    target: Pick<TargetRef, "portals">,
+    portals: readonly string[],
+): readonly string[] {
+    return target.portals.map(normalizePortal).join() === portals.join() ? [] : portals;
+}
 
 /**
  * Refuses portals on which somebody else listens.

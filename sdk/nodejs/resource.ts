@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { ownerFrom } from "../../provider/faces/urn";
 import { shim } from "./shim";
 
 /** What all resources of blockhost have in common: who declares them, and the dynamic face underneath. */
@@ -13,13 +14,7 @@ export abstract class BlockhostResource extends pulumi.dynamic.Resource {
     ) {
         const owner = pulumi
             .output(pulumi.createUrn(name, `pulumi-nodejs:dynamic/blockhost:${kind}`, opts.parent))
-            .apply((urn) => ({
-                organization: pulumi.getOrganization(),
-                project: pulumi.getProject(),
-                stack: pulumi.getStack(),
-                resource: name,
-                ...componentsOf(urn),
-            }));
+            .apply((urn) => ownerFrom(urn, organization()));
         // Outputs appear on the class only where a property of the name was passed.
         const props: pulumi.Inputs = {
             ...Object.fromEntries(outputs.map((key) => [key, undefined])),
@@ -34,10 +29,13 @@ export abstract class BlockhostResource extends pulumi.dynamic.Resource {
     }
 }
 
-/** Types of the components that a resource is in, outermost first: what its URN has before its own type. */
-function componentsOf(urn: string): { parent?: string } {
-    const types = (urn.split("::")[2] ?? "").split("$").slice(0, -1);
-    return types.length === 0 ? {} : { parent: types.join("$") };
+/** As Pulumi calls it where there is none: programs under Pulumi's mocks have one only if they name it. */
+function organization(): string {
+    try {
+        return pulumi.getOrganization();
+    } catch {
+        return "organization";
+    }
 }
 
 /** The id of a resource, or an id as given. */

@@ -85,8 +85,9 @@ export class Volume extends BlockhostResource {
             host: args.host ?? (pool instanceof Pool ? pool.host : undefined),
             pool: poolName(pool),
             source:
-                source === undefined
-                    ? undefined
+                // What is no object is for check to refuse, as it was given.
+                source === undefined || typeof source !== "object"
+                    ? source
                     : {
                           ...source,
                           ...(source.snapshot === undefined ? {} : { snapshot: idOf(source.snapshot) }),

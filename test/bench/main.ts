@@ -5,13 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
-import { Hosts } from "../../provider/host/hosts";
-import { lifecycles } from "../../provider/resources";
-import type { Context, Lifecycle } from "../../provider/resources/types";
 import { startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { mountXfs } from "../../tools/embedded-host/filesystems.mjs";
 import { checkout } from "../../tools/paths.mjs";
 import { startSshd } from "../contract/support/sshd";
+import { type Made, chap, contextFor, counted, create, inParallel, iqn, kind, print, runs } from "./support";
 import { type TransportBench, benchTransport } from "./transport";
 
 /** `npm run bench [-- --json FILE]`: what operations cost, counted by the code. Ratios mean something, times do not. */
@@ -22,51 +20,8 @@ const { values } = parseArgs({
 const count = Number(values.count);
 
 type Embedded = Awaited<ReturnType<typeof startEmbeddedHost>>;
-type Made = { id: string; state: Record<string, unknown> };
-
-function contextFor(host: Embedded): Context {
-    const hosts = new Hosts({ [host.name]: host.configuration() });
-    return { hosts, installation: "bench", warn: (message) => console.error(message) };
-}
-
-function kind(name: string): Lifecycle<Record<string, unknown>, Record<string, unknown>> {
-    const found = lifecycles[name];
-    if (found === undefined) throw new Error(`no ${name}`);
-    return found as Lifecycle<Record<string, unknown>, Record<string, unknown>>;
-}
-
-async function create(
-    context: Context,
-    type: string,
-    resource: string,
-    args: Record<string, unknown>,
-): Promise<Made> {
-    const owner = { organization: "bench", project: "bench", stack: "bench", resource };
-    const { inputs, failures } = await kind(type).check(context, undefined, { ...args, owner });
-    if (failures.length > 0)
-        throw new Error(failures.map(({ property, reason }) => `${property}: ${reason}`).join("\n"));
-    return kind(type).create(context, inputs);
-}
-
-function runs(context: Context): number {
-    return context.hosts.statistics().reduce((sum, { remoteRuns }) => sum + remoteRuns, 0);
-}
-
-/** Remote runs of one warm operation. */
-async function counted<T>(context: Context, what: () => Promise<T>): Promise<[T, number]> {
-    const before = runs(context);
-    const result = await what();
-    return [result, runs(context) - before];
-}
-
-const iqn = (n: number) => `iqn.2024-01.com.example:client${String(n)}`;
-const chap = (n: number) => ({
-    username: `user${String(n)}`,
-    password: `password-of-${String(n).padStart(4, "0")}`,
-});
-
 async function remoteRuns(host: Embedded) {
-    const context = contextFor(host);
+    const context = contextFor(host.name, host.configuration());
     const place = { host: host.name, pool: "fast" };
     await create(context, "Volume", "warm", { ...place, size: "1MiB" });
     const [data, createRuns] = await counted(context, () =>
@@ -97,7 +52,7 @@ async function remoteRuns(host: Embedded) {
             create(context, "Volume", `r${String(i)}`, { ...place, size: "1MiB" }),
         ),
     );
-    const fresh = contextFor(host);
+    const fresh = contextFor(host.name, host.configuration());
     const [, refresh100] = await counted(fresh, () =>
         Promise.all(many.map(({ state }) => kind("Volume").read(fresh, state))),
     );
@@ -120,17 +75,8 @@ async function remoteRuns(host: Embedded) {
     };
 }
 
-/** 64 at once, as Pulumi does with `--parallel 64`. */
-async function inParallel(n: number, width: number, what: (i: number) => Promise<unknown>): Promise<void> {
-    let next = 0;
-    const worker = async () => {
-        for (let i = next++; i < n; i = next++) await what(i);
-    };
-    await Promise.all(Array.from({ length: width }, worker));
-}
-
 async function scale(host: Embedded) {
-    const context = contextFor(host);
+    const context = contextFor(host.name, host.configuration());
     const place = { host: host.name, pool: "fast" };
     await context.hosts.get(host.name).facts();
     const started = performance.now();
@@ -230,17 +176,6 @@ async function main(): Promise<void> {
     } finally {
         await host.stop();
         await xfs.close();
-    }
-}
-
-function print(value: object, under = ""): void {
-    for (const [key, inner] of Object.entries(value)) {
-        const name = under === "" ? key : `${under}.${key}`;
-        if (typeof inner === "object" && inner !== null) print(inner as object, name);
-        else
-            console.log(
-                `${name.padEnd(32)} ${typeof inner === "number" && !Number.isInteger(inner) ? inner.toFixed(4) : String(inner)}`,
-            );
     }
 }
 

@@ -232,6 +232,33 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             }
         });
 
+        test("is not gone where the state directory is another one, nor made a second time beside itself", async () => {
+            const fresh = another();
+            await fresh.volume("e10");
+            const exported = await makes(fresh, "e10-x", "e10");
+            const { stateDirectory } = backend.host.configuration() as { stateDirectory: string };
+            const elsewhere = () => another({ configuration: { stateDirectory: `${stateDirectory}.new` } });
+            const found = await exportLifecycle.read(elsewhere().context, exported);
+            expect(found?.state).toEqual({
+                ...exported,
+                drift: [expect.stringContaining("boot file is gone")],
+            });
+            // Nor by whoever has lost the state of the program, too.
+            await refused(makes(elsewhere(), "e10-x", "e10"), "not-ours");
+            const attached = await backend.attach(exported, {});
+            try {
+                expect(await elsewhere().changeExport(exported, {})).toEqual(exported);
+                await attached.write(0, 4096, 0x0b);
+            } finally {
+                await attached.detach();
+            }
+            await elsewhere().delete(exported);
+            expect(await letsIn(exported)).toBe(false);
+            // What the former one has left is of an export that is not there.
+            await another().delete(exported);
+            expect(await exportLifecycle.read(another().context, exported)).toBeUndefined();
+        });
+
         test("is one remote run once the host is known, and so is its removal", async () => {
             const fresh = another();
             await fresh.volume("e9");

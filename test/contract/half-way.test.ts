@@ -5,6 +5,7 @@ import { exportLifecycle } from "../../provider/resources/export";
 import { snapshot } from "../../provider/resources/snapshot";
 import type { Allowed } from "../../provider/resources/types";
 import { volume } from "../../provider/resources/volume";
+import { UNKNOWN } from "../../provider/validate";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { Client, MiB, POOL, id, refused, volumeInputs } from "../support/client";
 
@@ -145,4 +146,28 @@ test("two exports of a program that give one user different passwords are refuse
         });
     expect((await check("acc-1", "Open-Sesame-123")).failures).toEqual([]);
     expect((await check("acc-2", "Other-Sesame-12")).failures).toHaveLength(1);
+});
+
+test("an export of what is not made yet is held against the host, but for its device", async () => {
+    const chap = { username: "early", password: "Open-Sesame-123" };
+    const initiators = [{ iqn: "iqn.2024-01.com.example:db1", chap }];
+    const theirs = new Client(host, { stack: "theirs" });
+    opened.push(theirs);
+    await theirs.volume("early");
+    await theirs.export("early", "early", { initiators });
+    const client = another();
+    const check = async (name: string, password = chap.password) => {
+        const { failures } = await exportLifecycle.check(client.context, undefined, {
+            ...client.exportArgs(name, "early", {
+                initiators: [{ ...initiators[0], chap: { ...chap, password } }],
+            }),
+            source: UNKNOWN,
+        });
+        return failures.map(({ property }) => property);
+    };
+    expect(await check("early")).toEqual(["name"]);
+    expect(await check("early-2", "Other-Sesame-12")).toEqual(["initiators"]);
+    expect(await check("early-3")).toEqual([]);
+    await client.volume("late");
+    await client.export("early-3", "late", { initiators });
 });

@@ -57,7 +57,7 @@ describe("configuration", () => {
         });
         expect(failures).toEqual([
             {
-                property: "instalation",
+                property: "inputs.instalation",
                 reason: expect.stringContaining('did you mean "installation"?') as string,
             },
             {
@@ -70,7 +70,7 @@ describe("configuration", () => {
             },
         ]);
         expect(await plugin.checkConfig({ hosts: "{" })).toEqual([
-            { property: "hosts", reason: "must be an object of hosts by name" },
+            { property: "inputs.hosts", reason: "must be an object of hosts by name" },
         ]);
     });
 

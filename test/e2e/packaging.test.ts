@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
@@ -45,6 +45,32 @@ test("the archive is installed by `pulumi plugin install --file`, and serves pro
     expect(up).toMatchObject({ failed: false, diagnostics: [] });
     expect((await stack.stack.outputs())["path"]).toBe(join(host.poolDirectories["fast"] ?? "", "data.img"));
     expect(await stack.destroy()).toMatchObject({ failed: false });
+
+    // Installed, it also serves `pulumi do`, which knows types and functions from the schema alone.
+    const pulumiDo = async (command: readonly string[], inputs?: Record<string, string>) => {
+        const file = join(stack.folder, "inputs.pcl");
+        const lines = Object.entries(inputs ?? {}).map(([key, value]) => `${key} = "${value}"\n`);
+        writeFileSync(file, lines.join(""));
+        const given = inputs === undefined ? [] : ["--input", "pcl", "--input-file", file];
+        const done = await stack.pulumi(["do", ...command, ...given], {
+            BLOCKHOST_HOSTS: JSON.stringify({ san1: host.configuration() }),
+        });
+        expect(done.status, done.output).toBe(0);
+        return done.output;
+    };
+    const place = { host: "san1", pool: "fast" };
+    const type = "blockhost:index:Volume";
+    const image = join(host.poolDirectories["fast"] ?? "", "by-hand.img");
+    expect(await pulumiDo(["blockhost:index:getPool"], place)).toMatch(/"driver": "file"/);
+    const inputs = { ...place, name: "by-hand", size: "4MiB" };
+    await pulumiDo([type, "create", "--stateless", "--yes"], inputs);
+    expect(statSync(image).size).toBe(4 * 2 ** 20);
+    expect(await pulumiDo([type, "list"])).toContain('"san1/fast/by-hand"');
+    const change = [type, "patch", "san1/fast/by-hand", "--stateless", "--yes"];
+    expect(await pulumiDo(change, { size: "8MiB" })).toMatch(/~ size: "4MiB" => "8MiB"/);
+    expect(await pulumiDo([type, "read", "san1/fast/by-hand"])).toMatch(/"sizeBytes": 8388608/);
+    await pulumiDo([type, "delete", "san1/fast/by-hand", "--stateless", "--yes"]);
+    expect(existsSync(image)).toBe(false);
     rmSync(archive);
     stack.remove();
 });

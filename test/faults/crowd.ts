@@ -6,6 +6,8 @@ import { CLIENT, type Client, MiB } from "../support/client";
 export interface Crowd {
     readonly stack: string;
     readonly count: number;
+    /** Whether each volume has an export. */
+    readonly exports: boolean;
 }
 
 export interface CrowdResult {
@@ -15,8 +17,11 @@ export interface CrowdResult {
     readonly deleted: readonly string[];
 }
 
-/** Every volume goes its own way as fast as it can: create, export, every second one grows, every third one goes. */
-export async function crowd(client: Client, { stack, count }: Crowd): Promise<CrowdResult> {
+/** Every volume goes its own way as fast as it can: create, export (where there are targets), every second one grows, every third one goes. */
+export async function crowd(
+    client: Client,
+    { stack, count, exports: exporting }: Crowd,
+): Promise<CrowdResult> {
     const volumes: VolumeState[] = [];
     const exports: ExportState[] = [];
     const deleted: string[] = [];
@@ -29,18 +34,18 @@ export async function crowd(client: Client, { stack, count }: Crowd): Promise<Cr
             };
             const initiators = [{ iqn: CLIENT, chap }];
             let volume = await client.volume(name);
-            let one = await client.export(name, name, { initiators });
+            let one = exporting ? await client.export(name, name, { initiators }) : undefined;
             if (i % 2 === 0) {
                 volume = await client.change(volume, { size: 8 * MiB });
-                one = await client.changeExport(one, { initiators });
+                if (one !== undefined) one = await client.changeExport(one, { initiators });
             }
             if (i % 3 === 0) {
-                await client.delete(one);
+                if (one !== undefined) await client.delete(one);
                 await client.delete(volume);
                 deleted.push(name);
             } else {
                 volumes.push(volume);
-                exports.push(one);
+                if (one !== undefined) exports.push(one);
             }
         }),
     );

@@ -92,6 +92,13 @@ class Embedded implements World {
         return Promise.resolve(existsSync(this.file(name)));
     }
 
+    async objects(): Promise<string[]> {
+        const names = await this.sh(
+            `cd ${quote(this.directory)} && find . -maxdepth 1 -name '*.img' -printf '%f\\n'`,
+        );
+        return names.split("\n").flatMap((name) => (name === "" ? [] : [name.slice(0, -".img".length)]));
+    }
+
     async size(name: string): Promise<number> {
         return Number(await this.sh(`stat -c %s ${quote(this.file(name))}`));
     }

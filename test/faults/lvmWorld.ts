@@ -12,22 +12,27 @@ const HALTS = "/var/lib/lab-halts";
 
 /** A storage host of the lab, with LVM on disks of its own. What is not flushed when its power fails is lost. */
 export async function lvmWorld(kind: "thin" | "thick"): Promise<World> {
+    return new LvmHost(kind, ...(await lvmHost(kind)));
+}
+
+/** Starts the host, and a way to it that can be cut. */
+export async function lvmHost(kind: "thin" | "thick"): Promise<[LvmBackend, TcpProxy]> {
     const backend = lvmBackend(kind, () => startLab({ hosts: ["a"] }));
     await backend.start();
     const proxy = await tcpProxy(() => backend.host.port);
     await backend.run(`mkdir -p ${HALTS}; sync`);
-    return new LvmHost(kind, backend, proxy);
+    return [backend, proxy];
 }
 
-class LvmHost implements World {
+export class LvmHost implements World {
     readonly title: string;
     readonly haltDirectory = HALTS;
-    readonly exports = false;
+    readonly exports: boolean = false;
     readonly grain: number;
 
     constructor(
         private readonly kind: "thin" | "thick",
-        private readonly backend: LvmBackend,
+        protected readonly backend: LvmBackend,
         private readonly proxy: TcpProxy,
     ) {
         this.title = TITLE[kind];
@@ -79,6 +84,14 @@ cd /dev; ${script} ${lv}
         return (await this.sh(`lvs --noheadings ${quote(this.lv(name))} 2>/dev/null | wc -l`)).trim() === "1";
     }
 
+    async objects(): Promise<string[]> {
+        const { group } = this.backend;
+        const names = await this.sh(
+            `lvs --noheadings -o lv_attr,lv_name ${group} | awk '!/^ *t/ { print $2 }'`,
+        );
+        return names.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
+    }
+
     async size(name: string): Promise<number> {
         return Number(await this.onDevice(name, "blockdev --getsize64"));
     }
@@ -122,22 +135,22 @@ cd /dev; ${script} ${lv}
         await this.sh(`lvremove -q -y ${quote(this.lv(name))}`);
     }
 
-    login(): Promise<string> {
+    login(..._: Parameters<World["login"]>): Promise<string> {
         return noExports();
     }
-    capacity(): Promise<number> {
+    capacity(..._: Parameters<World["capacity"]>): Promise<number> {
         return noExports();
     }
-    readThrough(): Promise<Buffer> {
+    readThrough(..._: Parameters<World["readThrough"]>): Promise<Buffer> {
         return noExports();
     }
     targets(): Promise<string[]> {
         return Promise.resolve([]);
     }
-    dropTarget(): Promise<void> {
+    dropTarget(..._: Parameters<World["dropTarget"]>): Promise<void> {
         return noExports();
     }
-    exportOwner(): Promise<string> {
+    exportOwner(..._: Parameters<World["exportOwner"]>): Promise<string> {
         return noExports();
     }
 
@@ -208,20 +221,20 @@ for p in $others; do echo 'processes are left'; break; done`);
 }
 
 /**
- * Sets `inside` to the processes of the sessions that sshd has started shells for, and `others` to what else comes from
- * a connection and is no sshd. All but the session that asks.
+ * Sets `inside` to the processes of the sessions that scripts run in (made by `setsid` in the channel of a connection),
+ * and `others` to what else has come from a connection. Without sshd, the channels, and who asks.
  */
-const PROCESSES = `
-own=$(ps -o sid= -p $$ | tr -d ' ')
-daemons=" $(pgrep -x sshd | tr '\\n' ' ')"
-inside= others=
-for p in $(cat /sys/fs/cgroup/system.slice/ssh.service/cgroup.procs); do
-    case $daemons in *" $p "*) continue ;; esac
-    set -- $(ps -o sid= -p $p)
-    [ -n "\${1:-}" ] && [ "$1" != "$own" ] || continue
-    set -- $1 $(ps -o ppid= -p $1)
-    case $daemons in *" \${2:-none} "*) inside="$inside $p" ;; *) others="$others $p" ;; esac
-done`;
+const PROCESSES = String.raw`
+eval "$(ps -eo pid=,ppid=,sid=,comm=,cgroup= | awk -v own="$(ps -o sid= -p $$ | tr -d ' ')" '
+    $5 !~ /ssh\.service/ || $3 == own { if ($4 == "sshd") daemon[$1] = 1; next }
+    $4 == "sshd" { daemon[$1] = 1; next }
+    { parent[$1] = $2; session[$1] = $3 }
+    END {
+        for (p in parent) if (parent[p] in daemon) channel[p] = 1
+        for (p in parent) if (parent[p] in channel && session[p] == p) shell[p] = 1
+        for (p in parent) if (session[p] in shell) inside = inside " " p; else if (!(p in channel)) others = others " " p
+        print "inside=\"" inside "\" others=\"" others "\""
+    }')"`;
 
 function noExports(): never {
     throw new Error("this world has no targets");

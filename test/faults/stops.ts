@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BlockhostError } from "../../provider/errors";
 import { failureOf } from "../support/client";
 import type { Point } from "../support/saboteur";
@@ -157,5 +158,38 @@ const noSpace: readonly Stop[] = [
 ];
 
 const transit: readonly Stop[] = [{ title: "script cut short in transit", where: "transit" }];
+
+/** How long after a point the blow falls, ms: another time each. Emulated, a command of LVM takes up to a second. */
+let moment = 0;
+async function aMoment(): Promise<void> {
+    moment = (moment + 170) % 1100;
+    await sleep(moment);
+}
+
+/** Within the commands of LVM there are no points: the host goes on for a moment, into one of them. */
+export const MOMENTS: readonly Stop[] = [
+    {
+        title: "power fails a moment later",
+        where: "between",
+        mayEnd: true,
+        power: true,
+        strike: async ({ world, release }) => {
+            await release();
+            await aMoment();
+            await world.powerOff();
+        },
+        afterwards: ({ world }) => world.powerOn(),
+    },
+    {
+        title: "shell killed a moment later",
+        where: "between",
+        mayEnd: true,
+        strike: async ({ world, release }) => {
+            await release();
+            await aMoment();
+            await world.killShells();
+        },
+    },
+];
 
 export const STOPS = { between, inside, daemon, noSpace, transit };

@@ -5,7 +5,7 @@ export interface TcpProxy {
     readonly port: number;
     /** Cuts all connections; new ones come through. */
     cut(): void;
-    /** Lets so many bytes more in, from all connections together, then cuts them. */
+    /** Lets so many bytes more in, from all connections together; the one after them cuts all. */
     cutAfter(bytes: number): void;
     close(): Promise<void>;
 }
@@ -33,11 +33,15 @@ export async function tcpProxy(target: () => number): Promise<TcpProxy> {
         }
         to.pipe(from);
         from.on("data", (chunk) => {
-            const passes = chunk.subarray(0, room);
-            room -= passes.length;
-            // What has come this far arrives before the connection ends.
-            if (room <= 0) to.end(passes, cut);
-            else if (!to.write(passes)) {
+            if (chunk.length > room) {
+                // What has come this far arrives before the connection ends.
+                from.pause();
+                to.end(chunk.subarray(0, room), cut);
+                room = 0;
+                return;
+            }
+            room -= chunk.length;
+            if (!to.write(chunk)) {
                 from.pause();
                 to.once("drain", () => from.resume());
             }

@@ -167,6 +167,10 @@ export class Trials {
                 assert.equal(scene.outcome.done, false, "the stopped process came to its end");
             }
             await stop.afterwards?.(scene);
+        } else {
+            const outcome = await work;
+            // What has failed by itself says nothing about points.
+            if (!outcome.done) throw new Error("it failed before the point", { cause: outcome.error });
         }
         await killed?.kill();
         return met;

@@ -25,6 +25,8 @@ export interface World {
 
     // Data, by the names of objects.
     exists(name: string): Promise<boolean>;
+    /** Names of all that there are. */
+    objects(): Promise<string[]>;
     /** Bytes. */
     size(name: string): Promise<number>;
     /** Writes one byte over and over from the start, 4 KiB unless told how much. */

@@ -57,11 +57,12 @@ export class LabHost {
      *
      * @template {Readonly<Record<string, unknown>>} [More=Record<string, never>]
      * @param {More} [more]
-     * @returns {{ address: string, port: number, user: string, hostKey: string, privateKeyFile: string } & More}
+     * @returns {{ address: string, port: number, user: string, hostKey: string, privateKeyFile: string, connectTimeout: number } & More}
      */
     configuration(more) {
         const { address, port, user, hostKey, privateKeyFile } = this;
-        return { address, port, user, hostKey, privateKeyFile, .../** @type {More} */ (more) };
+        const own = { address, port, user, hostKey, privateKeyFile, connectTimeout: connectTimeoutMs };
+        return { ...own, .../** @type {More} */ (more) };
     }
 
     /** Names of the data disks that are plugged in. */

@@ -1,7 +1,8 @@
 import { describe } from "vitest";
 import { lioTarget } from "../../provider/targets/lio";
 import { describeExports } from "../contract/exports";
-import { startLab, type Lab } from "./lab.mjs";
+import type { Lab } from "./lab.mjs";
+import { labOf } from "./support/labOf";
 import { describeKernelTarget } from "./support/kernelSuite";
 import { lioExports } from "./support/labExports";
 import { DEVICES, labShell, makeDevices } from "./support/labShell";
@@ -10,7 +11,7 @@ import { lioSuite } from "./support/lioSuite";
 /** iSCSI exports by a real kernel's LIO. */
 
 describe.each(["lvm", "file"] as const)("LIO over %s", (pool) => {
-    describeExports(async () => lioExports(await startLab({ hosts: ["a"] }), lioTarget, pool));
+    describeExports(async () => lioExports(await labOf("a"), lioTarget, pool));
 });
 
 describe("LIO's objects", () => {
@@ -18,7 +19,7 @@ describe("LIO's objects", () => {
     describeKernelTarget(
         lioSuite({
             connect: async () => {
-                lab = await startLab({ hosts: ["a"] });
+                lab = await labOf("a");
                 const run = labShell(lab.host("a"));
                 await run(makeDevices(lab.host("a").diskPath("disk1")));
                 return run;

@@ -1,7 +1,8 @@
 import { describe } from "vitest";
 import { nvmetTarget } from "../../provider/targets/nvmet";
 import { describeExports } from "../contract/exports";
-import { startLab, type Lab } from "./lab.mjs";
+import type { Lab } from "./lab.mjs";
+import { labOf } from "./support/labOf";
 import { describeKernelTarget } from "./support/kernelSuite";
 import { nvmetExports } from "./support/labExports";
 import { DEVICES, labShell, makeDevices } from "./support/labShell";
@@ -10,9 +11,7 @@ import { nvmetSuite } from "./support/nvmetSuite";
 /** NVMe/TCP exports by a real kernel's nvmet, to another's. */
 
 describe.each(["lvm", "file"] as const)("nvmet over %s", (pool) => {
-    describeExports(async () =>
-        nvmetExports(await startLab({ hosts: ["a", "c"] }), nvmetTarget, pool),
-    );
+    describeExports(async () => nvmetExports(await labOf("a", "c"), nvmetTarget, pool));
 });
 
 describe("nvmet's objects", () => {
@@ -20,7 +19,7 @@ describe("nvmet's objects", () => {
     describeKernelTarget(
         nvmetSuite({
             connect: async () => {
-                lab = await startLab({ hosts: ["a"] });
+                lab = await labOf("a");
                 const run = labShell(lab.host("a"));
                 await run(makeDevices(lab.host("a").diskPath("disk1")));
                 return run;

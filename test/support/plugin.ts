@@ -29,8 +29,9 @@ export class PluginClient {
         readonly session: Session,
     ) {}
 
-    static async start(): Promise<PluginClient> {
-        const session = new Session(undefined);
+    /** @param engine the address of what it logs to; default: standard error */
+    static async start(engine?: string): Promise<PluginClient> {
+        const session = new Session(engine);
         const port = await serve(session);
         const address = `127.0.0.1:${String(port)}`;
         return new PluginClient(

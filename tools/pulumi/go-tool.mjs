@@ -17,6 +17,7 @@ import { StepFailed } from "../prepare/progress.mjs";
  * @typedef {object} GoTool
  * @property {string} name of the executable
  * @property {string} module the folder of its go.mod
+ * @property {string[]} [also] folders of other modules that go.mod replaces
  * @property {string} target package path to build, or `.`
  * @property {string} version for the directory's name
  * @property {string[]} flags of `go build`
@@ -25,10 +26,15 @@ import { StepFailed } from "../prepare/progress.mjs";
  */
 
 /** @param {GoTool} tool @returns {string} where it is, or is going to be */
-export function goToolDirectory({ name, module, flags, version }) {
+export function goToolDirectory({ name, module, also = [], flags, version }) {
     const hash = createHash("sha256");
     const sources = readdirSync(module).filter((file) => file.endsWith(".go"));
     for (const file of ["go.mod", "go.sum", ...sources.sort()]) hash.update(readFileSync(join(module, file)));
+    for (const folder of also) {
+        const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+        for (const file of files.filter((one) => /\.go$|(^|\/)go\.(mod|sum)$/.test(one)))
+            hash.update(readFileSync(join(folder, file)));
+    }
     hash.update([process.platform, process.arch, ...flags].join("\n"));
     return join(cacheDirectory(), `${name}-${version}-${hash.digest("hex").slice(0, 16)}`);
 }

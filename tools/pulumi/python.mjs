@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * A Python environment with Pulumi's SDK and ours, packed, for programs that use it; outside the checkout, named after
+ * A Python environment with Pulumi's SDK, a type checker and ours, packed, for programs that use it; outside the checkout, named after
  * what is in it. Pulumi's own tools make one a project; here all share one.
  */
 import { createHash } from "node:crypto";
@@ -60,4 +60,13 @@ export async function preparePython(say) {
             remove();
         }
     });
+}
+
+/** Types of the example, by what our SDK declares. */
+export async function checkPython() {
+    const python = findPython();
+    if (!python) throw new Error("prepare() was not asked for python");
+    const cache = join(directory(), "mypy");
+    const example = join(checkout, "examples", "quickstart-python", "__main__.py");
+    await run(python, ["-m", "mypy", "--cache-dir", cache, "--strict", example], { cwd: checkout });
 }

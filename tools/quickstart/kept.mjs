@@ -69,6 +69,12 @@ export async function stopKept(directory) {
     const kept = directory === undefined ? findKept() : [directory];
     if (kept.length === 0) process.stdout.write("Nothing was kept.\n");
     for (const path of kept) {
+        if (!existsSync(join(path, record))) {
+            process.stderr.write(
+                `No quickstart was kept in ${path}. Without a folder, all that were are ended:\n\n    npm run quickstart -- --stop\n`,
+            );
+            return 1;
+        }
         const { pid, port } = JSON.parse(readFileSync(join(path, record), "utf8"));
         // The process id may be somebody else's by now: the host's own answers at its port, and names its folder.
         if (isHostOf(pid, path)) {

@@ -118,8 +118,8 @@ export async function tellStory({ narrative, host, stack, statsFile, keep }) {
     const stats = readStats(statsFile);
     note(
         `${narrative.checked.length} claims checked\n` +
-            `${stats.operations} operations in ${stats.remoteRuns} remote runs over ${stats.connections} connections, ` +
-            `by ${stats.processes} provider processes (the host counted ${connections} connections)`,
+            `${stats.operations} operations in ${stats.remoteRuns} remote runs; those beside one for each operation only looked at the host\n` +
+            `${stats.processes} provider processes with ${stats.connections} connections in all (the host counted ${connections}): one each`,
     );
 }
 

@@ -79,7 +79,7 @@ function ownAdoption(
     throw new BlockhostError(
         "exists",
         `"${want.name}" exists already: ${adopted === undefined ? "it was not adopted" : `it was adopted from "${adopted}"`}`,
-        { hint: "give the resource another `name`, or drop `adopt`" },
+        { property: "adopt", hint: "give the resource another `name`, or drop `adopt`" },
     );
 }
 
@@ -88,6 +88,7 @@ function requireKind(present: ObjectFacts, kind: Mark["kind"]): void {
         "invalid",
         `"${present.name}" is a ${present.mark?.kind ?? "file"}, not a ${kind}`,
         {
+            property: "adopt",
             hint: "adopt it as what it is",
         },
     );
@@ -105,15 +106,22 @@ function requireAdoptable(
 ): void {
     const quoted = JSON.stringify(reference);
     if (file === undefined || file.extra?.["type"] === undefined) {
-        throw new BlockhostError("not-found", `there is no file ${quoted} in pool "${context.pool.name}"`, {
-            hint: "`adopt` is the name of a file in the pool's directory, without a path",
-        });
+        const is = reference.includes("/") ? "a path, not a name" : "not there";
+        throw new BlockhostError(
+            "not-found",
+            `there is no file ${quoted} in pool "${context.pool.name}": it is ${is}`,
+            {
+                property: "adopt",
+                hint: "`adopt` is the name of a file in the pool's directory, without a path",
+            },
+        );
     }
     if (file.mark !== undefined && own === undefined) {
         throw new BlockhostError(
             "not-ours",
             `${quoted} is a ${file.mark.kind} of ${describeOwner(file.mark.owner)}`,
             {
+                property: "adopt",
                 hint: "release it there first",
             },
         );
@@ -122,6 +130,7 @@ function requireAdoptable(
         throw new BlockhostError(
             "unsupported",
             `the owner mark of ${quoted} cannot be read: ${file.extra["unreadableMark"]}`,
+            { property: "adopt" },
         );
     }
     requireSound(file);
@@ -133,6 +142,7 @@ function requireSound(file: ObjectFacts): void {
     if (reason === undefined) return;
     const open = (file.openBy?.length ?? 0) > 0;
     throw new BlockhostError(open ? "in-use" : "invalid", `${file.path} cannot be adopted: ${reason}`, {
+        property: "adopt",
         hint: open ? "stop what has it open, then run the same again" : "mend that on the host first",
     });
 }

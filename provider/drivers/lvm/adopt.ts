@@ -80,7 +80,7 @@ function ownAdoption(
     throw new BlockhostError(
         "exists",
         `"${want.name}" exists already: ${adopted === undefined ? "it was not adopted" : `it was adopted from "${adopted}"`}`,
-        { hint: "give the resource another `name`, or drop `adopt`" },
+        { property: "adopt", hint: "give the resource another `name`, or drop `adopt`" },
     );
 }
 
@@ -90,12 +90,14 @@ function requireReference(context: Context, want: { reference: string; mark: Mar
     const pool = `pool "${context.pool.name}"`;
     if (found === undefined) {
         throw new BlockhostError("not-found", `there is no logical volume "${reference}" in ${pool}`, {
+            property: "adopt",
             hint: `\`adopt\` is the name of a logical volume of volume group "${context.pool.options.volumeGroup}", without the group's`,
         });
     }
     if (found.extra?.["member"] !== "yes") {
         const layout = found.extra?.["layout"] ?? "";
         throw new BlockhostError("invalid", `"${reference}" is not of ${pool} (it is ${layout})`, {
+            property: "adopt",
             hint: "a thin volume is adopted through the pool of its thin pool, any other through a pool without `thinPool`",
         });
     }
@@ -104,6 +106,7 @@ function requireReference(context: Context, want: { reference: string; mark: Mar
         throw new BlockhostError(
             "unsupported",
             `the owner mark of "${reference}" cannot be read: ${unreadable}`,
+            { property: "adopt" },
         );
     }
     const half =
@@ -115,7 +118,7 @@ function requireReference(context: Context, want: { reference: string; mark: Mar
         throw new BlockhostError(
             "not-ours",
             `"${reference}" is a ${found.mark.kind} of ${describeOwner(found.mark.owner)}`,
-            { hint: "release it there first" },
+            { property: "adopt", hint: "release it there first" },
         );
     }
     return found;
@@ -127,6 +130,7 @@ function requireSound(found: ObjectFacts, kind: Mark["kind"]): void {
     if (reason === undefined) return;
     const open = (found.openBy?.length ?? 0) > 0;
     throw new BlockhostError(open ? "in-use" : "invalid", `${found.path} cannot be adopted: ${reason}`, {
+        property: "adopt",
         hint: open
             ? "stop what has it open, then run the same again"
             : "mend that on the host first, or adopt it as what it is",

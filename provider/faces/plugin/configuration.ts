@@ -8,6 +8,7 @@ import {
     type DiffResponse,
 } from "@pulumi/pulumi/proto/provider_pb";
 import { configurationProblems } from "../../resources/configuration";
+import { withoutValues } from "../failures";
 import { detailedDiff, toDiffResponse } from "./diff";
 import { missingKeys } from "./errors";
 import type { Session } from "./session";
@@ -24,8 +25,8 @@ export function checkConfig(request: CheckRequest): CheckResponse {
     const { values, secrets } = decode(request.getNews());
     const response = new CheckResponse();
     response.setInputs(encode(values, secrets));
-    for (const { property, reason } of configurationProblems(own(values))) {
-        if (MISSING.test(reason)) continue;
+    const problems = configurationProblems(own(values)).filter(({ reason }) => !MISSING.test(reason));
+    for (const { property, reason } of withoutValues(problems, values)) {
         const failure = new CheckFailure();
         failure.setProperty(property);
         failure.setReason(reason);

@@ -20,10 +20,10 @@ import { ignoring } from "../../resources/ignore";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
 import { withoutValues } from "../failures";
+import { parseUrn } from "../urn";
 import { detailedDiff, toDiffResponse } from "./diff";
 import { partialFailure } from "./errors";
 import type { Session } from "./session";
-import { parseUrn } from "./urn";
 import { type Path, type Values, decode, encode } from "./values";
 
 /**

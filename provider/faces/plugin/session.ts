@@ -1,10 +1,10 @@
 import { Hosts } from "../../host/hosts";
-import type { Owner } from "../../host/mark";
+import type { OwnerInput } from "../../resources/common";
 import { type Configuration, readConfiguration } from "../../resources/configuration";
 import type { Context } from "../../resources/types";
 import { parseId } from "../../names";
 import { type EngineLog, createEngineLog } from "./engine";
-import { parseUrn } from "./urn";
+import { ownerFrom } from "../urn";
 import type { Values } from "./values";
 
 /** What one process serves: one run of Pulumi, with one configuration. */
@@ -36,12 +36,10 @@ export class Session {
      * Who declares a resource. The organisation is not told to a plugin: it is what was configured, or what the state
      * has already (of a stack that had the dynamic face).
      */
-    owner(urn: string, olds?: Values): Omit<Owner, "installation"> {
-        const { project, stack, parent, name } = parseUrn(urn);
-        const before = (olds?.["owner"] as Partial<Owner> | undefined)?.organization;
+    owner(urn: string, olds?: Values): OwnerInput {
+        const before = (olds?.["owner"] as Partial<OwnerInput> | undefined)?.organization;
         const organization = this.configuration.organization ?? before ?? "organization";
-        // In the order that values from the wire have ({@link decode}).
-        return { organization, ...(parent === "" ? {} : { parent }), project, resource: name, stack };
+        return ownerFrom(urn, organization);
     }
 
     /**

@@ -2,7 +2,7 @@ import { BlockhostError } from "../../errors";
 import { describeOwner, encodeMark, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../host/plan";
 import { raw, type Sh, sh } from "../../sh";
-import { bootFile, guardBootFile, remarkBootFile, removeBootFile, writeBootFile } from "../boot";
+import { bootFile, guardBootFile, placeOf, remarkBootFile, removeBootFile, writeBootFile } from "../boot";
 import { installBootUnit, removeBootUnit } from "../bootUnit";
 import type { ExportWanted, Session, TargetContext } from "../types";
 import {
@@ -13,7 +13,6 @@ import {
     type Fault,
     type Helper,
     type KernelExport,
-    placeOf,
     requireAnswer,
 } from "./model";
 import { removeNote } from "./notes";
@@ -47,7 +46,8 @@ function planChange<O, D extends CommonDeclared, Own>(
     requireAnswer(facts);
     refuseUnreadable(context, want.name);
     const before = exportOf<D>(facts, want.name);
-    if (before !== undefined) refuseOthers(before, want);
+    if (before === undefined) refuseUnknown(helper, context, want.name);
+    else refuseOthers(before, want);
     const targetName = before?.targetName ?? helper.targetName(target, want);
     const declaration = helper.declare(context, want, targetName, before);
     const { declared, secrets } = declaration;
@@ -145,13 +145,9 @@ function takeAway<O, D extends CommonDeclared, Own>(
     if (takes.size === 0 || before === undefined) return raw("");
     const whom = cuts.includes("all") ? "all" : cuts;
     const guard = cuts.length === 0 ? raw("") : helper.guard(before, whom);
-    return sh`cd ${root(helper.protocol)} || exit
+    return sh`cd ${helper.root} || exit
 ${guard}
 ${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}`;
-}
-
-function root(protocol: string): string {
-    return protocol === "iscsi" ? "/sys/kernel/config/target" : "/sys/kernel/config/nvmet";
 }
 
 /** Sessions that {@link ensure} would cut, and why. */
@@ -183,7 +179,7 @@ export function remove<O, D extends CommonDeclared, Own>(
             guardBootFile(placeOf(target, want.name), before),
             {
                 label: `take ${before.targetName} out of ${helper.label}`,
-                script: sh`cd ${root(helper.protocol)} 2>/dev/null || exit 0
+                script: sh`cd ${helper.root} 2>/dev/null || exit 0
 ${helper.guard(before, "all")}
 ${helper.takeDown(target, before)}
 ${removeNote(target, want.name)}`,
@@ -221,6 +217,25 @@ function refuseUnreadable({ facts }: TargetContext, name: string): void {
     throw new BlockhostError("not-ours", `export "${name}" has a boot file that cannot be read: ${why}`, {
         hint: "it stays untouched: give this export another `name`",
     });
+}
+
+/** Of whatever generation: a lost boot file must not lead to a second target beside the first. */
+function refuseUnknown<O, D extends CommonDeclared, Own>(
+    helper: Helper<O, D, Own>,
+    { target, facts }: TargetContext<O>,
+    name: string,
+): void {
+    const { own, gone } = extraOf<Own>(facts);
+    if (gone.has(name)) return;
+    const other = [...helper.others(own)].find((one) => helper.isTargetOf(target, name, one));
+    if (other === undefined) return;
+    throw new BlockhostError(
+        "not-ours",
+        `${helper.label} already has ${other}, and no boot file of ours says why`,
+        {
+            hint: "it stays untouched: put back the state directory if that was lost or changed, remove it by hand, or give this export another `name`",
+        },
+    );
 }
 
 function refuseOthers(before: KernelExport, want: { name: string; mark: Mark }): void {

@@ -3,14 +3,14 @@ import * as z from "zod";
 import { BlockhostError } from "../../errors";
 import type { Activation } from "../../host/facts";
 import type { Sh } from "../../sh";
-import type { BootPlace } from "../boot";
 import type { Problem } from "../chap";
-import { normalizePortal } from "../portal";
 import type {
     ExportFacts,
     ExportWanted,
     Protocol,
     Session,
+    Target,
+    TargetCapabilities,
     TargetContext,
     TargetFacts,
     TargetRef,
@@ -93,15 +93,23 @@ export interface Declaration<Declared extends CommonDeclared> {
 
 /** What a helper adds to the common planners. All pure. */
 export interface Helper<Options = unknown, Declared extends CommonDeclared = CommonDeclared, Own = unknown> {
+    /** As it is configured: `lio`. */
+    readonly name: string;
     /** As users know it: `LIO`. */
     readonly label: string;
     readonly protocol: Protocol;
+    /** Its directory in configfs. */
+    readonly root: string;
+    readonly options: z.ZodType<Options>;
+    readonly capabilities: TargetCapabilities;
+    /** Tools beside those that all kernel targets use. */
+    readonly tools: Target["tools"];
     readonly declaredSchema: z.ZodType<Declared>;
-    /** Debian package or other place of the kernel modules. */
-    readonly modulesIn: string;
     tree(target: TargetRef<Options>, only?: readonly string[]): ObservedTree;
     check(target: TargetRef<Options>, want: ExportWanted): Problem[];
     targetName(target: TargetRef<Options>, want: ExportWanted): string;
+    /** Whether a target's name is that of an export of this name, of whatever generation. */
+    isTargetOf(target: TargetRef<Options>, name: string, other: string): boolean;
     declare(
         context: TargetContext<Options>,
         want: ExportWanted,
@@ -113,6 +121,8 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     sessions(declared: Declared, live: Live): Session[];
     /** What is told of the rest of the subsystem; `ours`: the roots of our own exports. */
     own(tree: Tree, ours: ReadonlySet<string>, sections: Sections): Own;
+    /** Names of targets that are none of our exports'. */
+    others(own: Own): ReadonlySet<string>;
     foreign(own: Own): ReadonlyMap<string, string>;
     /** Merges what an observation of some exports says of the rest. */
     mergeOwn(before: Own, read: Own): Own;
@@ -129,12 +139,20 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     ): void;
     /** Whether an export that has no boot file is live all the same, and is the one that was declared. */
     isLive(declared: Declared, live: Live): boolean;
+    /** Whether the kernel has an export's device open. */
+    isOpen(declared: Declared, live: Live): boolean;
+    /** Whether the kernel need not be told that the device has that many bytes. */
+    knowsSize(before: KernelExport<Declared>, sizeBytes: number): boolean;
     /** Host-wide values that this export takes, for {@link refuse} of others in the same run. */
     reserved(context: TargetContext<Options>, want: ExportWanted, declared: Declared): readonly string[];
     /** Ends the script if others than those of the facts are logged in among those that are to be cut. */
     guard(before: KernelExport<Declared>, cuts: "all" | readonly string[]): Sh;
+    /** Ends all sessions, and makes the kernel let go of the device. */
+    close(declared: Declared): Sh;
     /** Takes everything away that the export has in the kernel. */
     takeDown(target: TargetRef<Options>, before: KernelExport<Declared>): Sh;
+    declaration: NonNullable<Target<Options>["declaration"]>;
+    connection: Target<Options>["connection"];
 }
 
 export function exportOf<D extends CommonDeclared>(
@@ -162,15 +180,6 @@ export function extraOf<Own>(facts: TargetFacts): KernelExtra<Own> {
 export function requireAnswer(facts: TargetFacts): void {
     if (facts.problem === undefined) return;
     throw new BlockhostError("not-found", facts.problem.summary, { hint: facts.problem.hint });
-}
-
-export function placeOf(target: Pick<TargetRef, "stateDirectory" | "protocol">, name: string): BootPlace {
-    return { stateDirectory: target.stateDirectory, protocol: target.protocol, name };
-}
-
-/** Portals of an export: those it names, or all of the target. */
-export function portalsOf(target: TargetRef, want: ExportWanted): string[] {
-    return (want.portals.length > 0 ? want.portals : target.portals).map(normalizePortal);
 }
 
 /** As the kernel's attribute shows a secret, with its end of line. */

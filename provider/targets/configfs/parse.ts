@@ -131,7 +131,7 @@ function problemOf<O, D extends CommonDeclared, Own>(
     if (missing.length > 0) {
         return {
             summary: `the host's kernel has no ${helper.label}: module ${missing.join(", ")} is missing`,
-            hint: helper.modulesIn,
+            hint: `${helper.label} is part of the kernel's own package (Debian: linux-image-amd64; Ubuntu: linux-modules-extra-…; Fedora: kernel-modules): install the one of the kernel that runs`,
         };
     }
     if (!sections.has("end") || modules.length === 0) {

@@ -1,6 +1,5 @@
 import { lines, raw, type Sh, sh } from "../../sh";
-import { bootFile } from "../boot";
-import { placeOf } from "../configfs/model";
+import { bootFile, placeOf } from "../boot";
 import { noteDirectory, noteFunction } from "../configfs/notes";
 import { activate, enter, MAKING, mayAll, noteApplied } from "../configfs/shell";
 import { normalizeIscsiName } from "../iqn";

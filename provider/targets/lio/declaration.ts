@@ -1,11 +1,10 @@
-import { normalizePortal } from "../portal";
+import { portalsNamed } from "../portals";
 import type { Declaration, ExportFacts } from "../types";
 import type { LioExport, LioRef } from "./model";
 
 /** What an export declares, from its boot file's header. */
 export function declaration(target: LioRef, facts: ExportFacts): Declaration {
     const { declared } = facts as LioExport;
-    const all = target.portals.map(normalizePortal).join() === declared.portals.join();
     return {
         initiators: declared.initiators.map((name) => {
             const { user, mutual } = declared.users[name] ?? {};
@@ -16,7 +15,7 @@ export function declaration(target: LioRef, facts: ExportFacts): Declaration {
             };
         }),
         addresses: [],
-        portals: all ? [] : declared.portals,
+        portals: portalsNamed(target, declared.portals),
         readOnly: declared.readOnly,
         discard: declared.discard,
     };

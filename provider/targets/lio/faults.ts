@@ -4,7 +4,7 @@ import type { Tree } from "../configfs/tree";
 import { covers, parsePortal } from "../portal";
 import { BACKSTORE, FIXED, INITIATOR, PARAMETERS } from "./attributes";
 import { authMethod, groupAttributes } from "./body";
-import { chapKey, groupOf, isFile, LINK, type LioDeclared, LUN, mutualKey } from "./model";
+import { chapKey, groupOf, isFile, LINK, type LioDeclared, type LioExport, LUN, mutualKey } from "./model";
 import { parseInfo } from "./own";
 import { closeUnit, dropInitiator, dropLun } from "./take";
 
@@ -35,6 +35,15 @@ export function isLive(declared: LioDeclared, { tree }: Live): boolean {
     );
 }
 
+export function isOpen({ backstore }: LioDeclared, { tree }: Pick<Live, "tree">): boolean {
+    return tree.value(`${backstore}/enable`) === "1";
+}
+
+/** A block device's size LIO always reads anew; a file's it is told. Initiators see either when they scan. */
+export function knowsSize({ declared, live }: LioExport, sizeBytes: number): boolean {
+    return !isFile(declared) || parseInfo(live.tree.lines(`${declared.backstore}/info`)).bytes === sizeBytes;
+}
+
 /** The backstore is another than declared: it and the LUN have to be made anew, with nobody logged in. */
 function remake(declared: LioDeclared, text: string): Fault {
     return { text, take: closeUnit(declared), cuts: "all" };
@@ -42,8 +51,7 @@ function remake(declared: LioDeclared, text: string): Fault {
 
 function unitFaults(declared: LioDeclared, { tree, device, noted }: Live): Fault[] {
     const { backstore, devicePath } = declared;
-    if (tree.value(`${backstore}/enable`) !== "1")
-        return [{ text: `devicePath: LIO does not serve ${devicePath}` }];
+    if (!isOpen(declared, { tree })) return [{ text: `devicePath: LIO does not serve ${devicePath}` }];
     const info = parseInfo(tree.lines(`${backstore}/info`));
     const file = isFile(declared);
     const open = file ? noted?.device.id : info.id;

@@ -1,15 +1,9 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import {
-    commonDeclared,
-    type Declaration,
-    digestOf,
-    type KernelExport,
-    portalsOf,
-    secretHash,
-} from "../configfs/model";
+import { commonDeclared, type Declaration, digestOf, type KernelExport, secretHash } from "../configfs/model";
 import { normalizeIscsiName } from "../iqn";
 import { covers, formatPortal, parsePortal } from "../portal";
+import { portalsOf } from "../portals";
 import { unitIdentity } from "../serial";
 import type { ExportWanted, TargetContext, TargetRef } from "../types";
 import type { LioOptions } from "./options";

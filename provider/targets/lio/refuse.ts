@@ -13,17 +13,6 @@ export function refuse(
     before?: LioExport,
 ): void {
     const { facts } = context;
-    const own = ownOf(facts);
-    const name = declared.target.replace("iscsi/", "");
-    if (before === undefined && own?.targets.has(name) === true) {
-        throw new BlockhostError(
-            "not-ours",
-            `LIO already has a target ${name}, and no boot file of ours says why`,
-            {
-                hint: "it stays untouched: remove it by hand, or give this export another `name`",
-            },
-        );
-    }
     refuseSharedDevice(context, want, before?.orphaned === true);
     const group = groupOf(declared);
     const missing = declared.listen.filter(

@@ -1,5 +1,5 @@
-import { portalsOf } from "../configfs/model";
 import { parsePortal } from "../portal";
+import { portalsOf } from "../portals";
 import type { ConnectionProperties, Dhchap, ExportFacts, ExportWanted } from "../types";
 import { NAMESPACE, namespaceIdentity, type NvmetRef } from "./model";
 

@@ -2,7 +2,15 @@ import { raw, type Sh, sh } from "../../sh";
 import type { Fault, Live } from "../configfs/model";
 import type { Tree } from "../configfs/tree";
 import { SUBSYSTEM } from "./body";
-import { controllerKey, hostKey, MODEL, NAMESPACE, nqnOf, type NvmetDeclared } from "./model";
+import {
+    controllerKey,
+    hostKey,
+    MODEL,
+    NAMESPACE,
+    nqnOf,
+    type NvmetDeclared,
+    type NvmetExport,
+} from "./model";
 import { portFor, tcpPorts, UNSET } from "./own";
 import { sessions } from "./sessions";
 import { closeNamespace, leavePorts, removeSubsystem } from "./take";
@@ -24,6 +32,15 @@ export function faults(declared: NvmetDeclared, secrets: Secrets, live: Live): F
 /** Whether nvmet has the export's own subsystem, with its serial number. */
 export function isLive({ subsystem, serial }: NvmetDeclared, { tree }: Live): boolean {
     return tree.has(subsystem) && tree.value(`${subsystem}/attr_serial`)?.trimEnd() === serial;
+}
+
+export function isOpen({ subsystem }: NvmetDeclared, { tree }: Pick<Live, "tree">): boolean {
+    return tree.value(`${subsystem}/namespaces/${String(NAMESPACE)}/enable`) === "1";
+}
+
+/** A namespace is told to look, and tells its hosts, which go on undisturbed. */
+export function knowsSize({ live }: NvmetExport, sizeBytes: number): boolean {
+    return live.noted?.device.bytes === sizeBytes;
 }
 
 function subsystemFaults(declared: NvmetDeclared, tree: Tree): Fault[] {
@@ -56,7 +73,7 @@ function namespaceFaults(declared: NvmetDeclared, { tree, device, noted }: Live)
             const take = sh`printf 0 > ${`${namespaces}/${name}/enable`} && rmdir -- ${`${namespaces}/${name}`} || exit`;
             return { text: `devicePath: there is a namespace ${name} too`, take };
         });
-    const open = tree.value(`${path}/enable`) === "1";
+    const open = isOpen(declared, { tree });
     const wanted = {
         device_path: devicePath,
         device_uuid: declared.uuid,

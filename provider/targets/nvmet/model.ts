@@ -1,13 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import {
-    commonDeclared,
-    type Declaration,
-    digestOf,
-    type KernelExport,
-    portalsOf,
-    secretHash,
-} from "../configfs/model";
+import { commonDeclared, type Declaration, digestOf, type KernelExport, secretHash } from "../configfs/model";
+import { portalsOf } from "../portals";
 import { unitIdentity } from "../serial";
 import type { ExportWanted, TargetContext, TargetRef } from "../types";
 import type { NvmetOptions } from "./options";

@@ -53,6 +53,18 @@ export function readOwn(tree: Tree, ours: ReadonlySet<string>, sections: Section
     };
 }
 
+/** What an observation of some exports tells of the rest. */
+export function mergeOwn(before: NvmetOwn, read: NvmetOwn): NvmetOwn {
+    // Those that we made come and go with our exports.
+    const others = [...before.hosts].filter(([name]) => !before.made.has(`hosts/${name}`));
+    return {
+        ...before,
+        made: read.made,
+        hosts: new Map([...others, ...read.hosts]),
+        ...(read.authentication === undefined ? {} : { authentication: read.authentication }),
+    };
+}
+
 /** A port as configfs has it. */
 export interface Port {
     /** `ports/1`. */

@@ -23,15 +23,6 @@ export function refuse(
     const { facts } = context;
     const own = ownOf(facts);
     const nqn = nqnOf(declared);
-    if (before === undefined && own?.subsystems.has(nqn) === true) {
-        throw new BlockhostError(
-            "not-ours",
-            `nvmet already has a subsystem ${nqn}, and no boot file of ours says why`,
-            {
-                hint: "it stays untouched: remove it by hand, or give this export another `name`",
-            },
-        );
-    }
     if (own?.authentication === false && want.initiators.some(({ dhchap }) => dhchap !== undefined)) {
         throw new BlockhostError("unsupported", "the kernel's nvmet has no in-band authentication", {
             hint: "it needs a kernel with CONFIG_NVME_TARGET_AUTH (Debian: linux-image 6.12, from bookworm-backports or trixie); or leave `dhchap` out",

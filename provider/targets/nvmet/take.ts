@@ -3,6 +3,7 @@ import { GUARD_FAILED } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
 import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef } from "./model";
 import { madeDirectory } from "./observe";
+import { connected } from "./own";
 
 /**
  * What takes objects of an export away; all of it runs in nvmet's directory. A subsystem that leaves its ports ends its
@@ -45,10 +46,23 @@ for d; do shift; [ -d "$d" ] || set -- "$@" "$made/$d"; done
 [ $# = 0 ] || rm -f -- "$@"`;
 }
 
-/** Ends the script, to observe and plan again, if a host has connected since. */
+/**
+ * Ends the script, to observe and plan again, if a host other than those that are known has connected since. That is seen
+ * in the kernel's log, where that goes back far enough to tell who was there before.
+ */
 export function guard({ declared, sessions, live }: NvmetExport): Sh {
-    if (sessions.length > 0) return raw("");
     const pattern = ` for subsystem ${nqnOf(declared)} for NQN `;
-    const seen = live.sections.lines("log").filter((line) => line.includes(pattern)).length;
-    return sh`[ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
+    if (sessions.length === 0) {
+        // Those that have gone again are in it as well.
+        const seen = live.sections.lines("log").filter((line) => line.includes(pattern)).length;
+        return sh`[ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
+    }
+    if (connected(live.sections) === undefined) return raw("");
+    const passes = [...new Set(sessions.map(({ initiator }) => initiator))]
+        .map((name) => sh`${name}) ;; `)
+        .reduce((all, one) => sh`${all}${one}`, raw(""));
+    return sh`dmesg 2>/dev/null | grep -F ${pattern} | while IFS= read -r line; do
+    h=\${line##* for NQN }; h=\${h%% *}
+    case \${h%.} in ${passes}*) exit 1 ;; esac
+done || exit ${GUARD_FAILED}`;
 }

@@ -174,6 +174,7 @@ function refuseClash(context: TgtContext, name: string, { user, fingerprint }: A
         "exists",
         `exports "${name}" and "${clash}" give user "${user}" different CHAP passwords`,
         {
+            property: "initiators",
             hint: "tgt knows accounts by user name alone, for all exports of a host: use another `username`, or the same password; to change the password of a user that several exports share, give all of them a new user name with it",
         },
     );

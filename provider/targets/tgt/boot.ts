@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { Sh } from "../../sh";
-import { bootFile } from "../boot";
+import { bootFile, placeOf } from "../boot";
 import type { Chap, ExportWanted } from "../types";
 import { LUN } from "./compare";
 import { management, type Order } from "./management";
-import { type Declared, placeOf, type TgtRef } from "./model";
+import { type Declared, type TgtRef } from "./model";
 import { ANSWER } from "./protocol";
 import { setState } from "./units";
 

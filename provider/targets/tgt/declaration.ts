@@ -1,4 +1,4 @@
-import { normalizePortal } from "../portal";
+import { portalsNamed } from "../portals";
 import type { Declaration, ExportFacts } from "../types";
 import type { TgtExport, TgtRef } from "./model";
 
@@ -9,11 +9,10 @@ export function declaration(target: TgtRef, facts: ExportFacts): Declaration {
         ...(declared.incoming === undefined ? {} : { chap: declared.incoming.user }),
         ...(declared.outgoing === undefined ? {} : { mutualChap: declared.outgoing.user }),
     };
-    const all = target.portals.map(normalizePortal).join() === declared.portals.join();
     return {
         initiators: declared.initiators.map((name) => ({ name, ...chap })),
         addresses: declared.addresses,
-        portals: all ? [] : declared.portals,
+        portals: portalsNamed(target, declared.portals),
         readOnly: declared.readOnly,
         discard: declared.discard,
     };

@@ -1,12 +1,12 @@
 import { type Sh, sh } from "../../sh";
 import { NOTHING, type Plan } from "../../host/plan";
-import { bootFile, guardBootFile, writeBootFile } from "../boot";
+import { bootFile, guardBootFile, placeOf, writeBootFile } from "../boot";
 import { installBootUnit } from "../bootUnit";
 import type { ExportWanted, Session } from "../types";
 import { bootBody } from "./boot";
 import { planChange } from "./change";
 import { management, orderList, type Order } from "./management";
-import { exportOf, extraOf, placeOf, type TgtContext, type TgtRef } from "./model";
+import { exportOf, extraOf, type TgtContext, type TgtRef } from "./model";
 
 /**
  * Create, finish, heal or change an export. F4, F5: create_export, ensure_export.

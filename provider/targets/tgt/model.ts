@@ -2,10 +2,9 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { BlockhostError } from "../../errors";
 import { aclAddress } from "../address";
-import type { BootPlace } from "../boot";
 import { chapFingerprint } from "../chap";
 import { normalizeIscsiName, targetName } from "../iqn";
-import { normalizePortal } from "../portal";
+import { portalsOf } from "../portals";
 import { unitIdentity } from "../serial";
 import type { ExportFacts, ExportWanted, TargetContext, TargetFacts, TargetRef } from "../types";
 import type { TgtOptions } from "./options";
@@ -101,15 +100,6 @@ export function exportsOf(facts: TargetFacts): readonly TgtExport[] {
 export function extraOf(facts: TargetFacts): TgtExtra {
     if (facts.extra === undefined) requireAnswer(facts);
     return facts.extra as TgtExtra;
-}
-
-export function placeOf(target: TgtRef, name: string): BootPlace {
-    return { stateDirectory: target.stateDirectory, protocol: target.protocol, name };
-}
-
-/** Portals of an export: those it names, or all of the target. */
-export function portalsOf(target: TgtRef, want: ExportWanted): string[] {
-    return (want.portals.length > 0 ? want.portals : target.portals).map(normalizePortal);
 }
 
 /** What an export declares, without what depends on its history. */

@@ -1,11 +1,11 @@
 import { BlockhostError } from "../../errors";
 import { describeOwner, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
-import { guardBootFile, remarkBootFile, removeBootFile } from "../boot";
+import { guardBootFile, placeOf, remarkBootFile, removeBootFile } from "../boot";
 import { removeBootUnit } from "../bootUnit";
 import { dropOrders, formerUsers } from "./accounts";
 import { management, type Order } from "./management";
-import { exportOf, extraOf, placeOf, requireAnswer, type TgtContext, type TgtExport } from "./model";
+import { exportOf, extraOf, requireAnswer, type TgtContext, type TgtExport } from "./model";
 import { ANSWER } from "./protocol";
 import { closeTarget, namesOf } from "./units";
 

@@ -1,9 +1,9 @@
 import type { Step } from "../../host/plan";
-import { guardBootFile, resizeBootFile } from "../boot";
+import { guardBootFile, placeOf, resizeBootFile } from "../boot";
 import { unitOf, LUN } from "./compare";
 import { runBootFile } from "./ensure";
 import { management, type Order } from "./management";
-import { exportOf, placeOf, type TgtContext } from "./model";
+import { exportOf, type TgtContext } from "./model";
 import { closeTarget, namesOf, openAgain, removeUnit, setState } from "./units";
 
 /**

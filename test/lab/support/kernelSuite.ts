@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { isEmpty } from "../../../provider/host/plan";
+import { GUARD_FAILED, isEmpty, type Step } from "../../../provider/host/plan";
 import type { ExportWanted, Target, TargetRef } from "../../../provider/targets/types";
 import { KernelHost, mark, type Run } from "./kernelHost";
 
@@ -233,12 +233,37 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                     targetName,
                 ),
             ).toBeUndefined();
+            // Nor does it become a second one beside the first where the state of the program is lost, too.
+            for (const generation of [want.mark.generation, "fedcba9876543210"])
+                expect(() =>
+                    target.ensure(host.context(facts), { ...want, mark: mark("pg", generation) }),
+                ).toThrow(/not-ours/);
             return { ...facts, exports: new Map([["pg", one]]) };
         };
         await host.ensure(want, await losing());
         expect(await dump()).toBe(before);
         expect((await host.facts("pg"))?.differences).toEqual([]);
         await host.remove(want, await losing());
+        expect(await dump()).toBe(pristine);
+    });
+
+    test("what was planned for an export that is another one by now changes nothing", async () => {
+        const want = suite.want("pg", FILE);
+        const nothing = host.context(await host.observe());
+        await host.ensure(want);
+        const one = host.context(await host.observe());
+        const whole = await dump();
+        const late = async (steps: readonly Step[]) => {
+            expect(steps).not.toEqual([]);
+            await expect(host.steps(steps)).rejects.toMatchObject({ status: GUARD_FAILED });
+        };
+        await late(target.ensure(nothing, suite.changed(want)).steps);
+        expect(await dump()).toBe(whole);
+        await host.remove(want);
+        await late(target.ensure(one, suite.changed(want)).steps);
+        await late(target.remove(one, want).steps);
+        for (const exchanged of [true, false])
+            await late(target.reopen(one, { name: "pg", sizeBytes: 2 ** 27, exchanged }).close);
         expect(await dump()).toBe(pristine);
     });
 

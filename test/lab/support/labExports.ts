@@ -3,7 +3,11 @@ import { libiscsi } from "../../contract/support/libiscsi";
 import type { Target } from "../../../provider/targets/types";
 import { CLIENT, POOL } from "../../support/client";
 import type { Lab } from "../lab.mjs";
+import { iscsiInitiator, type KernelInitiator } from "./iscsiInitiator";
 import { NVME_HOST, nvmeInitiator } from "./nvmeInitiator";
+
+/** A storage host with a kernel's initiator. */
+export type KernelBackend = Omit<ExportBackend, "attach"> & KernelInitiator;
 
 /** Where volumes are. */
 export const POOLS = {
@@ -21,7 +25,11 @@ for d in subsystems/*/namespaces/* subsystems/* hosts/* ports/*; do [ ! -d "$d" 
 async function prepare(lab: Lab): Promise<void> {
     const a = lab.host("a");
     const disk = a.diskPath("disk2");
-    await a.run(`${CLEAR}`);
+    // Emulated, beside others, that can take longer than a plan may.
+    await a.run("modprobe -a iscsi_target_mod target_core_iblock target_core_file nvmet-tcp", {
+        timeoutMs: 600_000,
+    });
+    await a.run(CLEAR);
     await a.run(`mkdir -p /srv/exports
 vgs bhexports >/dev/null 2>&1 || { wipefs -q -a ${disk} && vgcreate -q bhexports ${disk} &&
 lvcreate -q -y --type thin-pool -L 3g --poolmetadatasize 32m -n pool bhexports; } 2>/dev/null`);
@@ -79,12 +87,27 @@ export async function lioExports(lab: Lab, target: Target, pool: keyof typeof PO
     };
 }
 
+/** LIO on host a, the kernel's iSCSI on host c. */
+export async function lioToKernel(
+    lab: Lab,
+    target: Target,
+    pool: keyof typeof POOLS,
+): Promise<KernelBackend> {
+    await prepare(lab);
+    const address = lab.host("a").addresses.ipv4[0] ?? "";
+    return {
+        ...common(lab, target, pool, [`${address}:3260`]),
+        ...iscsiInitiator(lab.host("c")),
+        initiator: CLIENT,
+    };
+}
+
 /** nvmet on host a, the kernel's NVMe/TCP on host c. */
 export async function nvmetExports(
     lab: Lab,
     target: Target,
     pool: keyof typeof POOLS,
-): Promise<ExportBackend> {
+): Promise<KernelBackend> {
     await prepare(lab);
     const address = lab.host("a").addresses.ipv4[0] ?? "";
     return {

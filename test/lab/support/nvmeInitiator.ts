@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import { deriveDhchapKey } from "../../../provider/targets/dhchap";
-import type { As, Attached, ExportBackend } from "../../contract/exports";
 import type { Lab } from "../lab.mjs";
+import { blockDevice } from "./blockDevice";
+import type { KernelAttached, KernelInitiator } from "./iscsiInitiator";
 
 export const NVME_HOST = "nqn.2024-01.com.example:db1";
 
 const key = (purpose: string) => deriveDhchapKey("a secret of more than thirty-two bytes", purpose);
 
 /** The kernel of a host of the lab as the initiator; keys go to it through /dev/nvme-fabrics, never on a command line. */
-export function nvmeInitiator(client: ReturnType<Lab["host"]>): Pick<ExportBackend, "declares" | "attach"> {
+export function nvmeInitiator(client: ReturnType<Lab["host"]>): KernelInitiator {
     const run = async (script: string) => (await client.run(script)).stdout.trim();
     return {
         // A host has one pair of keys for all exports; the second secrets belong to a host of their own.
@@ -16,7 +17,10 @@ export function nvmeInitiator(client: ReturnType<Lab["host"]>): Pick<ExportBacke
             nqn: hostOf(user),
             dhchap: { key: key(`${secrets} ${user}`), controllerKey: key(`${secrets} ${user} controller`) },
         }),
-        async attach(exported, { stranger = false, secrets = "first" }: As): Promise<Attached> {
+        async attach(
+            exported,
+            { stranger = false, secrets = "first", impostor = false },
+        ): Promise<KernelAttached> {
             const { data } = exported.connection;
             const portals = data["portals"] as [string, string, string][];
             const [address = "", port = ""] = portals[0] ?? [];
@@ -26,7 +30,7 @@ export function nvmeInitiator(client: ReturnType<Lab["host"]>): Pick<ExportBacke
             const keys =
                 secrets === "none"
                     ? ""
-                    : `,dhchap_secret=${key(`${secrets} ${exported.name}`)},dhchap_ctrl_secret=${key(`${secrets} ${exported.name} controller`)}`;
+                    : `,dhchap_secret=${key(`${secrets} ${exported.name}`)},dhchap_ctrl_secret=${key(`${secrets} ${exported.name} ${impostor ? "another" : "controller"}`)}`;
             const options = `transport=tcp,traddr=${address},trsvcid=${port},nqn=${nqn},hostnqn=${host},hostid=${id},reconnect_delay=2${keys}`;
             await run(`modprobe nvme-tcp && printf %s '${options}' > /dev/nvme-fabrics`);
             const uuid = String(data["vol_uuid"]);
@@ -40,17 +44,8 @@ until [ $n -ge 100 ]; do
 done; exit 1`);
             let attached = true;
             return {
-                holds: async (offset, length, byte) => {
-                    const read = `dd if=${device} bs=512 skip=${String(offset / 512)} count=${String(length / 512)} iflag=direct status=none`;
-                    const octal = `\\${byte.toString(8).padStart(3, "0")}`;
-                    return (await run(`${read} | tr -d '${octal}' | wc -c`)) === "0";
-                },
-                write: async (offset, length, byte) => {
-                    const octal = `\\${byte.toString(8).padStart(3, "0")}`;
-                    await run(
-                        `head -c ${String(length)} /dev/zero | tr '\\000' '${octal}' | dd of=${device} bs=512 seek=${String(offset / 512)} iflag=fullblock oflag=direct conv=fsync status=none`,
-                    );
-                },
+                device,
+                ...blockDevice(run, device),
                 // nvmet tells hosts by themselves, which then take a moment.
                 capacity: async () => Number(await run(`sleep 2; blockdev --getsize64 ${device}`)),
                 detach: async () => {

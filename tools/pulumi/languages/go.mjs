@@ -1,9 +1,16 @@
 // @ts-check
-/** As `pulumi-language-go` does: `pulumi.Run` reads the environment. @param {import("./types.mjs").Program} program @returns {import("./types.mjs").Start} */
+/**
+ * As `pulumi-language-go` does: `pulumi.Run` reads the environment. A program that is compiled already is run as it is.
+ *
+ * @param {import("./types.mjs").Program} program
+ * @returns {import("./types.mjs").Start}
+ */
 export function start(program) {
+    const compiled = process.env["BLOCKHOST_GO_PROGRAM"];
     return {
-        command: "go",
-        args: ["run", ".", ...program.args],
+        ...(compiled
+            ? { command: compiled, args: program.args }
+            : { command: "go", args: ["run", ".", ...program.args] }),
         env: {
             PULUMI_PROJECT: program.project,
             PULUMI_STACK: program.stack,

@@ -1,4 +1,5 @@
-import { BlockhostError } from "../../errors";
+import { BlockhostError } from "../errors";
+import type { OwnerInput } from "../resources/common";
 
 /** The parts of a URN: `urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>`. */
 export interface Urn {
@@ -19,4 +20,13 @@ export function parseUrn(urn: string): Urn {
     }
     const last = types.lastIndexOf("$");
     return { stack, project, parent: types.slice(0, Math.max(0, last)), type: types.slice(last + 1), name };
+}
+
+/**
+ * Who declares a resource, from its URN, in which only the organisation is not. The keys are in the order that values
+ * from the wire have.
+ */
+export function ownerFrom(urn: string, organization: string): OwnerInput {
+    const { project, stack, parent, name } = parseUrn(urn);
+    return { organization, ...(parent === "" ? {} : { parent }), project, resource: name, stack };
 }

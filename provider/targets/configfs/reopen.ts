@@ -1,0 +1,38 @@
+import type { Step } from "../../host/plan";
+import { sh } from "../../sh";
+import { bootFile, guardBootFile, placeOf } from "../boot";
+import type { TargetContext } from "../types";
+import { type CommonDeclared, exportOf, type Helper } from "./model";
+
+/**
+ * Makes an export see that its device has grown, or was exchanged (revert).
+ *
+ * Growth: what the kernel does not find out by itself it is told, and nobody is logged out. Exchange: sessions end, and
+ * the kernel lets go of the device; the boot file then sets it up again. What is cut short in between shows as differences
+ * of the export, and `ensure` heals it.
+ */
+export function reopen<O, D extends CommonDeclared, Own>(
+    helper: Helper<O, D, Own>,
+    { target, facts }: TargetContext<O>,
+    want: { name: string; sizeBytes: number; exchanged: boolean },
+): { close: readonly Step[]; open: readonly Step[] } {
+    const nothing = { close: [], open: [] };
+    const before = exportOf<D>(facts, want.name);
+    if (before === undefined || !helper.isOpen(before.declared, before.live)) return nothing;
+    const place = placeOf(target, want.name);
+    // Asked before the device changes; then there is no way back.
+    const asSeen = guardBootFile(place, before);
+    const run = sh`. ${bootFile(place)}`;
+    if (want.exchanged) {
+        const close = sh`cd ${helper.root} || exit
+${helper.guard(before, "all")}
+${helper.close(before.declared)}`;
+        return {
+            close: [asSeen, { label: `close export ${want.name}`, script: close }],
+            open: [{ label: `open export ${want.name}`, script: run }],
+        };
+    }
+    if (helper.knowsSize(before, want.sizeBytes)) return nothing;
+    const label = `tell ${helper.label} that export ${want.name} has grown`;
+    return { close: [asSeen], open: [{ label, script: run }] };
+}

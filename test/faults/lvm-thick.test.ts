@@ -1,0 +1,3 @@
+import { lvmFaults } from "./lvm";
+
+lvmFaults("thick");

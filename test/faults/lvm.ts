@@ -1,0 +1,22 @@
+import { vi } from "vitest";
+import { CASES } from "./cases";
+import { lvmWorld } from "./lvmWorld";
+import { faultMatrix } from "./matrix";
+import { MOMENTS, STOPS } from "./stops";
+
+/** Volumes and snapshots on LVM, cut short. */
+export function lvmFaults(kind: "thin" | "thick"): void {
+    const { creations, copies, longWork, ownership } = CASES;
+    const { between, inside, noSpace, transit } = STOPS;
+    // What is full here is the volume group; a thin pool that is full is another matter: see `test/lab/full.test.ts`.
+    const full = noSpace.filter(({ title }) => kind === "thick" && title.startsWith("pool full"));
+    // One test tries many points, and hosts boot in many of them.
+    vi.setConfig({ testTimeout: 3_600_000 });
+    faultMatrix(
+        `${kind} LVM`,
+        () => lvmWorld(kind),
+        // Only what copies has long work.
+        [...creations, ...copies, ...(kind === "thick" ? longWork : []), ...ownership],
+        [...between, ...inside, ...full, ...transit, ...MOMENTS],
+    );
+}

@@ -1,0 +1,190 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { exportLifecycle, type ExportState } from "../../provider/resources/export";
+import { lioTarget } from "../../provider/targets/lio";
+import { nvmetTarget } from "../../provider/targets/nvmet";
+import { Client, type ClientOptions, MiB, refused } from "../support/client";
+import type { Lab } from "./lab.mjs";
+import { labOf } from "./support/labOf";
+import type { KernelAs, KernelAttached } from "./support/iscsiInitiator";
+import { type KernelBackend, lioToKernel, nvmetExports } from "./support/labExports";
+import { connections, Load } from "./support/load";
+
+/** Exports of thin volumes by a kernel's targets, to another kernel's initiators. */
+
+const KINDS = [
+    { label: "LIO", helper: "lio", port: 3260, of: (lab: Lab) => lioToKernel(lab, lioTarget, "lvm") },
+    { label: "nvmet", helper: "nvmet", port: 4420, of: (lab: Lab) => nvmetExports(lab, nvmetTarget, "lvm") },
+] as const;
+
+describe.each(KINDS)("$label", ({ helper, port, of }) => {
+    let lab: Lab;
+    let backend: KernelBackend;
+    const opened: Client[] = [];
+    const attachments: KernelAttached[] = [];
+
+    const another = (options: ClientOptions = {}) => {
+        const one = new Client(backend.host, options);
+        opened.push(one);
+        return one;
+    };
+    const make = async (client: Client, name: string, size = "4MiB"): Promise<ExportState> => {
+        await client.volume(name, { size });
+        return client.export(`${name}-x`, name, args(`${name}-x`));
+    };
+    const args = (name: string) => ({
+        protocol: backend.protocol,
+        initiators: [backend.declares("first", name)],
+    });
+    const attach = async (exported: ExportState, as: KernelAs = {}) => {
+        const one = await backend.attach(exported, as);
+        attachments.push(one);
+        return one;
+    };
+    const run = async (host: "a" | "c", script: string) => (await lab.host(host).run(script)).stdout.trim();
+
+    beforeAll(async () => {
+        lab = await labOf("a", "c");
+        backend = await of(lab);
+    });
+    afterEach(async () => {
+        for (const one of attachments.splice(0)) await one.detach();
+    });
+    afterAll(async () => {
+        await Promise.all(opened.map((one) => one.close()));
+        await lab.stop();
+    });
+
+    test("both sides prove who they are; what is written is on the volume", async () => {
+        const exported = await make(another(), "auth");
+        for (const as of [
+            { secrets: "second" },
+            { secrets: "none" },
+            { stranger: true },
+            { impostor: true },
+        ] as const)
+            await expect(attach(exported, as), JSON.stringify(as)).rejects.toThrow();
+        const one = await attach(exported);
+        await one.write(0, 4096, 0x5a);
+        expect(await one.holds(0, 4096, 0x5a)).toBe(true);
+        expect(await backend.firstByte(exported.devicePath)).toBe(0x5a);
+    });
+
+    test("growth is seen while the device is in use", async () => {
+        const client = another();
+        const volume = await client.volume("grow", { size: "8MiB" });
+        const exported = await client.export("grow-x", "grow", args("grow-x"));
+        const one = await attach(exported);
+        const load = await Load.start(lab.host("c"), [one.device], 8);
+        const before = await connections(lab.host("c"));
+        await another().change(volume, { size: "64MiB" });
+        expect(await one.capacity()).toBe(64 * MiB);
+        await one.write(60 * MiB, 4096, 0x44);
+        expect(await one.holds(60 * MiB, 4096, 0x44)).toBe(true);
+        await load.stop();
+        expect(await connections(lab.host("c"))).toBe(before);
+    });
+
+    test("discard frees what the thin pool had given", async () => {
+        const exported = await make(another(), "trim", "32MiB");
+        const used = () => run("a", `lvs --noheadings -o data_percent ${exported.devicePath}`).then(Number);
+        const one = await attach(exported);
+        await one.write(0, 32 * MiB, 0x61);
+        expect(await used()).toBe(100);
+        await run("c", `blkdiscard -o 0 -l ${String(16 * MiB)} ${one.device}`);
+        expect(await used()).toBe(50);
+        expect(await one.holds(20 * MiB, 4096, 0x61)).toBe(true);
+    });
+
+    test(
+        "an export is made, changed, applied again and removed while twenty others carry on",
+        { timeout: 900_000 },
+        async () => {
+            const client = another();
+            const names = Array.from({ length: 20 }, (_, i) => `busy${String(i)}`);
+            const exports = await Promise.all(names.map((name) => make(client, name)));
+            const devices: string[] = [];
+            for (const one of exports) devices.push((await attach(one)).device);
+            const load = await Load.start(lab.host("c"), devices);
+            const before = await connections(lab.host("c"));
+            for (let round = 0; round < 3; round++) {
+                const made = await make(another(), "other");
+                const changed = await another().changeExport(made, {
+                    initiators: [backend.declares("second", "other-x"), backend.declares("first", "more")],
+                });
+                expect(await another().changeExport(changed, {})).toEqual(changed);
+                expect(changed.drift).toEqual([]);
+                const [first] = exports;
+                if (first === undefined) throw new Error("no export");
+                // One of the twenty itself: applied again, with one more initiator, and back.
+                const wider = await another().changeExport(first, {
+                    initiators: [...first.initiators, backend.declares("first", "guest")],
+                });
+                exports[0] = await another().changeExport(wider, { initiators: first.initiators });
+                const last = another();
+                await last.delete(changed);
+                await last.delete(await last.volume("other"));
+            }
+            await load.stop();
+            expect(await connections(lab.host("c"))).toBe(before);
+            for (const one of attachments.splice(0)) await one.detach();
+            await Promise.all(exports.map((one) => client.delete(one)));
+        },
+    );
+
+    test("a volume made anew under its name does not answer to who still holds the former one", async () => {
+        const client = another();
+        const volume = await client.volume("again");
+        const first = await client.export("again-x", "again", {
+            ...args("again-x"),
+            allow: ["session-drop"],
+        });
+        const held = await attach(first);
+        await held.write(0, 4096, 0x11);
+        await client.delete(first);
+        await client.delete(volume);
+        const fresh = another();
+        const second = await make(fresh, "again");
+        await backend.fill(second.devicePath, 0x22);
+        expect(second.targetName).not.toBe(first.targetName);
+        expect(second.serial).not.toBe(first.serial);
+        // Whatever the client still has, it is not the new volume: not for reading, and not for writing. Both may hang.
+        await run(
+            "c",
+            `{ dd if=${held.device} bs=4096 count=1 iflag=direct of=/run/held & } >/dev/null 2>&1
+{ head -c 4096 /dev/zero | dd of=${held.device} bs=4096 oflag=direct & } >/dev/null 2>&1
+sleep 5`,
+        );
+        await held.detach();
+        expect(await run("c", `[ ! -e /run/held ] || tr '\\042' N < /run/held`)).not.toContain("N");
+        expect(await backend.firstByte(second.devicePath)).toBe(0x22);
+        await expect(attach(first)).rejects.toThrow();
+        const now = await attach(second);
+        expect(await now.holds(0, 4096, 0x22)).toBe(true);
+    });
+
+    test("a portal that another daemon has is named, and nothing is made", async () => {
+        const address = lab.host("a").addresses.ipv4[1] ?? "";
+        const portal = `${address}:${String(port)}`;
+        const elsewhere = () =>
+            another({ configuration: { targets: { [backend.protocol]: { helper, portals: [portal] } } } });
+        await another().volume("taken");
+        await run(
+            "a",
+            `systemd-run -q --unit=bh-squatter perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "${address}", LocalPort => ${String(port)}, ReuseAddr => 1) or die; sleep 600'
+until grep -q '${(0x10000 + port).toString(16).slice(1).toUpperCase()} 00000000:0000 0A' /proc/net/tcp; do sleep 0.1; done`,
+        );
+        try {
+            const late = elsewhere();
+            const given = { ...late.exportArgs("taken-x", "taken", args("taken-x")) };
+            const { failures } = await exportLifecycle.check(late.context, undefined, given);
+            expect(failures).toMatchObject([{ property: "portals" }]);
+            expect(failures[0]?.reason).toMatch(/is taken by perl \(process \d+\)/);
+            await refused(late.export("taken-x", "taken", args("taken-x")), "in-use");
+            expect(await run("a", `ls -d /sys/kernel/config/*/*/*taken-x* 2>/dev/null || :`)).toBe("");
+        } finally {
+            await run("a", "systemctl stop bh-squatter");
+        }
+        const exported = await elsewhere().export("taken-x", "taken", args("taken-x"));
+        await (await attach(exported)).write(0, 4096, 1);
+    });
+});

@@ -1,0 +1,255 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { encodeMark, type Mark } from "../../../provider/host/mark";
+import { GUARD_FAILED, type Plan, type Step } from "../../../provider/host/plan";
+import type { KernelExport } from "../../../provider/targets/configfs/model";
+import { lioTarget } from "../../../provider/targets/lio";
+import type { LioDeclared } from "../../../provider/targets/lio/model";
+import { nvmetTarget } from "../../../provider/targets/nvmet";
+import { Sections } from "../../../provider/targets/configfs/sections";
+import type { NvmetDeclared, NvmetExport } from "../../../provider/targets/nvmet/model";
+import { guard } from "../../../provider/targets/nvmet/take";
+import type { ExportWanted, Target, TargetContext, TargetFacts } from "../../../provider/targets/types";
+
+/**
+ * LIO and nvmet as far as a machine without them can tell: boot files are real, what the kernel has is made up. With real
+ * kernels they are tried in `test/lab`.
+ */
+
+const directory = mkdtempSync(join(tmpdir(), "bh-kernel-plan-"));
+afterAll(() => {
+    rmSync(directory, { recursive: true });
+});
+
+const KINDS = [
+    {
+        target: lioTarget as Target,
+        portal: "127.0.0.1:3260",
+        initiator: "iqn.2024-01.com.example:client",
+        other: (generation: string) => `iscsi/iqn.2010-10.org.blockhost:pg:${generation}`,
+        // An export whose device the kernel has open, with 64 MiB.
+        open: ({ declared }: KernelExport) => {
+            const { backstore, target } = declared as LioDeclared;
+            return {
+                tree: [backstore, target],
+                values: [
+                    [`${backstore}/enable`, "1"],
+                    [
+                        `${backstore}/info`,
+                        `TCM FILEIO ID: 0        File: ${declared.devicePath}  Size: 67108864  Mode: O_DSYNC`,
+                    ],
+                ],
+            };
+        },
+    },
+    {
+        target: nvmetTarget as Target,
+        portal: "127.0.0.1:4420",
+        initiator: "nqn.2024-01.com.example:client",
+        other: (generation: string) => `subsystems/nqn.2010-10.org.blockhost:pg:${generation}`,
+        open: ({ declared }: KernelExport) => {
+            const { subsystem } = declared as NvmetDeclared;
+            return {
+                tree: [subsystem, `${subsystem}/namespaces/1`],
+                values: [[`${subsystem}/namespaces/1/enable`, "1"]],
+            };
+        },
+    },
+] as const;
+
+describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, kind) => {
+    const { target } = kind;
+    const ref = {
+        protocol: target.protocol,
+        helper: target.name,
+        portals: [kind.portal],
+        options: target.options.parse({}),
+        stateDirectory: join(directory, target.name),
+    };
+    const mark = (generation = "0123456789abcdef", resource = "pg"): Mark => {
+        const owner = {
+            installation: "default",
+            organization: "acme",
+            project: "shop",
+            stack: "prod",
+            resource,
+        };
+        return { kind: "export", owner, generation, phase: "ready", extra: {} };
+    };
+    const want = (of = mark()): ExportWanted => ({
+        name: "pg",
+        mark: of,
+        devicePath: "/srv/pg.img",
+        sizeBytes: 64 * 1024 * 1024,
+        readOnly: false,
+        initiators: [{ name: kind.initiator }],
+        addresses: [],
+        portals: [],
+        discard: true,
+    });
+
+    const sh = (script: string) => {
+        const { status, stdout, stderr } = spawnSync("sh", { input: script, encoding: "utf8" });
+        return { status, stdout, stderr };
+    };
+    const run = (steps: readonly Step[]) => {
+        for (const { script } of steps) {
+            const { status } = sh(`(\n${script.text}\n) </dev/null`);
+            if (status !== 0) return status;
+        }
+        return 0;
+    };
+    /** What an observation prints here, as if the kernel had the module and these objects. */
+    const observe = (
+        kernel: { tree: readonly string[]; values: readonly (readonly string[])[] } = {
+            tree: [],
+            values: [],
+        },
+        only?: readonly string[],
+    ): TargetFacts => {
+        const { stdout } = sh(target.observe(ref, only).text);
+        const printed = stdout
+            .replaceAll(/^(missing .*|loadable|no configfs)\n/gm, "")
+            .replace("== module\n", "== module\nloaded\n")
+            .replace(/== unit\n(installed|missing)\n/, "== unit\n");
+        const tree = kernel.tree.map((path) => `d ${path.replace(/\/[^/]+$/, "")}\nd ${path}\n`).join("");
+        const values = kernel.values.map(([path = "", value = ""]) => `${path}\0${value}\n`).join("");
+        return target.parse(ref, `${printed}\n== tree\n${tree}== values\n${values}`);
+    };
+    const context = (facts: TargetFacts): TargetContext => ({
+        target: ref,
+        facts,
+        host: {
+            pools: new Map(),
+            targets: new Map([[ref.protocol, facts]]),
+            units: new Map(),
+            tools: new Set(),
+            claims: [],
+            reserved: new Set(),
+        },
+    });
+    /** Writes the boot file alone: there is no kernel to go on with. */
+    const writeBootFile = (plan: Plan) => {
+        const steps = plan.steps.filter(({ label }) => /boot file/.test(label));
+        expect(run(steps)).toBe(0);
+    };
+    const exported = (): TargetFacts => {
+        writeBootFile(target.ensure(context(observe()), want()));
+        const one = observe().exports.get("pg") as KernelExport;
+        return observe(kind.open(one));
+    };
+
+    beforeEach(() => {
+        rmSync(ref.stateDirectory, { recursive: true, force: true });
+    });
+
+    test("reads back whose export it is from the boot file", () => {
+        const facts = exported();
+        const one = facts.exports.get("pg");
+        expect(encodeMark({ ...mark(), phase: "ready" })).toBe(
+            encodeMark({ ...(one?.mark ?? mark("")), phase: "ready" }),
+        );
+        expect(facts.problem).toBeUndefined();
+        expect(facts.foreign.size).toBe(0);
+    });
+
+    test.each([
+        ["has grown", false],
+        ["was exchanged", true],
+    ])("that the device %s is told only to the export that was observed", (_, exchanged) => {
+        const reopened = { name: "pg", sizeBytes: 2 ** 27, exchanged };
+        const { close, open } = target.reopen(context(exported()), reopened);
+        expect(open).toHaveLength(1);
+        const [guard] = close;
+        expect(guard?.guard).toBe(true);
+        if (guard === undefined) return;
+        expect(run([guard])).toBe(0);
+        writeBootFileOf(mark("fedcba9876543210"));
+        expect(run([guard])).toBe(GUARD_FAILED);
+        rmSync(ref.stateDirectory, { recursive: true });
+        expect(run([guard])).toBe(GUARD_FAILED);
+    });
+
+    /** Somebody deletes the export, and makes one of that name. */
+    const writeBootFileOf = (of: Mark) => {
+        rmSync(ref.stateDirectory, { recursive: true });
+        writeBootFile(target.ensure(context(observe()), want(of)));
+    };
+
+    test("a size that the kernel knows is not told again", () => {
+        const facts = exported();
+        const one = facts.exports.get("pg") as KernelExport;
+        const device = { id: "file 1:2", bytes: 2 ** 26, path: "/srv/pg.img" };
+        const noted = { ...one, live: { ...one.live, noted: { device, attributes: {} } } };
+        const known = context({ ...facts, exports: new Map([["pg", noted]]) });
+        const growth = { name: "pg", sizeBytes: 2 ** 26, exchanged: false };
+        expect(target.reopen(known, growth)).toEqual({ close: [], open: [] });
+        expect(target.reopen(known, { ...growth, sizeBytes: 2 ** 27 }).open).toHaveLength(1);
+    });
+
+    test("of a closed export there is nothing to reopen", () => {
+        exported();
+        const all = { name: "pg", sizeBytes: 2 ** 27, exchanged: true };
+        expect(target.reopen(context(observe()), all)).toEqual({ close: [], open: [] });
+    });
+
+    test.each(["01234567", "fedcba98"])(
+        "no second one beside one of the name that no boot file explains: %s",
+        (digits) => {
+            const facts = observe({ tree: [kind.other(digits)], values: [] });
+            expect(() => target.ensure(context(facts), want())).toThrow(/not-ours/);
+            // Another name's, or what only looks like it, is no hindrance.
+            for (const name of [kind.other(digits).replace(":pg:", ":pg2:"), kind.other("not-digits")]) {
+                const others = observe({ tree: [name], values: [] });
+                expect(target.ensure(context(others), want()).steps.length).toBeGreaterThan(1);
+            }
+        },
+    );
+
+    test("a name whose export has been removed since is free again", () => {
+        const before = observe({ tree: [kind.other("01234567")], values: [] });
+        const after = target.merge?.(before, observe(undefined, ["pg"]), ["pg"]) ?? before;
+        expect(target.ensure(context(after), want()).steps.length).toBeGreaterThan(1);
+    });
+
+    test("a removal asks first whether it is the export that was observed", () => {
+        const [guard] = target.remove(context(exported()), want()).steps;
+        if (guard === undefined) throw new Error("no step");
+        expect(run([guard])).toBe(0);
+        writeBootFileOf(mark("fedcba9876543210"));
+        expect(run([guard])).toBe(GUARD_FAILED);
+    });
+});
+
+test("hosts that have connected to a subsystem since it was observed are seen in the kernel's log", () => {
+    const nqn = "nqn.2010-10.org.blockhost:pg:01234567";
+    const [known, newcomer] = ["nqn.2024-01.com.example:db1", "nqn.2024-01.com.example:db10"];
+    const booted = "[    0.000000] Linux version 6.12";
+    const came = (host: string, subsystem = nqn) =>
+        `[    7.1] nvmet: Created nvm controller 1 for subsystem ${subsystem} for NQN ${host}.`;
+    const status = (sessions: readonly string[], before: readonly string[], now: readonly string[]) => {
+        const sections = new Sections(["== log", ...before].join("\n"));
+        const script = guard({
+            declared: { subsystem: `subsystems/${nqn}` },
+            sessions: sessions.map((initiator) => ({ initiator })),
+            live: { sections },
+        } as unknown as NvmetExport);
+        const text = `dmesg() { printf '%s\\n' ${now.map((line) => `'${line}'`).join(" ")}; }\n${script.text}`;
+        return spawnSync("sh", { input: text }).status;
+    };
+    const before = [booted, came(known)];
+    expect(status([known], before, before)).toBe(0);
+    // It has lost its connection and made another, and somebody has come to another subsystem.
+    const others = came(newcomer, nqn.replace("pg", "other"));
+    expect(status([known], before, [...before, came(known), others])).toBe(0);
+    expect(status([known], before, [...before, came(newcomer)])).toBe(GUARD_FAILED);
+    expect(status([], [booted], [booted])).toBe(0);
+    expect(status([], before, before)).toBe(0);
+    expect(status([], before, [...before, came(known)])).toBe(GUARD_FAILED);
+    // Where the log no longer tells who was there before, nothing follows from it.
+    expect(status(["unknown (from 10.0.0.7)"], [], [came(newcomer)])).toBe(0);
+    expect(status([], [], [came(newcomer)])).toBe(GUARD_FAILED);
+});
