@@ -1,8 +1,7 @@
 import type * as z from "zod";
-import type { ErrorCode } from "../errors";
 import type { Mark } from "../host/mark";
 import type { HostFacts, PoolFacts } from "../host/facts";
-import type { Plan, Step } from "../host/plan";
+import type { Explanation, Plan, Step } from "../host/plan";
 import type { Sh } from "../sh";
 import type { PoolMaker } from "./poolMaker";
 
@@ -114,12 +113,6 @@ export interface Session {
     readonly reset: Sh;
     /** At the end of the run. */
     readonly close: Sh;
-}
-
-export interface Explanation {
-    readonly code: ErrorCode;
-    readonly summary: string;
-    readonly hint: string;
 }
 
 export interface DriverCapabilities {

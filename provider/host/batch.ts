@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { BlockhostError, toBlockhostError } from "../errors";
-import type { Driver, Explanation, PoolRef, Session } from "../drivers/types";
+import type { Driver, PoolRef, Session } from "../drivers/types";
 import type { Transport } from "../transport/types";
 import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
@@ -10,6 +10,7 @@ import { clearLeftovers } from "./leftovers";
 import {
     type Claim,
     DEFAULT_PLAN_TIMEOUT,
+    type Explanation,
     GUARD_FAILED,
     IN_USE,
     type Plan,
@@ -254,7 +255,13 @@ function touchedKeys({ touched }: Plan): string[] {
             names.map((name) => `${kind}/${container}/${name}`),
         );
     const containers = Object.keys(touched.containers ?? {}).map((pool) => `container/${pool}`);
-    return [...keys("pool", touched.pools), ...keys("target", touched.targets), ...containers];
+    const attachments = (touched.attachments ?? []).map((name) => `attachment/${name}`);
+    return [
+        ...keys("pool", touched.pools),
+        ...keys("target", touched.targets),
+        ...containers,
+        ...attachments,
+    ];
 }
 
 /** Seconds. */
@@ -298,8 +305,10 @@ function settleSection(pool: string): string {
     return `settle:${pool}`;
 }
 
-/** What the drivers of the pools concerned know about a failure. */
+/** What the plan, or the drivers of the pools concerned, know about a failure. */
 function explain(config: HostConfig, plan: Plan, said: string): Explanation | undefined {
+    const own = plan.explain?.(said);
+    if (own !== undefined) return own;
     for (const name of Object.keys(plan.touched.pools ?? {})) {
         const known = config.pools.get(name)?.driver.explain?.(said);
         if (known !== undefined) return known;

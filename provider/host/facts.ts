@@ -1,3 +1,4 @@
+import type { ClientFacts } from "../clients/types";
 import type { ExportFacts, TargetFacts } from "../targets/types";
 import type { Claim } from "./plan";
 import type { Mark } from "./mark";
@@ -124,6 +125,8 @@ export interface HostFacts {
     readonly containers?: ReadonlyMap<string, ContainerFacts>;
     /** By protocol: `iscsi`, `nvme-tcp`. */
     readonly targets: ReadonlyMap<string, TargetFacts>;
+    /** What it is as a client: who it is to targets, what is attached to it. */
+    readonly client?: ClientFacts;
     readonly units: ReadonlyMap<string, UnitFacts>;
     /** A run that was cut short has left files half-written in the state directory. */
     readonly leftovers?: boolean;

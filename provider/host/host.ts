@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseClient } from "../clients/parse";
 import { BlockhostError, ERROR_TABLE, hasCode, toBlockhostError } from "../errors";
 import type { Protocol } from "../targets/types";
 import type { Sh } from "../sh";
@@ -351,6 +352,7 @@ export function absorbReadback(
         targets = mergeTarget(config, targets, protocol as Protocol, only, frames);
     }
     const units = frames.get("units");
+    const client = frames.get("client");
     const leftovers = frames.get("leftovers");
     return {
         ...facts,
@@ -359,6 +361,7 @@ export function absorbReadback(
         ...(facts.containers === undefined && touched.containers === undefined
             ? {}
             : { containers: mergeContainers(config, facts.containers, touched, frames) }),
+        ...(client === undefined ? {} : { client: parseClient(client.stdout) }),
         ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),
         ...(leftovers === undefined ? {} : { leftovers: leftovers.stdout !== "" }),
     };

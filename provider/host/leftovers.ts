@@ -6,7 +6,7 @@ import type { Plan } from "./plan";
  * `<name>.new` beside them. They may hold secrets, so they go with the next run, whatever that is for.
  */
 function files(stateDirectory: string): Sh {
-    return sh`${`${stateDirectory}/exports`}/*/.*.new ${stateDirectory}/*.new`;
+    return sh`${`${stateDirectory}/exports`}/*/.*.new ${stateDirectory}/attachments/.*.new ${stateDirectory}/*.new`;
 }
 
 /** Prints a line where there is any; another run may be just writing it. */

@@ -27,7 +27,7 @@ export interface Owner {
     readonly parent?: string;
 }
 
-export type MarkKind = "pool" | "volume" | "snapshot" | "safety" | "export";
+export type MarkKind = "pool" | "volume" | "snapshot" | "safety" | "export" | "attachment";
 /** `ready` unless a creation, revert or deletion of several steps is under way. */
 export type Phase = "creating" | "ready" | "reverting" | "deleting";
 

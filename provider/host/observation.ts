@@ -1,3 +1,5 @@
+import { CLIENT_TOOLS, observeClient } from "../clients/observe";
+import { parseClient } from "../clients/parse";
 import type { Driver, PoolPart } from "../drivers/types";
 import type { Protocol, TargetFacts } from "../targets/types";
 import { sh } from "../sh";
@@ -23,6 +25,8 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
         if (touched !== undefined && only === undefined) continue;
         sections.push({ id: targetSection(protocol), script: target.observe(ref, only) });
     }
+    if (touched === undefined || touched.attachments !== undefined)
+        sections.push({ id: "client", script: observeClient(config.stateDirectory) });
     if (touched === undefined) {
         sections.push({ id: "system", script: OBSERVE_SYSTEM });
         sections.push({
@@ -140,6 +144,7 @@ export function parseObservation(config: HostConfig, frames: Frames): HostFacts 
         pools,
         targets,
         units: parseUnits(frames.get("units")?.stdout ?? ""),
+        client: parseClient(frames.get("client")?.stdout ?? ""),
         system: parseSystem(frames.get("system")?.stdout ?? ""),
         leftovers: (frames.get("leftovers")?.stdout ?? "") !== "",
         tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
@@ -260,7 +265,7 @@ function parseSystem(output: string): SystemFacts {
 
 /** The shell's own tools and those of every driver and helper configured. */
 function wantedTools(config: HostConfig): string[] {
-    const tools = new Set(Object.keys(HOST_TOOLS));
+    const tools = new Set([...Object.keys(HOST_TOOLS), ...Object.keys(CLIENT_TOOLS)]);
     for (const { driver, ref } of config.pools.values())
         for (const tool of Object.keys({ ...driver.tools(ref.options), ...driver.pools?.tools }))
             tools.add(tool);

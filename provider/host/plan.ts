@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../errors";
 import type { Sh } from "../sh";
 
 /** Exit status by which a guard says that what the plan took for granted no longer holds. */
@@ -36,12 +37,21 @@ export interface Touched {
     readonly targets?: Readonly<Record<string, readonly string[]>>;
     /** Containers by pool, with the names of the disks to be looked at; the pools themselves are read again whole. */
     readonly containers?: Readonly<Record<string, readonly string[]>>;
+    /** Names of attachments; what the host is as a client is read again whole. */
+    readonly attachments?: readonly string[];
 }
 
 /** Work that a plan leaves to the end of its run; only the pool's driver (`settle`) knows what the text means. */
 export interface Later {
     readonly pool: string;
     readonly work: string;
+}
+
+/** What the words of a failed command mean. */
+export interface Explanation {
+    readonly code: ErrorCode;
+    readonly summary: string;
+    readonly hint: string;
 }
 
 /** What turns facts into what is declared. Empty steps and no unit: it is so already. */
@@ -57,6 +67,8 @@ export interface Plan {
     readonly later?: readonly Later[];
     /** Long work (name of its unit) that has to end before the rest can be planned. */
     readonly waitFor?: string;
+    /** What a failure of one of its steps means, by what it wrote on standard error. */
+    readonly explain?: (said: string) => Explanation | undefined;
     /** Milliseconds for its steps, default {@link DEFAULT_PLAN_TIMEOUT}. */
     readonly timeout?: number;
 }
@@ -75,6 +87,7 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
     const touchedTargets: Record<string, string[]> = {};
     const touchedContainers: Record<string, string[]> = {};
     const watched: Record<string, string[]> = {};
+    const attachments = plans.flatMap(({ touched }) => touched.attachments ?? []);
     for (const { touched, watched: also = {} } of plans) {
         for (const [pool, names] of Object.entries(also)) (watched[pool] ??= []).push(...names);
         for (const [pool, names] of Object.entries(touched.pools ?? {}))
@@ -96,6 +109,7 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
             pools: touchedPools,
             targets: touchedTargets,
             ...(Object.keys(touchedContainers).length === 0 ? {} : { containers: touchedContainers }),
+            ...(attachments.length === 0 ? {} : { attachments }),
         },
         ...(Object.keys(watched).length === 0 ? {} : { watched }),
         claims: plans.flatMap((plan) => plan.claims ?? []),

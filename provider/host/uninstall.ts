@@ -4,7 +4,15 @@ import type { Step } from "./plan";
 /** What we keep on a host beside the data, and how it goes. */
 
 /** Everything that is ever made in a state directory; what else is there is somebody else's, and keeps it. */
-const OURS = ["boot-exports", "exports", "lock", "pools", "units"] as const;
+const OURS = [
+    "attachments",
+    "boot-attachments",
+    "boot-exports",
+    "exports",
+    "lock",
+    "pools",
+    "units",
+] as const;
 
 /**
  * Removes the state directory, unless something else is in it. It must be the last step of a run, which holds the lock
@@ -16,6 +24,7 @@ export function removeStateDirectory(stateDirectory: string, force: boolean): St
     const guard = force
         ? sh`:`
         : sh`for bh_f in "$dir"/exports/*/*; do [ ! -e "$bh_f" ] || { echo "there is an export: $bh_f" >&2; exit 76; }; done
+for bh_f in "$dir"/attachments/*; do [ ! -e "$bh_f" ] || { echo "there is an attachment: $bh_f" >&2; exit 76; }; done
 for bh_f in "$dir"/units/*/lock; do
     [ ! -e "$bh_f" ] || flock -s -n "$bh_f" true || { echo "long work is under way: $bh_f" >&2; exit 76; }
 done`;
@@ -53,4 +62,4 @@ for bh_f in ${stateDirectory}/* ${stateDirectory}/.[!.]*; do
 done`;
 }
 
-const OURS_PATTERN: Sh = sh`boot-exports | exports | lock | pools | units`;
+const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | exports | lock | pools | units`;

@@ -19,6 +19,7 @@ import type {
     TargetContext,
     TargetFacts,
 } from "../targets/types";
+import { attachable } from "../targets/attachable";
 import { CHAP_USERNAME, CHAP_USERNAME_RULE } from "../targets/chap";
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
@@ -113,6 +114,13 @@ export const exportArgs = z
     })
     .describe("A volume or snapshot made reachable for initiators.");
 
+export const connectionSchema = z
+    .object({
+        driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
+        data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
+    })
+    .meta({ id: "Connection" });
+
 export const exportOutputs = z.object({
     targetName: z.string().describe("IQN or NQN of the target."),
     serial: z.string().describe("Serial number of the unit."),
@@ -126,13 +134,7 @@ export const exportOutputs = z.object({
             "In what the live export differed from what is declared when last read; the next update heals it.",
         ),
     poolId: z.string().describe("Identity of the pool of its source."),
-    connection: z
-        .object({
-            driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
-            data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
-        })
-        .meta({ id: "Connection" })
-        .describe("Connection properties in os-brick's form; secret."),
+    connection: connectionSchema.describe("Connection properties in os-brick's form; secret."),
 });
 
 interface ChapInput {
@@ -292,7 +294,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 generation: one.mark.generation,
                 poolId: poolIdOf(facts, state),
                 drift: one.differences,
-                connection: target.target.connection(target.ref, wanted, one),
+                connection: attachable(target.target.connection(target.ref, wanted, one), wanted, one),
             },
         };
     },
@@ -333,6 +335,8 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     async delete(context, state) {
         const host = context.hosts.get(state.host);
         if (host.config.decommissioned) return;
+        // Whoever was logged in when the host was observed may have been detached by this very run.
+        if (((await liveFacts(context, state))?.sessions.length ?? 0) > 0) host.forget();
         await host.perform(
             {
                 doing: `delete export "${state.name}"`,
@@ -516,7 +520,7 @@ function observed(target: ConfiguredTarget, found: TargetFacts, args: ExportArgs
         devicePath: one.devicePath,
         generation: one.mark.generation,
         drift: found.problem === undefined ? one.differences : [found.problem.summary],
-        connection: target.target.connection(target.ref, wanted, one),
+        connection: attachable(target.target.connection(target.ref, wanted, one), wanted, one),
     };
 }
 

@@ -1,3 +1,4 @@
+import { attachment } from "./attachment";
 import { exportLifecycle } from "./export";
 import { pool } from "./pool";
 import { snapshot } from "./snapshot";
@@ -10,4 +11,5 @@ export const lifecycles: Readonly<Record<string, Lifecycle>> = {
     Volume: volume,
     Snapshot: snapshot,
     Export: exportLifecycle,
+    Attachment: attachment,
 };

@@ -75,6 +75,9 @@ export async function planUninstallation(
                     (one) => `export ${protocol}/${one.name} of ${describeOwner(one.mark.owner)}`,
                 ),
             ),
+            ...[...(facts.client?.attachments.values() ?? [])].map(
+                (one) => `attachment ${one.name} of ${describeOwner(one.mark.owner)}`,
+            ),
             ...[...facts.units.values()]
                 .filter(({ state }) => state === "running")
                 .map(({ name: unit }) => `long work ${unit} is under way`),

@@ -6,7 +6,7 @@ import type { ExportFacts, Protocol, TargetRef } from "./types";
 
 /**
  * Boot files: one per export, `<stateDirectory>/exports/<protocol>/<name>`, an idempotent `sh` script that makes the
- * export anew after a restart. Mode 0600: its body may hold secrets. What may be read by an observation is in comment
+ * export anew after a restart; and one per attachment of the host as a client, `<stateDirectory>/attachments/<name>`. Mode 0600: its body may hold secrets. What may be read by an observation is in comment
  * lines at its top, one thing a line and always in this order:
  *
  *     #!/bin/sh
@@ -44,15 +44,22 @@ export interface BootHeader {
 /** Where an export's boot file is. */
 export interface BootPlace {
     readonly stateDirectory: string;
-    readonly protocol: Protocol;
-    /** The export's name. */
+    /** What exports are reached over; `attachment`: it is no export, but one attached to this host. */
+    readonly protocol: Protocol | "attachment";
+    /** Name of the export or attachment. */
     readonly name: string;
 }
 
 const LINE = { mark: 3, size: 5 } as const;
 
-export function bootDirectory(stateDirectory: string, protocol: Protocol): string {
-    return `${stateDirectory}/exports/${protocol}`;
+export function bootDirectory(stateDirectory: string, protocol: BootPlace["protocol"]): string {
+    return protocol === "attachment"
+        ? `${stateDirectory}/attachments`
+        : `${stateDirectory}/exports/${protocol}`;
+}
+
+function what({ protocol, name }: BootPlace): string {
+    return `${protocol === "attachment" ? "attachment" : "export"} ${name}`;
 }
 
 export function placeOf(target: Pick<TargetRef, "stateDirectory" | "protocol">, name: string): BootPlace {
@@ -77,7 +84,7 @@ export function guardBootFile(
 ): Step {
     const expected = seen === undefined || seen.orphaned === true ? "" : `=${markLine(seen.mark).text}`;
     return {
-        label: `see that export ${at.name} is as it was observed`,
+        label: `see that ${what(at)} is as it was observed`,
         script: sh`file=${bootFile(at)} mark=
 if [ -e "$file" ] || [ -L "$file" ]; then
     { read -r mark && read -r mark && IFS= read -r mark; } < "$file"
@@ -92,7 +99,7 @@ ${more}`,
 /** Writes a boot file whole or not at all, and makes it durable; comes after {@link guardBootFile}. */
 export function writeBootFile(at: BootPlace, header: Omit<BootHeader, "applied">, body: Sh): Step {
     const content = sh`#!/bin/sh
-# Export of pulumi-blockhost: changed by it, run at boot. Do not edit.
+# ${raw(at.protocol === "attachment" ? "Attachment" : "Export")} of pulumi-blockhost: changed by it, run at boot. Do not edit.
 ${markLine(header.mark)}
 ${comment("applied", "0")}
 ${comment("size", String(header.sizeBytes))}
@@ -101,7 +108,7 @@ ${comment("accounts", header.accounts.join(" "))}
 ${comment("declared", JSON.stringify(header.declared))}
 ${more(header)}${body}`;
     return {
-        label: `write the boot file of export ${at.name}`,
+        label: `write the boot file of ${what(at)}`,
         script: sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
 [ -d "$dir" ] || mkdir -p "$dir" || exit
@@ -129,7 +136,7 @@ export function remarkBootFile(at: BootPlace, from: Mark, to: Mark): Step {
     const change = replaceLine(at, LINE.mark, markLine(to).text);
     const expected = markLine(from).text;
     return {
-        label: `take over the mark of export ${at.name}`,
+        label: `take over the mark of ${what(at)}`,
         script: sh`[ "$(sed -n ${LINE.mark}p ${bootFile(at)})" = ${expected} ] || exit ${GUARD_FAILED}
 ${change}`,
     };
@@ -138,7 +145,7 @@ ${change}`,
 /** Notes the size with which the device was last opened; comes after {@link guardBootFile}. */
 export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
     return {
-        label: `note the size of export ${at.name}`,
+        label: `note the size of ${what(at)}`,
         script: replaceLine(at, LINE.size, comment("size", String(sizeBytes)).text),
     };
 }

@@ -128,10 +128,10 @@ systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${na
     };
 }
 
-const whereSystemdRuns: Sh = raw(`[ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] || exit 0`);
+export const whereSystemdRuns: Sh = raw(`[ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] || exit 0`);
 
 /** A word as unit files take it: quotes, specifiers and variables mean nothing in it. Source: systemd.syntax(7). */
-function systemdWord(text: string): string {
+export function systemdWord(text: string): string {
     return `"${text
         .replaceAll(/["\\]/g, "\\$&")
         .replaceAll("%", "%%")

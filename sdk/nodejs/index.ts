@@ -1,3 +1,4 @@
+export { Attachment, type AttachmentArgs } from "./attachment";
 export { dhchapKey } from "./dhchapKey";
 export { Export, type ExportArgs } from "./export";
 export * from "./functions";

@@ -5,6 +5,11 @@ import * as pulumi from "@pulumi/pulumi";
 import * as utilities from "./utilities";
 
 // Export members:
+export { AttachmentArgs, AttachmentState } from "./attachment";
+export type Attachment = import("./attachment").Attachment;
+export const Attachment: typeof import("./attachment").Attachment = null as any;
+utilities.lazyLoad(exports, ["Attachment"], () => require("./attachment"));
+
 export { ExportArgs, ExportState } from "./export";
 export type Export = import("./export").Export;
 export const Export: typeof import("./export").Export = null as any;
@@ -82,6 +87,8 @@ const _module = {
     version: utilities.getVersion(),
     construct: (name: string, type: string, urn: string): pulumi.Resource => {
         switch (type) {
+            case "blockhost:index:Attachment":
+                return new Attachment(name, <any>undefined, { urn })
             case "blockhost:index:Export":
                 return new Export(name, <any>undefined, { urn })
             case "blockhost:index:Pool":

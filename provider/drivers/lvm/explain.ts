@@ -1,4 +1,4 @@
-import type { Explanation } from "../types";
+import type { Explanation } from "../../host/plan";
 
 /** What LVM's words mean, where there is more to say than that it failed. */
 const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [

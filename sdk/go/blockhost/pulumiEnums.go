@@ -728,6 +728,173 @@ func (in *hostTargetDhGroupPtr) ToHostTargetDhGroupPtrOutputWithContext(ctx cont
 	return pulumi.ToOutputWithContext(ctx, in).(HostTargetDhGroupPtrOutput)
 }
 
+type MultipathUse string
+
+const (
+	MultipathUseNone    = MultipathUse("none")
+	MultipathUsePrefer  = MultipathUse("prefer")
+	MultipathUseRequire = MultipathUse("require")
+)
+
+func (MultipathUse) ElementType() reflect.Type {
+	return reflect.TypeOf((*MultipathUse)(nil)).Elem()
+}
+
+func (e MultipathUse) ToMultipathUseOutput() MultipathUseOutput {
+	return pulumi.ToOutput(e).(MultipathUseOutput)
+}
+
+func (e MultipathUse) ToMultipathUseOutputWithContext(ctx context.Context) MultipathUseOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(MultipathUseOutput)
+}
+
+func (e MultipathUse) ToMultipathUsePtrOutput() MultipathUsePtrOutput {
+	return e.ToMultipathUsePtrOutputWithContext(context.Background())
+}
+
+func (e MultipathUse) ToMultipathUsePtrOutputWithContext(ctx context.Context) MultipathUsePtrOutput {
+	return MultipathUse(e).ToMultipathUseOutputWithContext(ctx).ToMultipathUsePtrOutputWithContext(ctx)
+}
+
+func (e MultipathUse) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e MultipathUse) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e MultipathUse) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e MultipathUse) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type MultipathUseOutput struct{ *pulumi.OutputState }
+
+func (MultipathUseOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*MultipathUse)(nil)).Elem()
+}
+
+func (o MultipathUseOutput) ToMultipathUseOutput() MultipathUseOutput {
+	return o
+}
+
+func (o MultipathUseOutput) ToMultipathUseOutputWithContext(ctx context.Context) MultipathUseOutput {
+	return o
+}
+
+func (o MultipathUseOutput) ToMultipathUsePtrOutput() MultipathUsePtrOutput {
+	return o.ToMultipathUsePtrOutputWithContext(context.Background())
+}
+
+func (o MultipathUseOutput) ToMultipathUsePtrOutputWithContext(ctx context.Context) MultipathUsePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v MultipathUse) *MultipathUse {
+		return &v
+	}).(MultipathUsePtrOutput)
+}
+
+func (o MultipathUseOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o MultipathUseOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e MultipathUse) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o MultipathUseOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o MultipathUseOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e MultipathUse) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type MultipathUsePtrOutput struct{ *pulumi.OutputState }
+
+func (MultipathUsePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**MultipathUse)(nil)).Elem()
+}
+
+func (o MultipathUsePtrOutput) ToMultipathUsePtrOutput() MultipathUsePtrOutput {
+	return o
+}
+
+func (o MultipathUsePtrOutput) ToMultipathUsePtrOutputWithContext(ctx context.Context) MultipathUsePtrOutput {
+	return o
+}
+
+func (o MultipathUsePtrOutput) Elem() MultipathUseOutput {
+	return o.ApplyT(func(v *MultipathUse) MultipathUse {
+		if v != nil {
+			return *v
+		}
+		var ret MultipathUse
+		return ret
+	}).(MultipathUseOutput)
+}
+
+func (o MultipathUsePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o MultipathUsePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *MultipathUse) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// MultipathUseInput is an input type that accepts values of the MultipathUse enum
+// A concrete instance of `MultipathUseInput` can be one of the following:
+//
+//	MultipathUseNone
+//	MultipathUsePrefer
+//	MultipathUseRequire
+type MultipathUseInput interface {
+	pulumi.Input
+
+	ToMultipathUseOutput() MultipathUseOutput
+	ToMultipathUseOutputWithContext(context.Context) MultipathUseOutput
+}
+
+var multipathUsePtrType = reflect.TypeOf((**MultipathUse)(nil)).Elem()
+
+type MultipathUsePtrInput interface {
+	pulumi.Input
+
+	ToMultipathUsePtrOutput() MultipathUsePtrOutput
+	ToMultipathUsePtrOutputWithContext(context.Context) MultipathUsePtrOutput
+}
+
+type multipathUsePtr string
+
+func MultipathUsePtr(v string) MultipathUsePtrInput {
+	return (*multipathUsePtr)(&v)
+}
+
+func (*multipathUsePtr) ElementType() reflect.Type {
+	return multipathUsePtrType
+}
+
+func (in *multipathUsePtr) ToMultipathUsePtrOutput() MultipathUsePtrOutput {
+	return pulumi.ToOutput(in).(MultipathUsePtrOutput)
+}
+
+func (in *multipathUsePtr) ToMultipathUsePtrOutputWithContext(ctx context.Context) MultipathUsePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(MultipathUsePtrOutput)
+}
+
 type ObjectKind string
 
 const (
@@ -1896,6 +2063,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*HostPoolRaidPtrInput)(nil)).Elem(), HostPoolRaid("raid1"))
 	pulumi.RegisterInputType(reflect.TypeOf((*HostTargetDhGroupInput)(nil)).Elem(), HostTargetDhGroup("null"))
 	pulumi.RegisterInputType(reflect.TypeOf((*HostTargetDhGroupPtrInput)(nil)).Elem(), HostTargetDhGroup("null"))
+	pulumi.RegisterInputType(reflect.TypeOf((*MultipathUseInput)(nil)).Elem(), MultipathUse("none"))
+	pulumi.RegisterInputType(reflect.TypeOf((*MultipathUsePtrInput)(nil)).Elem(), MultipathUse("none"))
 	pulumi.RegisterInputType(reflect.TypeOf((*ObjectKindInput)(nil)).Elem(), ObjectKind("volume"))
 	pulumi.RegisterInputType(reflect.TypeOf((*ObjectKindPtrInput)(nil)).Elem(), ObjectKind("volume"))
 	pulumi.RegisterInputType(reflect.TypeOf((*OnDeleteInput)(nil)).Elem(), OnDelete("delete"))
@@ -1919,6 +2088,8 @@ func init() {
 	pulumi.RegisterOutputType(HostPoolRaidPtrOutput{})
 	pulumi.RegisterOutputType(HostTargetDhGroupOutput{})
 	pulumi.RegisterOutputType(HostTargetDhGroupPtrOutput{})
+	pulumi.RegisterOutputType(MultipathUseOutput{})
+	pulumi.RegisterOutputType(MultipathUsePtrOutput{})
 	pulumi.RegisterOutputType(ObjectKindOutput{})
 	pulumi.RegisterOutputType(ObjectKindPtrOutput{})
 	pulumi.RegisterOutputType(OnDeleteOutput{})

@@ -179,6 +179,36 @@ type Connection struct {
 	Driver_volume_type string `pulumi:"driver_volume_type"`
 }
 
+// ConnectionInput is an input type that accepts ConnectionArgs and ConnectionOutput values.
+// You can construct a concrete instance of `ConnectionInput` via:
+//
+//	ConnectionArgs{...}
+type ConnectionInput interface {
+	pulumi.Input
+
+	ToConnectionOutput() ConnectionOutput
+	ToConnectionOutputWithContext(context.Context) ConnectionOutput
+}
+
+type ConnectionArgs struct {
+	// What a connector needs to attach it.
+	Data pulumi.MapInput `pulumi:"data"`
+	// `iscsi` or `nvmeof`.
+	Driver_volume_type pulumi.StringInput `pulumi:"driver_volume_type"`
+}
+
+func (ConnectionArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Connection)(nil)).Elem()
+}
+
+func (i ConnectionArgs) ToConnectionOutput() ConnectionOutput {
+	return i.ToConnectionOutputWithContext(context.Background())
+}
+
+func (i ConnectionArgs) ToConnectionOutputWithContext(ctx context.Context) ConnectionOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ConnectionOutput)
+}
+
 type ConnectionOutput struct{ *pulumi.OutputState }
 
 func (ConnectionOutput) ElementType() reflect.Type {
@@ -2061,6 +2091,57 @@ func (o OwnerPtrOutput) Stack() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+type Path struct {
+	// Address and port of the target.
+	Portal string `pulumi:"portal"`
+	// State of the session, as the client's kernel says it.
+	State string `pulumi:"state"`
+}
+
+type PathOutput struct{ *pulumi.OutputState }
+
+func (PathOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Path)(nil)).Elem()
+}
+
+func (o PathOutput) ToPathOutput() PathOutput {
+	return o
+}
+
+func (o PathOutput) ToPathOutputWithContext(ctx context.Context) PathOutput {
+	return o
+}
+
+// Address and port of the target.
+func (o PathOutput) Portal() pulumi.StringOutput {
+	return o.ApplyT(func(v Path) string { return v.Portal }).(pulumi.StringOutput)
+}
+
+// State of the session, as the client's kernel says it.
+func (o PathOutput) State() pulumi.StringOutput {
+	return o.ApplyT(func(v Path) string { return v.State }).(pulumi.StringOutput)
+}
+
+type PathArrayOutput struct{ *pulumi.OutputState }
+
+func (PathArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Path)(nil)).Elem()
+}
+
+func (o PathArrayOutput) ToPathArrayOutput() PathArrayOutput {
+	return o
+}
+
+func (o PathArrayOutput) ToPathArrayOutputWithContext(ctx context.Context) PathArrayOutput {
+	return o
+}
+
+func (o PathArrayOutput) Index(i pulumi.IntInput) PathOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) Path {
+		return vs[0].([]Path)[vs[1].(int)]
+	}).(PathOutput)
+}
+
 type PoolAutoExtend struct {
 	// By how many percent of its size.
 	Percent int `pulumi:"percent"`
@@ -3011,6 +3092,7 @@ func (o VolumeWipePtrOutput) Method() WipeMethodPtrOutput {
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ChapInput)(nil)).Elem(), ChapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ChapPtrInput)(nil)).Elem(), ChapArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ConnectionInput)(nil)).Elem(), ConnectionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DhchapInput)(nil)).Elem(), DhchapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DhchapPtrInput)(nil)).Elem(), DhchapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*HostInput)(nil)).Elem(), HostArgs{})
@@ -3058,6 +3140,8 @@ func init() {
 	pulumi.RegisterOutputType(OrphanArrayOutput{})
 	pulumi.RegisterOutputType(OwnerOutput{})
 	pulumi.RegisterOutputType(OwnerPtrOutput{})
+	pulumi.RegisterOutputType(PathOutput{})
+	pulumi.RegisterOutputType(PathArrayOutput{})
 	pulumi.RegisterOutputType(PoolAutoExtendOutput{})
 	pulumi.RegisterOutputType(PoolAutoExtendPtrOutput{})
 	pulumi.RegisterOutputType(PoolCapabilitiesOutput{})

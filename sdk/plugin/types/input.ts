@@ -22,6 +22,17 @@ export interface ChapArgs {
     username: pulumi.Input<string>;
 }
 
+export interface ConnectionArgs {
+    /**
+     * What a connector needs to attach it.
+     */
+    data: pulumi.Input<{[key: string]: any}>;
+    /**
+     * `iscsi` or `nvmeof`.
+     */
+    driver_volume_type: pulumi.Input<string>;
+}
+
 /**
  * Keys of NVMe in-band authentication.
  */

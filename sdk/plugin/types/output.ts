@@ -424,6 +424,17 @@ export interface Owner {
     stack: string;
 }
 
+export interface Path {
+    /**
+     * Address and port of the target.
+     */
+    portal: string;
+    /**
+     * State of the session, as the client's kernel says it.
+     */
+    state: string;
+}
+
 export interface PoolAutoExtend {
     /**
      * By how many percent of its size.

@@ -7,6 +7,7 @@ from . import _utilities
 import typing
 # Export this package's modules as members:
 from ._enums import *
+from .attachment import *
 from .export import *
 from .get_host import *
 from .get_manageable import *
@@ -37,6 +38,7 @@ _utilities.register(
   "mod": "index",
   "fqn": "pulumi_blockhost",
   "classes": {
+   "blockhost:index:Attachment": "Attachment",
    "blockhost:index:Export": "Export",
    "blockhost:index:Pool": "Pool",
    "blockhost:index:Snapshot": "Snapshot",

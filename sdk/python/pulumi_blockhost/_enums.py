@@ -11,6 +11,7 @@ __all__ = [
     'HostPoolProvisioning',
     'HostPoolRaid',
     'HostTargetDhGroup',
+    'MultipathUse',
     'ObjectKind',
     'OnDelete',
     'Protocol',
@@ -57,6 +58,13 @@ class HostTargetDhGroup(_builtins.str, Enum):
     FFDHE4096 = "ffdhe4096"
     FFDHE6144 = "ffdhe6144"
     FFDHE8192 = "ffdhe8192"
+
+
+@pulumi.type_token("blockhost:index:MultipathUse")
+class MultipathUse(_builtins.str, Enum):
+    NONE = "none"
+    PREFER = "prefer"
+    REQUIRE = "require"
 
 
 @pulumi.type_token("blockhost:index:ObjectKind")

@@ -18,6 +18,8 @@ from ._enums import *
 __all__ = [
     'ChapArgs',
     'ChapArgsDict',
+    'ConnectionArgs',
+    'ConnectionArgsDict',
     'DhchapArgs',
     'DhchapArgsDict',
     'HostArgs',
@@ -100,6 +102,53 @@ class ChapArgs:
     @username.setter
     def username(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "username", value)
+
+
+class ConnectionArgsDict(TypedDict):
+    data: pulumi.Input[Mapping[str, Any]]
+    """
+    What a connector needs to attach it.
+    """
+    driver_volume_type: pulumi.Input[_builtins.str]
+    """
+    `iscsi` or `nvmeof`.
+    """
+
+@pulumi.input_type
+class ConnectionArgs:
+    def __init__(__self__, *,
+                 data: pulumi.Input[Mapping[str, Any]],
+                 driver_volume_type: pulumi.Input[_builtins.str]):
+        """
+        :param pulumi.Input[Mapping[str, Any]] data: What a connector needs to attach it.
+        :param pulumi.Input[_builtins.str] driver_volume_type: `iscsi` or `nvmeof`.
+        """
+        pulumi.set(__self__, "data", data)
+        pulumi.set(__self__, "driver_volume_type", driver_volume_type)
+
+    @_builtins.property
+    @pulumi.getter
+    def data(self) -> pulumi.Input[Mapping[str, Any]]:
+        """
+        What a connector needs to attach it.
+        """
+        return pulumi.get(self, "data")
+
+    @data.setter
+    def data(self, value: pulumi.Input[Mapping[str, Any]]):
+        pulumi.set(self, "data", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def driver_volume_type(self) -> pulumi.Input[_builtins.str]:
+        """
+        `iscsi` or `nvmeof`.
+        """
+        return pulumi.get(self, "driver_volume_type")
+
+    @driver_volume_type.setter
+    def driver_volume_type(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "driver_volume_type", value)
 
 
 class DhchapArgsDict(TypedDict):

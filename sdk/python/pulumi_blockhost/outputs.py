@@ -30,6 +30,7 @@ __all__ = [
     'MissingTool',
     'Orphan',
     'Owner',
+    'Path',
     'PoolAutoExtend',
     'PoolCapabilities',
     'ThinPool',
@@ -1359,6 +1360,35 @@ class Owner(dict):
         Stack.
         """
         return pulumi.get(self, "stack")
+
+
+@pulumi.output_type
+class Path(dict):
+    def __init__(__self__, *,
+                 portal: _builtins.str,
+                 state: _builtins.str):
+        """
+        :param _builtins.str portal: Address and port of the target.
+        :param _builtins.str state: State of the session, as the client's kernel says it.
+        """
+        pulumi.set(__self__, "portal", portal)
+        pulumi.set(__self__, "state", state)
+
+    @_builtins.property
+    @pulumi.getter
+    def portal(self) -> _builtins.str:
+        """
+        Address and port of the target.
+        """
+        return pulumi.get(self, "portal")
+
+    @_builtins.property
+    @pulumi.getter
+    def state(self) -> _builtins.str:
+        """
+        State of the session, as the client's kernel says it.
+        """
+        return pulumi.get(self, "state")
 
 
 @pulumi.output_type

@@ -44,6 +44,14 @@ export const HostTargetDhGroup = {
  */
 export type HostTargetDhGroup = (typeof HostTargetDhGroup)[keyof typeof HostTargetDhGroup];
 
+export const MultipathUse = {
+    None: "none",
+    Prefer: "prefer",
+    Require: "require",
+} as const;
+
+export type MultipathUse = (typeof MultipathUse)[keyof typeof MultipathUse];
+
 export const ObjectKind = {
     Volume: "volume",
     Snapshot: "snapshot",

@@ -1,0 +1,217 @@
+import { noteApplied } from "../targets/configfs/shell";
+import { Sh, quote, raw, sh } from "../sh";
+import { authLines } from "./connection";
+import { KNOWING, variables } from "./shell";
+import type { Credentials, Declared } from "./types";
+
+/**
+ * The boot file's script. Run alone it does everything; with a word, just that stage: `login`, `device`, `applied`. What
+ * is so already is left alone. Secrets go from here into files and into the kernel, by the shell itself: on no command
+ * line, in no environment.
+ */
+export function body(declared: Declared, credentials: Credentials, sizeBytes: number, file: string): Sh {
+    const own = declared.protocol === "iscsi" ? iscsi(credentials) : nvme(credentials);
+    return sh`${variables(declared)}
+size=${sizeBytes}
+${KNOWING}
+${COMMON}
+${own}
+case \${1-all} in login | all) login ;; esac
+case \${1-all} in device | all) device ;; esac
+case \${1-all} in applied | all) ${noteApplied(file)} ;; esac`;
+}
+
+// Words before a colon are what errors are told by: see explain.ts.
+const COMMON = raw(`has() { case " $found " in *" $1 "*) return 0 ;; esac; return 1; }
+note_path() { found="$found $portal"; }
+note_device() {
+    devices="$devices $block"
+    [ -z "$first" ] || [ "$wwid" = "$first" ] || fail "identity: its paths do not lead to one device: /dev/$block is $wwid, another one $first"
+    first=$wwid
+    known "$block"
+}
+login() {
+    found=
+    each_path note_path
+    before=$found
+    ready || return
+    status=0
+    for portal in $portals; do
+        if has "$portal"; then
+            keep "$portal" || exit
+        elif [ "$paths" = all ] || [ -z "$found" ]; then
+            enter "$portal"
+            case $? in
+            0) found="$found $portal" ;;
+            3) exit 3 ;;
+            *) status=1; [ "$paths" = one ] || exit 1 ;;
+            esac
+        fi
+    done
+    [ -n "$found" ] || exit $status
+}
+look() { devices= first=; each_device note_device; }
+link() {
+    case $protocol/$first in
+    iscsi/naa.* | iscsi/eui.*) link=/dev/disk/by-id/wwn-0x\${first#*.} ;;
+    nvme-tcp/*) link=/dev/disk/by-id/nvme-$first ;;
+    *) link=/dev/$1 ;;
+    esac
+}
+device() {
+    n=0
+    until look; [ -n "$devices" ] && live; do
+        [ "$n" -lt 150 ] || fail "missing: no device has appeared, though the client is logged in"
+        [ "$((n % 50))" != 10 ] || scan
+        n=$((n + 1)); sleep 0.1
+    done
+    set -- $devices
+    grow "$@"
+    udevadm settle -t 10 2>/dev/null
+    join "$@"
+    link "$1"
+    n=0
+    until [ -b "$link" ]; do
+        [ "$n" -lt 100 ] || fail "missing: udev has not made $link"
+        n=$((n + 1)); sleep 0.1
+    done
+}
+sectors() { get "/sys/class/block/$1/size" || v=0; }
+`);
+
+function iscsi(credentials: Credentials): Sh {
+    const lines = authLines(credentials);
+    return sh`auth() { printf %s ${new Sh(quote(lines), "***")}; }
+${ISCSI}`;
+}
+
+// A record is made by iscsiadm and completed here, since that takes passwords on its command line only (pitfall 32).
+const ISCSI = raw(`ready() {
+    iscsiadm -m session >/dev/null 2>&1
+    [ $? != 20 ] || { systemctl start iscsid.service || iscsid; } >&2
+}
+file_record() {
+    records "$1"
+    [ -n "$record" ] || { iscsiadm -m node -o new -T "$target" -p "$1" >/dev/null || return; records "$1"; }
+    [ -n "$record" ] || fail "open-iscsi has made no node record for $1"
+    [ "$(grep -e '^node\\.session\\.auth\\.[a-z]*name' -e '^node\\.session\\.auth\\.password' -e '^node\\.session\\.auth\\.authmethod' -e '^node\\.startup' "$record")" != "$(printf '%s\\n' 'node.startup = automatic'; auth)" ] || return 0
+    umask 077
+    { grep -v -e '^node\\.startup' -e '^node\\.conn\\[0\\]\\.startup' -e '^node\\.session\\.initial_login_retry_max' \\
+        -e '^node\\.session\\.auth\\.\\(authmethod\\|username\\|password\\|username_in\\|password_in\\) ' -e '^# END' "$record" &&
+    printf '%s\\n' 'node.startup = automatic' 'node.conn[0].startup = automatic' 'node.session.initial_login_retry_max = 2' &&
+    auth && echo '# END RECORD'; } > "$db/.blockhost.new" && sync "$db/.blockhost.new" && mv "$db/.blockhost.new" "$record"
+}
+keep() { file_record "$1"; }
+enter() {
+    records "$1"
+    was=$record
+    file_record "$1" || return
+    iscsiadm -m node -T "$target" -p "$1" --login >/dev/null
+    s=$?
+    case $s in
+    0 | 15) return 0 ;;
+    24) echo "auth: $1 refuses $initiator" >&2 ;;
+    19) echo "auth: $1 could not prove what it is to $initiator, or does not know it" >&2 ;;
+    *) echo "unreachable: $1 (open-iscsi: $s)" >&2 ;;
+    esac
+    [ -n "$was" ] || [ "$paths" = all ] || iscsiadm -m node -T "$target" -p "$1" -o delete >/dev/null 2>&1
+    case $s in 24 | 19) return 3 ;; *) return 1 ;; esac
+}
+scan_one() { iscsiadm -m session -r "$path" --rescan >/dev/null; }
+scan() { each_path scan_one; }
+count_path() { get "/sys/class/iscsi_session/session$path/state"; [ "$v" != LOGGED_IN ] || up=$((up + 1)); }
+live() {
+    up=0
+    each_path count_path
+    set -- $devices
+    [ "$up" -gt 0 ] && { [ "$paths" = one ] || [ $# -ge "$up" ]; }
+}
+known() {
+    [ -n "$serial" ] || return 0
+    v=$(tail -c +5 "$node/vpd_pg80" | tr -d '\\000 ')
+    [ "$v" = "$serial" ] || fail "identity: /dev/$block has the serial number $v, not $serial"
+}
+grow() {
+    for b; do
+        sectors "$b"
+        [ "$((v * 512))" -ge "$size" ] || echo 1 > "/sys/class/block/$b/device/rescan"
+        sectors "$b"
+        [ "$((v * 512))" -ge "$size" ] || fail "size: /dev/$b has $((v * 512)) bytes, not $size"
+    done
+}
+join() {
+    [ "$paths" = all ] || return 0
+    for b; do
+        map_of "$b"
+        [ -n "$map" ] || { multipath -a "/dev/$b"; multipathd add path "$b"; } >/dev/null 2>&1
+    done
+    n=0
+    for b; do
+        until map_of "$b"; [ -n "$map" ]; do
+            [ "$n" -lt 100 ] || fail "multipath: multipathd has made no device of /dev/$b"
+            n=$((n + 1)); sleep 0.1
+        done
+    done
+    sectors "$map"
+    [ "$((v * 512))" -ge "$size" ] || { get "/sys/class/block/$map/dm/name"; multipathd resize map "$v" >/dev/null; }
+    sectors "$map"
+    [ "$((v * 512))" -ge "$size" ] || fail "size: multipath has left /dev/$map at $((v * 512)) bytes"
+}`);
+
+function nvme({ key, controllerKey }: Credentials): Sh {
+    const options = [
+        ...(key === undefined ? [] : [sh`,dhchap_secret=${key}`]),
+        ...(controllerKey === undefined ? [] : [sh`,dhchap_ctrl_secret=${controllerKey}`]),
+    ];
+    const all = options.reduce((before, one) => sh`${before}${one}`, raw(""));
+    return sh`keys() { printf %s ${all.text === "" ? "" : all}; }
+key=${key ?? ""} controller_key=${controllerKey ?? ""}
+${NVME}`;
+}
+
+const NVME = raw(`ready() {
+    [ -e /dev/nvme-fabrics ] && [ -d /sys/module/nvme_tcp ] || modprobe nvme-tcp || fail "module: the kernel has no nvme-tcp"
+    get /etc/nvme/hostnqn || fail "initiator: there is no /etc/nvme/hostnqn"
+    nqn=$v
+    get /etc/nvme/hostid || fail "initiator: there is no /etc/nvme/hostid"
+    hostid=$v
+}
+rekey() {
+    [ "$portal" = "$1" ] || return 0
+    c=/sys/class/nvme/$path
+    get "$c/dhchap_secret"
+    [ -z "$key" ] || [ "$v" = "$key" ] || printf %s "$key" > "$c/dhchap_secret"
+    get "$c/dhchap_ctrl_secret"
+    [ -z "$controller_key" ] || [ "$v" = "$controller_key" ] || printf %s "$controller_key" > "$c/dhchap_ctrl_secret"
+}
+keep() { wanted=$1; each_path rekey "$wanted"; portal=$wanted; }
+enter() {
+    a=\${1%:*} p=\${1##*:}
+    a=\${a#[} a=\${a%]}
+    said=$({ printf %s "nqn=$target,transport=tcp,traddr=$a,trsvcid=$p,hostnqn=$nqn,hostid=$hostid,ctrl_loss_tmo=-1"; keys; } |
+        dd of=/dev/nvme-fabrics bs=4096 iflag=fullblock status=none 2>&1) && return
+    case $said in
+    *"Operation already in progress"*) return 0 ;;
+    *"ermission denied"* | *"Key was rejected"* | *"not permitted"* | *"Required key"*) echo "auth: $1 refuses $nqn ($said)" >&2; return 3 ;;
+    esac
+    echo "unreachable: $1 ($said)" >&2
+    return 1
+}
+scan_one() { echo 1 > "/sys/class/nvme/$path/rescan_controller"; }
+scan() { each_path scan_one; }
+count_path() { get "/sys/class/nvme/$path/state"; [ "$v" != live ] || up=$((up + 1)); }
+live() { up=0; each_path count_path; [ "$up" -gt 0 ]; }
+known() {
+    [ -z "$uuid" ] || { get "$node/uuid"; [ "$v" = "$uuid" ]; } || fail "identity: /dev/$block is namespace $v, not $uuid"
+}
+grow() {
+    for b; do
+        n=0
+        until sectors "$b"; [ "$((v * 512))" -ge "$size" ]; do
+            [ "$n" != 0 ] || scan
+            [ "$n" -lt 50 ] || fail "size: /dev/$b has $((v * 512)) bytes, not $size"
+            n=$((n + 1)); sleep 0.1
+        done
+    done
+}
+join() { :; }`);

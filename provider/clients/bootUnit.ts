@@ -1,0 +1,98 @@
+import type { Step } from "../host/plan";
+import { bootUnitName, systemdWord, UNIT_DIRECTORY, whereSystemdRuns } from "../targets/bootUnit";
+import { asWord, raw, type Sh, sh, writeOut } from "../sh";
+
+/**
+ * The systemd unit that attaches everything anew when the host starts, as the one of exports does. It comes after
+ * open-iscsi's own, which logs in to what its records say by itself, and before remote file systems are mounted. What
+ * cannot be attached, since the storage host is down, is tried again every ten seconds, for as long as that takes.
+ */
+
+/** First line of the unit; a later version writes another, and so replaces it. */
+const UNIT_HEADER = "# pulumi-blockhost: attachments, format 1";
+
+export function attachmentUnitName(stateDirectory: string): string {
+    return bootUnitName(stateDirectory).replace("-exports", "-attachments");
+}
+
+function unitFile(stateDirectory: string): string {
+    return `${UNIT_DIRECTORY}/${attachmentUnitName(stateDirectory)}`;
+}
+
+function unit(stateDirectory: string): string {
+    return `${UNIT_HEADER}
+[Unit]
+Description=Attachments of pulumi-blockhost
+After=local-fs.target network.target network-online.target
+After=iscsid.socket iscsid.service open-iscsi.service iscsi.service multipathd.service
+Before=remote-fs-pre.target
+Wants=network-online.target remote-fs-pre.target
+RequiresMountsFor=${systemdWord(stateDirectory)}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=15min
+Restart=on-failure
+RestartSec=10
+ExecStart=/bin/sh ${systemdWord(`${stateDirectory}/boot-attachments`)}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+const BOOT_SCRIPT = `#!/bin/sh
+# pulumi-blockhost: attaches everything anew after a start of the host.
+dir=\${0%/*}
+exec 9>>"$dir/lock"
+flock -w 600 9 || exit 1
+failed=
+for file in "$dir"/attachments/*; do
+    [ -f "$file" ] || continue
+    sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
+done
+[ -z "$failed" ] || { echo "not attached:$failed" >&2; exit 1; }`;
+
+/** Prints `unit installed` or `unit missing`; nothing where systemd does not run the host. */
+export function unitInstalled(stateDirectory: string): Sh {
+    return sh`if [ -d /run/systemd/system ]; then
+    v=
+    [ ! -r ${unitFile(stateDirectory)} ] || read -r v < ${unitFile(stateDirectory)}
+    if [ "$v" = ${UNIT_HEADER} ] && [ -e ${wanted(stateDirectory)} ] && [ -e ${`${stateDirectory}/boot-attachments`} ]; then
+        echo "unit installed"
+    else
+        echo "unit missing"
+    fi
+fi`;
+}
+
+/** It is wanted by a link, and not by systemd's own command: that would have it read all units of the host anew. */
+export function installUnit(stateDirectory: string): Step {
+    const link = wanted(stateDirectory);
+    return {
+        label: "have attachments made anew at boot",
+        script: sh`${whereSystemdRuns}
+dir=${stateDirectory} unit=${unitFile(stateDirectory)}
+${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-attachments.new"'))} && mv "$dir/boot-attachments.new" "$dir/boot-attachments" &&
+${writeOut(sh`printf '%s' ${asWord(raw(unit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
+mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && sync "$dir/boot-attachments" "$unit" "$dir" ${UNIT_DIRECTORY}`,
+    };
+}
+
+/** Takes the unit away unless there is still a boot file. It may be trying just now. */
+export function removeUnit(stateDirectory: string): Sh {
+    const name = attachmentUnitName(stateDirectory);
+    return sh`dir=${stateDirectory}
+for file in "$dir"/attachments/*; do [ ! -e "$file" ] || exit 0; done
+[ ! -d "$dir/attachments" ] || rmdir "$dir/attachments" || exit
+${whereSystemdRuns}
+[ -e ${unitFile(stateDirectory)} ] || exit 0
+systemctl --quiet --no-block stop ${name} 2>/dev/null
+rm -f ${wanted(stateDirectory)} ${unitFile(stateDirectory)} "$dir/boot-attachments"`;
+}
+
+function wanted(stateDirectory: string): string {
+    return `${UNIT_DIRECTORY}/multi-user.target.wants/${attachmentUnitName(stateDirectory)}`;
+}

@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { BlockhostError } from "../errors";
+import { Secret } from "../sh";
+import { iscsiNameProblem, normalizeIscsiName } from "../targets/iqn";
+import { normalizePortal, parsePortal } from "../targets/portal";
+import type { ConnectionProperties } from "../targets/types";
+import type { Connection, Credentials } from "./types";
+
+/**
+ * Reads connection properties in os-brick's form: those of an `Export`, or of whoever else makes them. Beside what
+ * os-brick knows there are `serial`, `auth_username_in` and `auth_password_in` (mutual CHAP), `dhchap_key` and
+ * `dhchap_ctrl_key`, and `auth_by_initiator`.
+ */
+
+/** What is wrong with a connection, by path below it; empty: it can be used. Values are never quoted: they may be secret. */
+export function connectionProblems({ driver_volume_type: type, data }: ConnectionProperties): {
+    path: string;
+    reason: string;
+}[] {
+    const problems: { path: string; reason: string }[] = [];
+    const say = (path: string, reason: string) => problems.push({ path: `data.${path}`, reason });
+    if (!["iscsi", "nvmeof"].includes(type))
+        return [
+            {
+                path: "driver_volume_type",
+                reason: "must be `iscsi` or `nvmeof`: nothing else can be attached",
+            },
+        ];
+    const iscsi = type === "iscsi";
+    const name = data[iscsi ? "target_iqn" : "target_nqn"];
+    const key = iscsi ? "target_iqn" : "target_nqn";
+    if (typeof name !== "string") say(key, "is missing");
+    else if (iscsi && iscsiNameProblem(name) !== undefined) say(key, iscsiNameProblem(name) ?? "");
+    else if (!iscsi && !/^nqn\.[\x21-\x2b\x2d-\x7e]{1,219}$/.test(name))
+        say(key, "is not an NVMe name: it must start with `nqn.`");
+    const portals = portalsIn(type, data);
+    if (portals.length === 0) say(iscsi ? "target_portal" : "portals", "is missing");
+    for (const portal of portals) {
+        if (portal === undefined || parsePortal(portal) === undefined)
+            say(
+                iscsi ? "target_portals" : "portals",
+                "must hold addresses and ports: 10.0.0.5:3260, or [fd00::5]:3260",
+            );
+    }
+    const iqns = data["target_iqns"];
+    if (iscsi && Array.isArray(iqns) && new Set(iqns).size > 1)
+        say("target_iqns", "names several targets; only portals of one can be attached");
+    const unit = data[iscsi ? "target_lun" : "ns_id"] ?? (iscsi ? 0 : 1);
+    if (typeof unit !== "number" || !Number.isInteger(unit) || unit < 0 || unit > 16_383)
+        say(iscsi ? "target_lun" : "ns_id", "must be a whole number from 0 to 16383");
+    return problems;
+}
+
+/** @throws BlockhostError `invalid` */
+export function readConnection(given: ConnectionProperties): Connection {
+    const problems = connectionProblems(given);
+    if (problems.length > 0) {
+        const all = problems.map(({ path, reason }) => `connection.${path} ${reason}`).join("; ");
+        throw new BlockhostError("invalid", all, { property: "connection" });
+    }
+    const { driver_volume_type: type, data } = given;
+    const iscsi = type === "iscsi";
+    const text = (key: string) => {
+        const value = data[key];
+        return typeof value === "string" && value !== "" ? value : undefined;
+    };
+    const serial = text("serial");
+    const uuid = iscsi ? undefined : text("vol_uuid");
+    const target = text(iscsi ? "target_iqn" : "target_nqn") ?? "";
+    const portals = portalsIn(type, data).map((portal) => normalizePortal(portal ?? ""));
+    const own = (data["auth_by_initiator"] ?? {}) as Record<string, Record<string, unknown>>;
+    return {
+        protocol: iscsi ? "iscsi" : "nvme-tcp",
+        target: iscsi ? normalizeIscsiName(target) : target,
+        portals: [...new Set(portals)],
+        unit: Number(data[iscsi ? "target_lun" : "ns_id"] ?? (iscsi ? 0 : 1)),
+        ...(serial === undefined ? {} : { serial }),
+        ...(uuid === undefined ? {} : { uuid }),
+        credentials: credentialsIn(data),
+        byInitiator: Object.fromEntries(Object.entries(own).map(([who, auth]) => [who, credentialsIn(auth)])),
+    };
+}
+
+function portalsIn(type: string, data: ConnectionProperties["data"]): (string | undefined)[] {
+    const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+    if (type === "iscsi") {
+        const several = data["target_portals"];
+        if (Array.isArray(several)) return several.map(text);
+        return data["target_portal"] === undefined ? [] : [text(data["target_portal"])];
+    }
+    const { portals } = data;
+    if (!Array.isArray(portals)) return [];
+    return portals.map((portal: unknown) => {
+        const [address, port, transport] = Array.isArray(portal) ? (portal as unknown[]) : [];
+        if (typeof address !== "string" || String(transport).toLowerCase() !== "tcp") return undefined;
+        return address.includes(":") ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
+    });
+}
+
+function credentialsIn(from: Readonly<Record<string, unknown>>): Credentials {
+    const text = (key: string) => {
+        const value = from[key];
+        return typeof value === "string" && value !== "" ? value : undefined;
+    };
+    const pair = (username?: string, password?: string) =>
+        username === undefined || password === undefined
+            ? undefined
+            : { username, password: new Secret(password) };
+    const chap = pair(text("auth_username"), text("auth_password"));
+    const mutualChap = pair(text("auth_username_in"), text("auth_password_in"));
+    const key = text("dhchap_key");
+    const controllerKey = text("dhchap_ctrl_key");
+    return {
+        ...(chap === undefined ? {} : { chap }),
+        ...(mutualChap === undefined ? {} : { mutualChap }),
+        ...(key === undefined ? {} : { key: new Secret(key) }),
+        ...(controllerKey === undefined ? {} : { controllerKey: new Secret(controllerKey) }),
+    };
+}
+
+/** Lines on authentication that a node record shall have. Source: open-iscsi, usr/idbm.c. */
+export function authLines({ chap, mutualChap }: Credentials): string {
+    const set = (key: string, value: string) => `node.session.auth.${key} = ${value}\n`;
+    if (chap === undefined) return set("authmethod", "None");
+    const own = `${set("username", chap.username)}${set("password", chap.password.value)}`;
+    const theirs =
+        mutualChap === undefined
+            ? ""
+            : `${set("username_in", mutualChap.username)}${set("password_in", mutualChap.password.value)}`;
+    return `${set("authmethod", "CHAP")}${own}${theirs}`;
+}
+
+/** Keys of a controller, as sysfs has them, one a line. */
+export function keyLines({ key, controllerKey }: Credentials): string {
+    return `${key?.value ?? "none"}\n${controllerKey?.value ?? "none"}\n`;
+}
+
+export function sha256(text: string): string {
+    return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,66 @@
+import type { Explanation } from "../host/plan";
+
+/** What the words mean that steps of attachments fail with (body.ts, detach.ts). */
+const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
+    {
+        says: /^auth: /m,
+        code: "auth",
+        summary: "the target refuses the client, or its credentials",
+        hint: "name this client among the export's `initiators`, with the credentials that the connection has; after a change of secrets, `pulumi up` of the export's own stack first",
+    },
+    {
+        says: /^unreachable: /m,
+        code: "unreachable",
+        summary: "a portal of the target cannot be reached from the client",
+        hint: "see that the storage host is up, and that its portals' addresses lead to it from the client; `portals` of the export chooses among them",
+    },
+    {
+        says: /^identity: /m,
+        code: "conflict",
+        summary: "what the target shows is another device than the one of the export",
+        hint: "the connection is of another making of the export: `pulumi refresh` where that is declared, then run the same again",
+    },
+    {
+        says: /^size: /m,
+        code: "conflict",
+        summary: "the device is smaller than it shall be",
+        hint: "the volume has to have grown, and its export with it, before the client can see it: give `sizeBytes` of the volume",
+    },
+    {
+        says: /^multipath: /m,
+        code: "command-failed",
+        summary: "multipathd does not take the device",
+        hint: "see `multipathd show paths` and /etc/multipath.conf on the client (a blacklist?), or set `multipath` to `none`",
+    },
+    {
+        says: /^missing: /m,
+        code: "not-found",
+        summary: "the client is logged in, but the device has not appeared",
+        hint: "see `dmesg` on the client; a connection with another `target_lun` than the export has, or a volume that is gone, look like this",
+    },
+    {
+        says: /^(module|initiator): /m,
+        code: "unsupported",
+        summary: "the host cannot be a client of this protocol yet",
+        hint: "on Debian: apt-get install nvme-cli; a kernel without nvme-tcp has to be replaced",
+    },
+    {
+        says: /^in-use: /m,
+        code: "in-use",
+        summary: "the device is in use on the client",
+        hint: 'unmount it and stop what has it open; or, if it is to be torn off with all that was not written, set `allow: ["session-drop"]`, run `pulumi up`, and then delete',
+    },
+    {
+        says: /^flush: /m,
+        code: "in-use",
+        summary: "what was written to the device cannot be brought to the storage host",
+        hint: "bring the storage host back first; or, if what was not written may be lost, set `force: true`, run `pulumi up`, and then delete",
+    },
+];
+
+export function explain(said: string): Explanation | undefined {
+    const found = KNOWN.find(({ says }) => says.test(said));
+    if (found === undefined) return undefined;
+    const { code, summary, hint } = found;
+    return { code, summary, hint };
+}

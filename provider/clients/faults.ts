@@ -1,0 +1,71 @@
+import type { AttachmentFacts, ClientFacts, DeviceFacts, PathFacts } from "./types";
+
+/** Sessions or controllers of an attachment. */
+export function pathsOf(facts: ClientFacts, { target, protocol }: AttachmentFacts["declared"]): PathFacts[] {
+    return facts.paths.filter((path) => path.target === target && path.protocol === protocol);
+}
+
+export function devicesOf(facts: ClientFacts, { target, unit }: AttachmentFacts["declared"]): DeviceFacts[] {
+    return facts.devices.filter((device) => device.target === target && device.unit === unit);
+}
+
+/**
+ * In what an attachment differs from its boot file, in words that do not change as long as the same is wrong; empty: in
+ * nothing. `missing` when there is nothing of it.
+ */
+export function differences(facts: ClientFacts, { declared, auth, applied }: AttachmentFacts): string[] {
+    const paths = pathsOf(facts, declared);
+    const devices = devicesOf(facts, declared);
+    if (paths.length === 0) return ["missing: no session"];
+    const found: string[] = applied ? [] : ["half-made"];
+    const there = new Set(paths.map(({ portal }) => portal));
+    for (const { portal } of paths)
+        if (!declared.portals.includes(portal)) found.push(`path ${portal}: is not declared`);
+    if (declared.paths === "all")
+        for (const portal of declared.portals) if (!there.has(portal)) found.push(`path ${portal}: missing`);
+    for (const { portal, up, keys } of paths) {
+        if (!up) found.push(`path ${portal}: down`);
+        if (keys !== undefined && keys !== auth) found.push(`credentials: not those declared at ${portal}`);
+        if (declared.protocol !== "iscsi") continue;
+        const record = facts.records.find((one) => one.target === declared.target && one.portal === portal);
+        if (record === undefined) found.push(`node record of ${portal}: missing`);
+        else if (record.startup !== "automatic")
+            found.push(`node record of ${portal}: not logged in to at boot`);
+        else if (record.auth !== auth) found.push(`credentials: not those declared at ${portal}`);
+    }
+    if (devices.length === 0) return [...found, "device: missing"];
+    for (const { block, serial, uuid } of devices) {
+        if (declared.serial !== undefined && serial !== undefined && serial !== declared.serial)
+            found.push(`device: ${block} has the serial number ${serial}`);
+        if (declared.uuid !== undefined && uuid !== declared.uuid)
+            found.push(`device: ${block} is namespace ${uuid ?? "without UUID"}`);
+    }
+    if (declared.protocol === "iscsi") {
+        for (const { id, portal, up } of paths)
+            if (up && !devices.some(({ session }) => session === id))
+                found.push(`path ${portal}: shows no device`);
+        if (new Set(devices.map(({ wwid }) => wwid)).size > 1)
+            found.push("device: the paths lead to different ones");
+        if (declared.paths === "all" && devices.some(({ map }) => map === undefined))
+            found.push("multipath: a path is not in use");
+    }
+    return found;
+}
+
+/** The least size in bytes that any path or the device on top of them shows; `undefined`: there is none. */
+export function sizeSeen(facts: ClientFacts, declared: AttachmentFacts["declared"]): number | undefined {
+    const sizes = devicesOf(facts, declared).flatMap(({ sizeBytes, map }) =>
+        map === undefined ? [sizeBytes] : [sizeBytes, map.sizeBytes],
+    );
+    return sizes.length === 0 ? undefined : Math.min(...sizes);
+}
+
+/** Where the device is found as long as it is attached; `undefined`: there is none. */
+export function devicePath(facts: ClientFacts, declared: AttachmentFacts["declared"]): string | undefined {
+    const [device] = devicesOf(facts, declared);
+    if (device === undefined) return undefined;
+    if (device.map !== undefined) return `/dev/disk/by-id/dm-uuid-mpath-${device.map.wwid}`;
+    if (declared.protocol === "nvme-tcp") return `/dev/disk/by-id/nvme-${device.wwid}`;
+    const [, hex] = /^(?:naa|eui)\.([0-9a-f]+)$/.exec(device.wwid) ?? [];
+    return hex === undefined ? `/dev/${device.block}` : `/dev/disk/by-id/wwn-0x${hex}`;
+}

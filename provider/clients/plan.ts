@@ -1,0 +1,279 @@
+import { BlockhostError } from "../errors";
+import { describeOwner, encodeMark, type Mark, sameOwner } from "../host/mark";
+import { NOTHING, type Plan, type Step } from "../host/plan";
+import { type Sh, sh } from "../sh";
+import {
+    bootFile,
+    type BootPlace,
+    guardBootFile,
+    remarkBootFile,
+    removeBootFile,
+    writeBootFile,
+} from "../targets/boot";
+import { normalizeIscsiName } from "../targets/iqn";
+import { body } from "./body";
+import { installUnit, removeUnit } from "./bootUnit";
+import { authLines, keyLines, sha256 } from "./connection";
+import { flush, refuseUsers, takeDown } from "./detach";
+import { explain } from "./explain";
+import { devicesOf, differences, pathsOf, sizeSeen } from "./faults";
+import { AUTH } from "./parse";
+import type {
+    AttachmentFacts,
+    AttachmentWanted,
+    ClientContext,
+    ClientFacts,
+    Credentials,
+    Declared,
+} from "./types";
+
+/** Written into the digest: another version of the script is written anew. */
+const BODY_VERSION = 1;
+/** Milliseconds that a login may take, at most, for each portal. */
+const LOGIN_TIMEOUT = 35_000;
+
+/** What a declaration comes to on this client. */
+export function declare(
+    facts: ClientFacts,
+    want: AttachmentWanted,
+    before: AttachmentFacts | undefined,
+): { declared: Declared; credentials: Credentials; auth: string } {
+    const { connection, multipath } = want;
+    const { protocol, target, portals, unit, serial, uuid } = connection;
+    const iscsi = protocol === "iscsi";
+    const initiator = iscsi ? normalizeIscsiName(facts.iqn ?? "") : (facts.nqn ?? "");
+    const credentials = connection.byInitiator[initiator] ?? connection.credentials;
+    const able = iscsi ? facts.multipathd : facts.nativeMultipath;
+    // multipathd that is just not running does not turn an attachment into another one.
+    const kept = before?.declared.multipath === multipath ? before.declared.paths : undefined;
+    const several = portals.length > 1 && (kept ?? (able ? "all" : "one")) === "all";
+    const paths = multipath === "require" || (multipath === "prefer" && several) ? "all" : "one";
+    const secrets = iscsi ? authLines(credentials) : keyLines(credentials);
+    const plain: Omit<Declared, "digest"> = {
+        protocol,
+        target,
+        portals: [...portals],
+        unit,
+        ...(serial === undefined ? {} : { serial }),
+        ...(uuid === undefined ? {} : { uuid }),
+        multipath,
+        paths,
+        initiator,
+    };
+    const size = want.sizeBytes ?? 0;
+    const digest = sha256(JSON.stringify([BODY_VERSION, want.mark.generation, plain, size, secrets]));
+    return { declared: { ...plain, digest }, credentials, auth: sha256(secrets) };
+}
+
+/**
+ * Attach, finish, heal or change. The boot file comes first: it says what is declared, and that it was not carried out
+ * yet. Its own script does the rest. A first attempt that is refused takes back all that it has made.
+ *
+ * @throws BlockhostError `unsupported` (tools, initiator name, multipath), `not-ours`, `exists`, `conflict`.
+ */
+export function attach(context: ClientContext, want: AttachmentWanted, orphan?: AttachmentFacts): Plan {
+    const { facts, stateDirectory } = context;
+    const unreadable = facts.unreadable.get(want.name);
+    if (unreadable !== undefined)
+        throw new BlockhostError(
+            "not-ours",
+            `attachment "${want.name}" has a boot file that cannot be read: ${unreadable}`,
+            {
+                hint: "it stays untouched: give this attachment another `name`",
+            },
+        );
+    const before = facts.attachments.get(want.name) ?? orphan;
+    if (before !== undefined) refuseOthers(before, want);
+    requireClient(context, want);
+    refuseConflicts(context, want, before);
+    const { declared, credentials, auth } = declare(facts, want, before);
+    const written =
+        before !== undefined &&
+        before.orphaned !== true &&
+        before.declared.digest === declared.digest &&
+        encodeMark({ ...before.mark, phase: "ready" }) === encodeMark({ ...want.mark, phase: "ready" });
+    const size = want.sizeBytes ?? 0;
+    const grown = (sizeSeen(facts, declared) ?? 0) < size;
+    const faults = before === undefined ? ["missing"] : differences(facts, { ...before, declared, auth });
+    if (written && before.applied && faults.length === 0 && !grown) return NOTHING;
+    const place = placeOf(stateDirectory, want.name);
+    const file = bootFile(place);
+    const extra = pathsOf(facts, declared)
+        .map(({ portal }) => portal)
+        .filter((portal) => !declared.portals.includes(portal));
+    const unit = `clients/boot-unit/${stateDirectory}`;
+    const header = {
+        mark: want.mark,
+        sizeBytes: size,
+        targetName: declared.target,
+        accounts: [],
+        declared,
+        secrets: { [AUTH]: auth },
+    };
+    const undo = before === undefined ? undoing(declared, place, stateDirectory) : undefined;
+    const run = (stage: string) => {
+        const script = sh`sh ${file} ${stage}`;
+        return undo === undefined ? script : sh`${script} || { bh_s=$?; ( ${undo} ) >&2; exit $bh_s; }`;
+    };
+    const steps: Step[] = [
+        guardBootFile(place, before),
+        ...(facts.bootUnit === "missing" && !context.reserved.has(unit) ? [installUnit(stateDirectory)] : []),
+        ...(written ? [] : [writeBootFile(place, header, body(declared, credentials, size, file))]),
+        ...(extra.length === 0
+            ? []
+            : [
+                  {
+                      label: `give up the paths ${extra.join(", ")}`,
+                      script: takeDown({ ...declared, portals: extra }, { only: extra }),
+                  },
+              ]),
+        { label: `log in to ${declared.target}`, script: run("login") },
+        { label: "wait for the device", script: run("device") },
+        { label: "note that it is attached", script: sh`sh ${file} applied` },
+    ];
+    return {
+        steps,
+        touched: { attachments: [want.name] },
+        reserved: [unit],
+        explain,
+        timeout: 120_000 + declared.portals.length * LOGIN_TIMEOUT,
+    };
+}
+
+/** Takes back a first attempt. */
+function undoing(declared: Declared, place: BootPlace, stateDirectory: string): Sh {
+    return sh`( ${takeDown(declared)} ) && ( ${removeBootFile(place)} ) && ( ${removeUnit(stateDirectory)} )`;
+}
+
+/** Whether others use the device, and whether writes can be lost, has been allowed or not; see {@link refuseUsers}. */
+export interface Detach {
+    readonly name: string;
+    readonly mark: Mark;
+    /** Although it is in use. */
+    readonly inUse: boolean;
+    /** Although what was written cannot be brought to the storage host. */
+    readonly force: boolean;
+    /** What cannot be cleared away is passed over. */
+    readonly ignoreErrors: boolean;
+}
+
+/** Detach, or finish detaching: the boot file goes last. */
+export function detach(context: ClientContext, want: Detach, orphan?: AttachmentFacts): Plan {
+    const { facts, stateDirectory } = context;
+    const before = facts.attachments.get(want.name) ?? orphan;
+    if (before === undefined) return NOTHING;
+    refuseOthers(before, want);
+    const { declared } = before;
+    const place = placeOf(stateDirectory, want.name);
+    const there = devicesOf(facts, declared).length > 0 || pathsOf(facts, declared).length > 0;
+    return {
+        steps: [
+            guardBootFile(place, before),
+            ...(there && !want.inUse
+                ? [{ label: "see that nobody uses the device", script: refuseUsers(declared) }]
+                : []),
+            ...(there
+                ? [{ label: "write out what is not written yet", script: flush(declared, want.force) }]
+                : []),
+            {
+                label: `remove the device and log out from ${declared.target}`,
+                script: takeDown(declared, { ignoreErrors: want.ignoreErrors }),
+            },
+            {
+                label: `remove the boot file of attachment ${want.name}`,
+                script: sh`( ${removeBootFile(place)} ) && ( ${removeUnit(stateDirectory)} )`,
+            },
+        ],
+        touched: { attachments: [want.name] },
+        explain,
+        timeout: 120_000 + declared.portals.length * LOGIN_TIMEOUT,
+    };
+}
+
+/** Take our mark over to a renamed resource, nothing else. */
+export function remark(context: ClientContext, name: string, from: Mark, to: Mark): Plan {
+    return {
+        steps: [remarkBootFile(placeOf(context.stateDirectory, name), from, to)],
+        touched: { attachments: [name] },
+    };
+}
+
+function placeOf(stateDirectory: string, name: string): BootPlace {
+    return { stateDirectory, protocol: "attachment", name };
+}
+
+function requireClient({ facts, tools }: ClientContext, { connection, multipath }: AttachmentWanted): void {
+    const iscsi = connection.protocol === "iscsi";
+    const lacks = (tool: string, from: string) => {
+        if (tools.has(tool)) return;
+        throw new BlockhostError("unsupported", `the client lacks ${tool}`, {
+            hint: `install there: apt-get install ${from}`,
+        });
+    };
+    lacks("udevadm", "udev");
+    lacks("blockdev", "util-linux");
+    if (iscsi) lacks("iscsiadm", "open-iscsi");
+    if (iscsi && facts.iqn === undefined)
+        throw new BlockhostError("unsupported", "the client has no initiator name", {
+            hint: "there is none in /etc/iscsi/initiatorname.iscsi that the SSH user can read: iscsi-iname(8) makes one; a user other than root needs `sudo: true`",
+        });
+    if (!iscsi && (facts.nqn === undefined || facts.hostId === undefined))
+        throw new BlockhostError("unsupported", "the client has no NVMe host name", {
+            hint: "/etc/nvme/hostnqn and /etc/nvme/hostid are made by Debian's nvme-cli: apt-get install nvme-cli, or `nvme gen-hostnqn`",
+        });
+    if (multipath !== "require") return;
+    if (iscsi) lacks("multipath", "multipath-tools");
+    if (iscsi ? facts.multipathd : facts.nativeMultipath) return;
+    throw new BlockhostError(
+        "unsupported",
+        iscsi ? "multipathd does not run on the client" : "the client's kernel does not join NVMe paths",
+        {
+            property: "multipath",
+            hint: iscsi
+                ? "start it there (systemctl enable --now multipathd), or set `multipath` to `prefer`"
+                : "load nvme_core with multipath=Y there, or set `multipath` to `prefer`",
+        },
+    );
+}
+
+function refuseConflicts(
+    { facts }: ClientContext,
+    { name, connection }: AttachmentWanted,
+    before: AttachmentFacts | undefined,
+): void {
+    const { target, protocol, unit } = connection;
+    for (const other of facts.attachments.values()) {
+        if (other.name === name || other.declared.target !== target || other.declared.unit !== unit) continue;
+        throw new BlockhostError(
+            "exists",
+            `${target} is attached to the client already, as "${other.name}"`,
+            {
+                property: "connection",
+                hint: `it belongs to ${describeOwner(other.mark.owner)}`,
+            },
+        );
+    }
+    if (before?.declared.target === target) return;
+    const path = facts.paths.find((one) => one.target === target && one.protocol === protocol);
+    if (path === undefined) return;
+    throw new BlockhostError("not-ours", `the client is connected to ${target} already, by somebody else`, {
+        property: "connection",
+        hint:
+            protocol === "iscsi"
+                ? `it stays untouched: log out first (iscsiadm -m node -T ${target} --logout)`
+                : `it stays untouched: disconnect first (nvme disconnect -n ${target})`,
+    });
+}
+
+function refuseOthers(before: AttachmentFacts, want: { name: string; mark: Mark }): void {
+    const same = sameOwner(before.mark.owner, want.mark.owner);
+    if (same && before.mark.generation === want.mark.generation) return;
+    const when = same ? " and was made at another time" : "";
+    throw new BlockhostError(
+        "not-ours",
+        `attachment "${want.name}" belongs to ${describeOwner(before.mark.owner)}${when}`,
+        {
+            hint: "it stays untouched: give this attachment another `name`, or bring the state up to date with `pulumi refresh`",
+        },
+    );
+}

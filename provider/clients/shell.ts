@@ -1,0 +1,125 @@
+import { raw, type Sh, sh } from "../sh";
+import type { Declared } from "./types";
+
+/**
+ * Shell functions that know the paths of a target and the devices behind them. sysfs is read by the shell itself; what is
+ * there changes while it is read, so everything that cannot be read is passed over.
+ */
+
+/** `$protocol`, `$target`, `$portals`, `$unit`, `$serial`, `$uuid`, `$paths`, `$multipath`. */
+export function variables(declared: Omit<Declared, "digest">): Sh {
+    const { protocol, target, portals, unit, serial = "", uuid = "", paths, multipath, initiator } = declared;
+    return sh`protocol=${protocol} target=${target} unit=${unit} serial=${serial} uuid=${uuid}
+paths=${paths} multipath=${multipath} initiator=${initiator}
+portals=${portals.join(" ")}`;
+}
+
+/**
+ * `fail WORDS`; `get FILE` (into `$v`); `each_path COMMAND`: runs it for each session or controller of the target, with
+ * `$path` (number or name) and `$portal`; `each_device COMMAND`: for each block device of the unit, with `$block`,
+ * `$node` (its directory) and `$wwid`; `maps_of BLOCK` (into `$map`).
+ */
+export const KNOWING = raw(`fail() { echo "$*" >&2; exit 1; }
+get() { v=; [ -r "$1" ] && { read -r v < "$1"; } 2>/dev/null; [ -n "$v" ]; }
+bracket() { case $1 in *:*) portal="[$1]:$2" ;; *) portal="$1:$2" ;; esac; }
+each_path() {
+    if [ "$protocol" = iscsi ]; then
+        for s in /sys/class/iscsi_session/session*; do
+            get "$s/targetname" && [ "$v" = "$target" ] || continue
+            path=\${s##*/session} c=/sys/class/iscsi_connection/connection\${s##*/session}:0
+            get "$c/persistent_address" || continue
+            a=$v
+            get "$c/persistent_port" || continue
+            bracket "$a" "$v"
+            "$@"
+        done
+        return 0
+    fi
+    for s in /sys/class/nvme/nvme*; do
+        get "$s/transport" && [ "$v" = tcp ] && get "$s/subsysnqn" && [ "$v" = "$target" ] && get "$s/address" || continue
+        path=\${s##*/} a=\${v#*traddr=} p=\${v#*trsvcid=}
+        bracket "\${a%%,*}" "\${p%%,*}"
+        "$@"
+    done
+}
+each_device() {
+    if [ "$protocol" = iscsi ]; then
+        for s in /sys/class/iscsi_session/session*; do
+            get "$s/targetname" && [ "$v" = "$target" ] || continue
+            for node in "$s"/device/target*/*:*:*:"$unit"; do
+                [ -d "$node/block" ] || continue
+                for block in "$node"/block/*; do
+                    block=\${block##*/}
+                    get "$node/wwid"; wwid=$v
+                    "$@"
+                done
+            done
+        done
+        return 0
+    fi
+    for node in /sys/block/nvme*n*; do
+        get "$node/device/subsysnqn" && [ "$v" = "$target" ] && get "$node/nsid" && [ "$v" = "$unit" ] || continue
+        # One of several paths, which the kernel has joined to one device.
+        case \${node##*/} in nvme*c*n*) continue ;; esac
+        block=\${node##*/}
+        get "$node/wwid"; wwid=$v
+        "$@"
+    done
+}
+map_of() {
+    map=
+    for h in "/sys/class/block/$1/holders"/dm-*; do
+        get "$h/dm/uuid" || continue
+        case $v in mpath-*) map=\${h##*/} ;; esac
+    done
+}
+records() {
+    for d in /var/lib/iscsi /etc/iscsi; do [ ! -d "$d/nodes" ] || db=$d; done
+    a=\${1%:*} p=\${1##*:}
+    a=\${a#[} a=\${a%]} record=
+    for f in "$db/nodes/$target/$a,$p" "$db/nodes/$target/$a,$p",*/*; do [ ! -f "$f" ] || record=$f; done
+}`);
+
+/**
+ * `users_of BLOCK…`: prints who has block devices, their partitions or what is on top of them: a line each. A multipath
+ * device of the path itself is none.
+ */
+export const USERS = raw(`users_of() {
+    for b; do
+        for part in "/sys/class/block/$b" "/sys/class/block/$b"/*; do
+            [ "$part" = "/sys/class/block/$b" ] || [ -e "$part/partition" ] || continue
+            get "$part/dev" || continue
+            number=$v name=\${part##*/}
+            for h in "$part/holders"/*; do
+                [ -e "$h" ] || continue
+                get "$h/dm/uuid"
+                case $v in mpath-*) continue ;; esac
+                get "$h/dm/name" || v=\${h##*/}
+                echo "/dev/$name is used by $v"
+            done
+            for m in /proc/[0-9]*/mountinfo; do
+                while read -r _ _ n _ at _; do [ "$n" != "$number" ] || echo "/dev/$name is mounted at $at"; done < "$m"
+            done 2>/dev/null | sort -u
+            while read -r f _; do [ "$f" != "/dev/$name" ] || echo "/dev/$name is swap space"; done < /proc/swaps
+            for l in /sys/block/loop*/loop/backing_file; do
+                get "$l" && [ "$v" = "/dev/$name" ] || continue
+                l=\${l%/loop/*}
+                echo "/dev/$name is used by \${l##*/}"
+            done
+        done
+    done
+}`);
+
+/** `open_of BLOCK…`: prints which processes have them open. */
+export const OPEN = raw(`open_of() {
+    set --  "$@" --
+    while [ "$1" != -- ]; do set -- "$@" -o -lname "/dev/$1" -o -lname "/dev/$1[p0-9]*"; shift; done
+    shift 2
+    find /proc/[0-9]*/fd \\( "$@" \\) -printf '%p %l\\n' 2>/dev/null | while read -r fd to; do
+        pid=\${fd#/proc/} pid=\${pid%%/*}
+        get "/proc/$pid/comm"
+        # udev looks at whatever has changed, and closes it again.
+        case $v in *udev-worker*|systemd-udevd) continue ;; esac
+        echo "$to is open by $v (process $pid)"
+    done | sort -u
+}`);

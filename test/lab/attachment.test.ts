@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { readConnection } from "../../provider/clients/connection";
+import { attach } from "../../provider/clients/plan";
+import type { ExportState } from "../../provider/resources/export";
+import { deriveDhchapKey } from "../../provider/targets/dhchap";
+import { refused } from "../support/client";
+import type { Lab } from "./lab.mjs";
+import {
+    Both,
+    CLEAR_CLIENT,
+    CLEAR_STORAGE,
+    DB,
+    LEAVINGS,
+    labOfTwo,
+    prepareStorage,
+} from "./support/attachments";
+
+/** Exports of one host attached on another, by real initiators. */
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
+
+let lab: Lab;
+let stop: () => Promise<void>;
+let both: Both;
+const a = () => lab.host("a");
+const c = () => lab.host("c");
+
+beforeAll(async () => {
+    ({ lab, stop } = await labOfTwo());
+    await prepareStorage(a());
+    both = new Both(lab);
+});
+beforeEach(async () => {
+    await both.close();
+    await c().run(CLEAR_CLIENT);
+    await a().run(CLEAR_STORAGE);
+    both = new Both(lab);
+});
+afterAll(async () => {
+    await both.close();
+    await stop();
+});
+
+const PROTOCOLS = ["iscsi", "nvme-tcp"] as const;
+const other = (purpose: string) => deriveDhchapKey("another secret of thirty-two bytes", purpose);
+const left = async () => (await c().run(LEAVINGS)).stdout;
+
+function withOther(lun: ExportState, data: Readonly<Record<string, unknown>>): ExportState {
+    return { ...lun, connection: { ...lun.connection, data: { ...lun.connection.data, ...data } } };
+}
+
+describe.each(PROTOCOLS)("over %s", (protocol) => {
+    const iscsi = protocol === "iscsi";
+
+    test("what is written on the client is on the storage host; nothing is left after it", async () => {
+        const data = await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun);
+        expect(one).toMatchObject({ drift: [], deviceBytes: data.sizeBytes });
+        expect(one.devicePath).toMatch(/^\/dev\/disk\/by-id\//);
+        await c().run(`printf 'from the client' | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+        const read = `dd if=${data.path} bs=4096 count=1 iflag=direct status=none | head -c 15`;
+        expect((await a().run(read)).stdout).toBe("from the client");
+        expect(await both.read(one)).toEqual(one);
+        await both.detach(one);
+        expect(await left()).toBe("");
+        expect(await both.read(one)).toBeUndefined();
+        await both.remove(lun, data);
+    });
+
+    test("wrong credentials are refused, and nothing is left", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const wrong = iscsi ? { auth_password: "Wrong-Sesame-12" } : { dhchap_key: other("host") };
+        const mutual = iscsi ? { auth_password_in: "Wrong-Sesame-12" } : { dhchap_ctrl_key: other("ctrl") };
+        for (const data of [wrong, mutual]) {
+            await refused(both.attach("pg", withOther(lun, data)), "auth");
+            expect(await left()).toBe("");
+        }
+    });
+
+    test("growth is seen with the device in use, which is not detached before it is free", async () => {
+        const data = await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun, { sizeBytes: data.sizeBytes });
+        const { devicePath } = one;
+        await c().run(`mkfs.ext4 -q ${devicePath} && mkdir -p /mnt/pg && mount ${devicePath} /mnt/pg`);
+        await c().run("echo hello > /mnt/pg/file");
+        expect((await refused(both.detach(one), "in-use")).message).toContain("/mnt/pg");
+        const grown = await both.grow(data, "128MiB");
+        const after = await both.change(one, { sizeBytes: grown.sizeBytes });
+        expect(after).toMatchObject({ deviceBytes: grown.sizeBytes, devicePath, drift: [] });
+        expect((await c().run("cat /mnt/pg/file && umount /mnt/pg")).stdout).toBe("hello\n");
+        const { stdout } = await c().run(`sleep 300 < ${devicePath} >/dev/null 2>&1 & echo $!`);
+        expect((await refused(both.detach(after), "in-use")).message).toContain("sleep");
+        await c().run(`kill ${stdout.trim()}`);
+        await both.detach(after);
+        expect(await left()).toBe("");
+    });
+
+    test("cut short after any step is finished by the next run", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        for (let count = 1; ; count++) {
+            const { steps, total } = await stepsOf(both, lun);
+            if (count > total) break;
+            for (const step of steps.slice(0, count)) await c().run(`(\n${step}\n) </dev/null`);
+            const next = new Both(lab);
+            const one = await next.attach("pg", lun);
+            expect(one, `after ${String(count)} steps`).toMatchObject({ drift: [] });
+            await next.detach(one);
+            await next.close();
+            expect(await left(), `after ${String(count)} steps`).toBe("");
+        }
+    });
+
+    test("comes back after a restart of the client and of the storage host", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun);
+        await c().reboot();
+        await vi.waitFor(
+            async () => {
+                expect(await both.read(one)).toMatchObject({ drift: [], devicePath: one.devicePath });
+            },
+            { timeout: 120_000, interval: 5_000 },
+        );
+        await c().run(`head -c 4096 /dev/zero | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+        await a().powerOff();
+        await a().powerOn();
+        await vi.waitFor(
+            async () => {
+                expect(await both.read(one)).toMatchObject({ drift: [] });
+            },
+            { timeout: 240_000, interval: 5_000 },
+        );
+        await c().run(`head -c 4096 /dev/zero | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+        await both.detach(one);
+        expect(await left()).toBe("");
+    });
+});
+
+/** Scripts of a first attempt's steps. */
+async function stepsOf(client: Both, lun: ExportState): Promise<{ steps: string[]; total: number }> {
+    const host = client.hosts.get(DB);
+    host.forget();
+    const facts = await host.facts(client.context);
+    if (facts.client === undefined) throw new Error("the client was not read");
+    const { name, owner, connection } = client.args("pg", lun);
+    const plan = attach(
+        {
+            facts: facts.client,
+            stateDirectory: host.config.stateDirectory,
+            tools: facts.tools,
+            reserved: new Set(),
+        },
+        {
+            name,
+            mark: {
+                kind: "attachment",
+                owner: { installation: "default", ...owner },
+                generation: "0123456789abcdef",
+                phase: "ready",
+                extra: {},
+            },
+            connection: readConnection(connection),
+            multipath: "prefer",
+        },
+    );
+    const steps = plan.steps.map(({ script }) => script.text);
+    return { steps, total: steps.length };
+}

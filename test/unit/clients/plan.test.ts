@@ -1,0 +1,404 @@
+import { describe, expect, test } from "vitest";
+import {
+    authLines,
+    connectionProblems,
+    keyLines,
+    readConnection,
+    sha256,
+} from "../../../provider/clients/connection";
+import { devicePath, differences, sizeSeen } from "../../../provider/clients/faults";
+import { explain } from "../../../provider/clients/explain";
+import { parseClient } from "../../../provider/clients/parse";
+import { attach, declare, detach } from "../../../provider/clients/plan";
+import type {
+    AttachmentWanted,
+    ClientContext,
+    ClientFacts,
+    Multipath,
+} from "../../../provider/clients/types";
+import { encodeMark, type Mark } from "../../../provider/host/mark";
+import { isEmpty, type Plan } from "../../../provider/host/plan";
+import { deriveDhchapKey } from "../../../provider/targets/dhchap";
+import type { ConnectionProperties } from "../../../provider/targets/types";
+
+const TARGET = "iqn.2010-10.org.blockhost:pg:8043fcdb";
+const NQN = "nqn.2010-10.org.blockhost:pg:8043fcdb";
+const CLIENT = "iqn.2024-01.com.example:db1";
+const UUID = "0e4b1f9a-1111-4222-8333-444455556666";
+const mark: Mark = {
+    kind: "attachment",
+    owner: { installation: "default", organization: "acme", project: "shop", stack: "prod", resource: "pg" },
+    generation: "0123456789abcdef",
+    phase: "ready",
+    extra: {},
+};
+const PASSWORD = "Open-'Sesame'-123";
+const ISCSI: ConnectionProperties = {
+    driver_volume_type: "iscsi",
+    data: {
+        target_iqn: TARGET,
+        target_portal: "10.0.0.5:3260",
+        target_portals: ["10.0.0.5:3260", "[fd00::5]:3260"],
+        target_lun: 0,
+        auth_username: "db1",
+        auth_password: PASSWORD,
+        auth_username_in: "san",
+        auth_password_in: "I-am-the-target",
+        serial: "8043fcdb66447f59",
+    },
+};
+const KEY = deriveDhchapKey("a secret of more than thirty-two bytes", "host");
+const NVME: ConnectionProperties = {
+    driver_volume_type: "nvmeof",
+    data: {
+        target_nqn: NQN,
+        portals: [["10.0.0.5", "4420", "tcp"]],
+        ns_id: 1,
+        vol_uuid: UUID,
+        dhchap_key: KEY,
+    },
+};
+const SECRETS = [PASSWORD, "I-am-the-target", KEY];
+
+function want(
+    connection: ConnectionProperties,
+    multipath: Multipath = "prefer",
+    sizeBytes?: number,
+): AttachmentWanted {
+    return {
+        name: "pg",
+        mark,
+        connection: readConnection(connection),
+        multipath,
+        ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    };
+}
+
+const BARE = [
+    `iqn ${CLIENT}`,
+    "nqn nqn.2014-08.org.nvmexpress:uuid:1",
+    "hostid 1",
+    "native Y",
+    "unit installed",
+];
+
+function context(
+    lines: readonly string[],
+    tools = ["iscsiadm", "udevadm", "blockdev", "multipath"],
+): ClientContext {
+    return {
+        facts: parseClient(lines.join("\n")),
+        stateDirectory: "/var/lib/blockhost",
+        tools: new Set(tools),
+        reserved: new Set(),
+    };
+}
+
+/** The client's lines where all is as wanted. */
+function attached(wanted: AttachmentWanted, before: readonly string[] = BARE): string[] {
+    const { declared, auth } = declare(parseClient(before.join("\n")), wanted, undefined);
+    const header = [
+        "attachment pg",
+        `#bh mark ${encodeMark(wanted.mark)}`,
+        "#bh applied 1",
+        "#bh size 0",
+        `#bh target ${declared.target}`,
+        "#bh accounts ",
+        `#bh declared ${JSON.stringify(declared)}`,
+        `#bh secrets ${JSON.stringify({ auth })}`,
+        "end",
+    ];
+    if (declared.protocol === "nvme-tcp")
+        return [
+            ...before,
+            `controller nvme0 live 10.0.0.5 4420 ${auth} ${NQN}`,
+            `namespace nvme0n1 1 131072 ${UUID} uuid.${UUID} ${NQN}`,
+            ...header,
+        ];
+    const portals =
+        declared.paths === "all"
+            ? [
+                  ["10.0.0.5", 1],
+                  ["fd00::5", 2],
+              ]
+            : [["10.0.0.5", 1]];
+    return [
+        ...before,
+        ...portals.flatMap(([address, n]) => [
+            `session ${String(n)} LOGGED_IN ${String(address)} 3260 ${TARGET}`,
+            `disk ${String(n)} 0 sd${String(n)} 131072 naa.60014058043fcdb66447f59000000000`,
+            `serial sd${String(n)} 8043fcdb66447f59`,
+            ...(declared.paths === "all"
+                ? [`map sd${String(n)} dm-3 131072 mpath-360014058043fcdb66447f59000000000`]
+                : []),
+        ]),
+        ...header,
+        ...portals.map(([address]) => `record ${TARGET} ${String(address)},3260 automatic ${auth}`),
+    ];
+}
+
+const labels = (plan: Plan) => plan.steps.map(({ label }) => label);
+const one = (facts: ClientFacts) => {
+    const found = facts.attachments.get("pg");
+    if (found === undefined) throw new Error("there is no attachment");
+    return found;
+};
+
+describe("planning", () => {
+    test.each([
+        ["iSCSI", want(ISCSI), BARE],
+        ["iSCSI over several paths", want(ISCSI), [...BARE, "multipathd"]],
+        ["NVMe", want(NVME), BARE],
+    ])("%s: nothing, all, and nothing again", (_, wanted, before) => {
+        const plan = attach(context(before), wanted);
+        expect(labels(plan)).toEqual([
+            "see that attachment pg is as it was observed",
+            "write the boot file of attachment pg",
+            expect.stringMatching(/^log in to /),
+            "wait for the device",
+            "note that it is attached",
+        ]);
+        const now = context(attached(wanted, before));
+        expect(differences(now.facts, one(now.facts))).toEqual([]);
+        expect(isEmpty(attach(now, wanted))).toBe(true);
+        expect(
+            labels(detach(now, { name: "pg", mark, inUse: false, force: false, ignoreErrors: false })),
+        ).toEqual([
+            "see that attachment pg is as it was observed",
+            "see that nobody uses the device",
+            "write out what is not written yet",
+            expect.stringMatching(/^remove the device and log out from /),
+            "remove the boot file of attachment pg",
+        ]);
+    });
+
+    test("what is shown of steps has no secret in it", () => {
+        for (const wanted of [want(ISCSI), want(NVME)]) {
+            const shown = attach(context(BARE), wanted)
+                .steps.map(({ script }) => script.display)
+                .join("\n");
+            for (const secret of SECRETS) expect(shown).not.toContain(secret);
+        }
+    });
+
+    test.each<[string, (lines: string[]) => string[], string]>([
+        [
+            "a session that is gone",
+            (l) => l.filter((x) => !/^(session|disk|serial|map) 2|sd2/.test(x)),
+            "path [fd00::5]:3260: missing",
+        ],
+        [
+            "a session that is down",
+            (l) => l.map((x) => x.replace("1 LOGGED_IN", "1 FAILED")),
+            "path 10.0.0.5:3260: down",
+        ],
+        [
+            "all sessions gone",
+            (l) => l.filter((x) => !/^(session|disk|serial|map)/.test(x)),
+            "missing: no session",
+        ],
+        [
+            "a node record that is gone",
+            (l) => l.filter((x) => !/^record .* fd00/.test(x)),
+            "node record of [fd00::5]:3260: missing",
+        ],
+        [
+            "a node record that waits",
+            (l) => l.map((x) => x.replace("10.0.0.5,3260 automatic", "10.0.0.5,3260 manual")),
+            "node record of 10.0.0.5:3260: not logged in to at boot",
+        ],
+        [
+            "other credentials",
+            (l) => l.map((x) => x.replace(/^(record .* 10.0.0.5,3260 automatic) .*/, "$1 00")),
+            "credentials: not those declared at 10.0.0.5:3260",
+        ],
+        [
+            "another device",
+            (l) => l.map((x) => x.replace("serial sd1 8043fcdb66447f59", "serial sd1 other")),
+            "device: sd1 has the serial number other",
+        ],
+        [
+            "paths to two devices",
+            (l) => l.map((x) => x.replace("sd2 131072 naa.6", "sd2 131072 naa.5")),
+            "device: the paths lead to different ones",
+        ],
+        [
+            "a path without multipath",
+            (l) => l.filter((x) => !x.startsWith("map sd2")),
+            "multipath: a path is not in use",
+        ],
+        ["cut short", (l) => l.map((x) => x.replace("applied 1", "applied 0")), "half-made"],
+        [
+            "one path too many",
+            (l) => [...l, `session 3 LOGGED_IN 10.0.0.6 3260 ${TARGET}`],
+            "path 10.0.0.6:3260: is not declared",
+        ],
+    ])("%s is told, and healed", (_, alter, said) => {
+        const wanted = want(ISCSI, "require");
+        const now = context(alter(attached(wanted, [...BARE, "multipathd"])));
+        expect(differences(now.facts, one(now.facts))).toContain(said);
+        expect(labels(attach(now, wanted)).at(-1)).toBe("note that it is attached");
+    });
+
+    test.each<[string, (lines: string[]) => string[], string]>([
+        [
+            "down",
+            (l) => l.map((x) => x.replace("nvme0 live", "nvme0 connecting")),
+            "path 10.0.0.5:4420: down",
+        ],
+        [
+            "other keys",
+            (l) => l.map((x) => x.replace(/^(controller \S+ \S+ \S+ \S+) \S+/, "$1 00")),
+            "credentials: not those declared at 10.0.0.5:4420",
+        ],
+        [
+            "another namespace",
+            (l) => l.map((x) => x.replace(`131072 ${UUID}`, "131072 other")),
+            "device: nvme0n1 is namespace other",
+        ],
+        ["no namespace", (l) => l.filter((x) => !x.startsWith("namespace")), "device: missing"],
+    ])("NVMe: %s is told, and healed", (_, alter, said) => {
+        const now = context(alter(attached(want(NVME))));
+        expect(differences(now.facts, one(now.facts))).toContain(said);
+        expect(isEmpty(attach(now, want(NVME)))).toBe(false);
+    });
+
+    test("a device that is smaller than declared is read again, by a boot file that knows the size", () => {
+        const grown = want(ISCSI, "prefer", 128 * 1024 * 1024);
+        const now = context(attached(want(ISCSI)));
+        expect(sizeSeen(now.facts, one(now.facts).declared)).toBe(64 * 1024 * 1024);
+        const steps = labels(attach(now, grown));
+        expect(steps).toContain("write the boot file of attachment pg");
+        expect(steps).toContain("wait for the device");
+        const same = want(ISCSI, "prefer", 64 * 1024 * 1024);
+        expect(isEmpty(attach(context(attached(same)), same))).toBe(true);
+    });
+
+    test("multipathd that is just not running makes no other attachment of it", () => {
+        const wanted = want(ISCSI);
+        const now = context(
+            attached(wanted, [...BARE, "multipathd"]).filter((line) => line !== "multipathd"),
+        );
+        expect(isEmpty(attach(now, wanted))).toBe(true);
+    });
+
+    test.each([
+        ["iSCSI, one", want(ISCSI), BARE, "/dev/disk/by-id/wwn-0x60014058043fcdb66447f59000000000"],
+        [
+            "iSCSI, all",
+            want(ISCSI),
+            [...BARE, "multipathd"],
+            "/dev/disk/by-id/dm-uuid-mpath-360014058043fcdb66447f59000000000",
+        ],
+        ["NVMe", want(NVME), BARE, `/dev/disk/by-id/nvme-uuid.${UUID}`],
+    ])("device path: %s", (_, wanted, before, path) => {
+        const { facts } = context(attached(wanted, before));
+        expect(devicePath(facts, one(facts).declared)).toBe(path);
+    });
+
+    test("an initiator's own credentials are taken", () => {
+        const own = { auth_username: "other", auth_password: "Open-Sesame-456" };
+        const connection = { ...ISCSI, data: { ...ISCSI.data, auth_by_initiator: { [CLIENT]: own } } };
+        expect(
+            declare(parseClient(BARE.join("\n")), want(connection), undefined).credentials.chap?.username,
+        ).toBe("other");
+    });
+});
+
+describe("refusals", () => {
+    const refuse = (code: string, what: () => unknown) => {
+        expect(what).toThrow(expect.objectContaining({ code }) as Error);
+    };
+
+    test.each([
+        ["no initiator name", BARE.slice(1), want(ISCSI), "unsupported"],
+        ["no host name", BARE.filter((l) => !l.startsWith("nqn")), want(NVME), "unsupported"],
+        ["multipathd asked for and absent", BARE, want(ISCSI, "require"), "unsupported"],
+        [
+            "NVMe multipath asked for and absent",
+            BARE.filter((l) => !l.startsWith("native")),
+            want(NVME, "require"),
+            "unsupported",
+        ],
+        [
+            "somebody else's session",
+            [...BARE, `session 1 LOGGED_IN 10.0.0.5 3260 ${TARGET}`],
+            want(ISCSI),
+            "not-ours",
+        ],
+        [
+            "somebody else's controller",
+            [...BARE, `controller nvme0 live 10.0.0.5 4420 - ${NQN}`],
+            want(NVME),
+            "not-ours",
+        ],
+        ["attached under another name", attached(want(ISCSI)), { ...want(ISCSI), name: "two" }, "exists"],
+        ["a boot file that is none", [...BARE, "attachment pg", "end"], want(ISCSI), "not-ours"],
+    ])("%s", (_, lines, wanted, code) => {
+        refuse(code, () => attach(context(lines), wanted));
+    });
+
+    test("without open-iscsi", () => {
+        refuse("unsupported", () => attach(context(BARE, ["udevadm", "blockdev"]), want(ISCSI)));
+    });
+
+    test.each([
+        ["another owner", { ...mark, owner: { ...mark.owner, resource: "two" } }],
+        ["another generation", { ...mark, generation: "fedcba9876543210" }],
+    ])("%s", (_, other) => {
+        const now = context(attached(want(ISCSI)));
+        refuse("not-ours", () => attach(now, { ...want(ISCSI), mark: other }));
+        refuse("not-ours", () =>
+            detach(now, { name: "pg", mark: other, inUse: true, force: true, ignoreErrors: true }),
+        );
+    });
+
+    test.each<[string, ConnectionProperties, string]>([
+        ["another transport", { driver_volume_type: "rbd" as "iscsi", data: {} }, "driver_volume_type"],
+        [
+            "no target",
+            { driver_volume_type: "iscsi", data: { target_portal: "10.0.0.5:3260" } },
+            "data.target_iqn",
+        ],
+        ["no name", { ...ISCSI, data: { ...ISCSI.data, target_iqn: "x" } }, "data.target_iqn"],
+        ["no portal", { driver_volume_type: "iscsi", data: { target_iqn: TARGET } }, "data.target_portal"],
+        [
+            "no address",
+            { ...ISCSI, data: { ...ISCSI.data, target_portals: ["san1"] } },
+            "data.target_portals",
+        ],
+        [
+            "two targets",
+            { ...ISCSI, data: { ...ISCSI.data, target_iqns: [TARGET, `${TARGET}2`] } },
+            "data.target_iqns",
+        ],
+        ["no unit", { ...ISCSI, data: { ...ISCSI.data, target_lun: -1 } }, "data.target_lun"],
+        [
+            "RDMA",
+            { ...NVME, data: { ...NVME.data, portals: [["10.0.0.5", "4420", "rdma"]] } },
+            "data.portals",
+        ],
+    ])("a connection with %s", (_, connection, path) => {
+        expect(connectionProblems(connection).map((problem) => problem.path)).toContain(path);
+    });
+});
+
+test("what authentication comes to", () => {
+    const { credentials } = readConnection(ISCSI);
+    expect(authLines(credentials)).toBe(
+        `node.session.auth.authmethod = CHAP\nnode.session.auth.username = db1\nnode.session.auth.password = ${PASSWORD}\nnode.session.auth.username_in = san\nnode.session.auth.password_in = I-am-the-target\n`,
+    );
+    expect(authLines({})).toBe("node.session.auth.authmethod = None\n");
+    expect(keyLines({})).toBe("none\nnone\n");
+    expect(sha256("")).toHaveLength(64);
+});
+
+test.each([
+    ["auth: 10.0.0.5:3260 refuses me", "auth"],
+    ["iscsiadm: x\nunreachable: 10.0.0.5:3260 (open-iscsi: 8)", "unreachable"],
+    ["in-use: /dev/sdb is mounted at /srv", "in-use"],
+    ["flush: no path to the device is up", "in-use"],
+    ["something else", undefined],
+])("%s is explained as %s", (said, code) => {
+    expect(explain(said)?.code).toBe(code);
+});
