@@ -98,9 +98,7 @@ describe.each(FACES)("$face face:", ({ face, blockhost }) => {
         const refused = await stack.preview(program({ copy: "64MiB" }));
         expect(refused.failed).toBe(true);
         expect(refused.diagnostics[0]?.message).toMatch(/size: a volume never shrinks: it has 96 ?MiB/);
-        expect(refused.diagnostics[0]?.message).toContain(
-            `set \`size\` to ${String(96 * MiB)} bytes or more`,
-        );
+        expect(refused.diagnostics[0]?.message).toContain("set `size` to 96MiB or more");
 
         expect(await stack.up(program({ copy: "96MiB" }))).toMatchObject({
             failed: false,
