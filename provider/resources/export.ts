@@ -200,7 +200,8 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         failures.push(...nameClashes(context, inputs["host"], String(inputs["protocol"]), inputs));
         if (failures.length > 0 || olds !== undefined) return { inputs, failures };
         const declared = { ...inputs, source: hasUnknown(inputs["source"]) ? "" : inputs["source"] };
-        if (hasUnknown(declared)) return { inputs, failures };
+        // Without a `host` of its own, an export is where its source is.
+        if (hasUnknown(declared) || inputs["host"] === undefined) return { inputs, failures };
         const args = declared as unknown as ExportArgs;
         const operation =
             args.source === "" ? ensuringUnmade(context, args) : ensuring(context, args, newGeneration());
