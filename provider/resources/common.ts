@@ -158,6 +158,8 @@ export function nameClashes(
 ): Failure[] {
     const { name, owner } = inputs as { name?: unknown; owner?: OwnerInput };
     if (typeof name !== "string" || owner === undefined || hasUnknown([host, place, name, owner])) return [];
+    // It is where its source is, and that is not known yet.
+    if (host === undefined) return [];
     const who = `resource "${owner.resource}"${owner.parent === undefined ? "" : ` in ${owner.parent}`}`;
     const holder = context.hosts.get(host as HostReference).takeName(`${place}/${name}`, who);
     if (holder === undefined) return [];
