@@ -272,13 +272,6 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         const { args, secrets } = declaredArgs(target, facts, one, id.host);
         const inputs = { ...args, protocol, host: reference, name: id.name };
         const state = { ...inputs, owner: by };
-        const wanted = wantedFor(
-            { ...state, initiators: withoutChap(state) },
-            one.mark,
-            one.devicePath,
-            0,
-            false,
-        );
         if (secrets) {
             context.warn(
                 `export "${id.name}": passwords cannot be read back. Give each in the program before the next update, which will then find nothing else to change`,
@@ -287,16 +280,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         return {
             id: text,
             inputs,
-            state: {
-                ...state,
-                targetName: one.targetName,
-                serial: one.serial,
-                devicePath: one.devicePath,
-                generation: one.mark.generation,
-                poolId: poolIdOf(facts, state),
-                drift: one.differences,
-                connection: attachable(target.target.connection(target.ref, wanted, one), wanted, one),
-            },
+            state: { ...state, ...observed(target, found, state, one), poolId: poolIdOf(facts, state) },
         };
     },
 
@@ -498,13 +482,7 @@ function ensuringUnmade(context: Context, args: ExportArgs): Operation<void> {
         plan: (facts) => {
             const { target, found } = usableTarget(config, facts, args.protocol, {});
             if (ownExport(found, args.name, [owner]) !== undefined) return NOTHING;
-            const mark: Mark = {
-                kind: "export",
-                owner,
-                generation: newGeneration(),
-                phase: "ready",
-                extra: {},
-            };
+            const mark = markOf(owner, newGeneration());
             const wanted = wantedFor(args, mark, "/dev/blockhost-not-made-yet", 0, false);
             return target.target.ensure({ target: target.ref, facts: found, host: facts }, wanted);
         },
@@ -733,11 +711,15 @@ function wantedFrom(
         });
     }
     refuseUnfinished(`"${args.source}"`, object, "source");
-    const mark: Mark = one?.mark ?? { kind: "export", owner, generation, phase: "ready", extra: {} };
+    const mark = one?.mark ?? markOf(owner, generation);
     return {
         ...wantedFor(args, mark, object.path, object.sizeBytes, isSnapshot(object)),
         activation: object.activation,
     };
+}
+
+function markOf(owner: Owner, generation: string): Mark {
+    return { kind: "export", owner, generation, phase: "ready", extra: {} };
 }
 
 function wantedFor(
