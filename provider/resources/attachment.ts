@@ -15,7 +15,7 @@ import type { HostConfig } from "../host/config";
 import type { HostFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
-import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
+import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { isEmpty } from "../host/plan";
 import { HOST_TOOLS } from "../host/observation";
 import { formatId } from "../names";
@@ -32,13 +32,13 @@ import {
     hostName,
     hostReferenceProblems,
     hostReferenceSchema,
-    moved,
     nameClashes,
     nameSchema,
     newGeneration,
     ownerOf,
     ownerSchema,
     previewFailures,
+    refuseStranger,
     requireTools,
     sizeSchema,
 } from "./common";
@@ -465,15 +465,7 @@ function refuseOthers(
     owners: readonly Owner[],
     generation: string | undefined,
 ): void {
-    if (!owners.some((owner) => sameOwner(owner, one.mark.owner))) {
-        throw new BlockhostError(
-            "not-ours",
-            `attachment "${name}" belongs to ${describeOwner(one.mark.owner)}`,
-            {
-                hint: `it stays untouched: ${moved(one.mark.owner, owners) ?? "give this resource another `name`"}`,
-            },
-        );
-    }
+    refuseStranger(`attachment "${name}"`, one.mark, owners);
     if (generation === undefined || one.mark.generation === generation) return;
     throw new BlockhostError(
         "not-ours",

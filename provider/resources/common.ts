@@ -337,15 +337,7 @@ export function ownObject(
         );
     }
     const { mark } = found;
-    if (!owners.some((owner) => sameOwner(owner, mark.owner))) {
-        throw new BlockhostError(
-            "not-ours",
-            `"${name}" in pool "${pool.ref.name}" belongs to ${describeOwner(mark.owner)}`,
-            {
-                hint: `it stays untouched: ${moved(mark.owner, owners) ?? "give this resource another `name`"}`,
-            },
-        );
-    }
+    refuseStranger(`"${name}" in pool "${pool.ref.name}"`, mark, owners);
     if (mark.kind !== kind) {
         throw new BlockhostError(
             "exists",
@@ -358,8 +350,16 @@ export function ownObject(
     return found;
 }
 
+/** @throws BlockhostError `not-ours`: somebody else's mark. */
+export function refuseStranger(what: string, mark: Mark, owners: readonly Owner[]): void {
+    if (owners.some((owner) => sameOwner(owner, mark.owner))) return;
+    throw new BlockhostError("not-ours", `${what} belongs to ${describeOwner(mark.owner)}`, {
+        hint: `it stays untouched: ${moved(mark.owner, owners) ?? "give this resource another `name`"}`,
+    });
+}
+
 /** What to do where the object may be this resource's own, from before it was renamed or moved in the program. */
-export function moved(owner: Owner, owners: readonly Owner[]): string | undefined {
+function moved(owner: Owner, owners: readonly Owner[]): string | undefined {
     if (!owners.some((one) => sameStack(one, owner))) return undefined;
     const renamed = owners.every(({ resource }) => resource !== owner.resource);
     const alias = renamed

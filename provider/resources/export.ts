@@ -5,7 +5,7 @@ import type { ConfiguredTarget, HostConfig } from "../host/config";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
-import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
+import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, isEmpty } from "../host/plan";
 import { HOST_TOOLS } from "../host/observation";
 import { formatId } from "../names";
@@ -38,7 +38,6 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
-    moved,
     nameClashes,
     nameSchema,
     newGeneration,
@@ -46,6 +45,7 @@ import {
     ownerSchema,
     parseReference,
     previewFailures,
+    refuseStranger,
     requireTools,
     usablePool,
 } from "./common";
@@ -828,11 +828,7 @@ function ownExport(
 ): ExportFacts | undefined {
     const one = found.exports.get(name);
     if (one === undefined) return undefined;
-    if (!owners.some((owner) => sameOwner(owner, one.mark.owner))) {
-        throw new BlockhostError("not-ours", `export "${name}" belongs to ${describeOwner(one.mark.owner)}`, {
-            hint: `it stays untouched: ${moved(one.mark.owner, owners) ?? "give this resource another `name`"}`,
-        });
-    }
+    refuseStranger(`export "${name}"`, one.mark, owners);
     if (generation !== undefined && one.mark.generation !== generation) {
         throw new BlockhostError(
             "not-ours",
