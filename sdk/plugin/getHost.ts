@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Facts of a storage host: what it is, and what it lacks.
+ * Facts of a host: what it is, what it lacks, and its names as an initiator.
  */
 export function getHost(args: GetHostArgs, opts?: pulumi.InvokeOptions): Promise<GetHostResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -30,6 +30,10 @@ export interface GetHostResult {
      */
     readonly address: string;
     /**
+     * Its name as an iSCSI initiator; empty where open-iscsi has none.
+     */
+    readonly iqn: string;
+    /**
      * Kernel release.
      */
     readonly kernel: string;
@@ -45,6 +49,10 @@ export interface GetHostResult {
      * Name in the configuration.
      */
     readonly name: string;
+    /**
+     * Its name as an NVMe host; empty where nvme-cli has none.
+     */
+    readonly nqn: string;
     /**
      * Operating system.
      */
@@ -67,7 +75,7 @@ export interface GetHostResult {
     readonly tools: string[];
 }
 /**
- * Facts of a storage host: what it is, and what it lacks.
+ * Facts of a host: what it is, what it lacks, and its names as an initiator.
  */
 export function getHostOutput(args: GetHostOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetHostResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
