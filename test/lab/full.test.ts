@@ -111,9 +111,8 @@ describe("a thin pool", () => {
             dmsetup suspend vg0-d1
             dmsetup message vg0-small-tpool 0 "create_snap $((1000 + tries)) $id"
             dmsetup resume vg0-d1
-            for at in $(seq 0 119); do
-                dd if=/dev/zero of=${path} bs=64k count=1 seek=$((at * 8)) oflag=direct conv=notrunc status=none 2>/dev/null || exit 0
-            done
+            perl -MIO::Handle -e 'open(my $f, "+<", $ARGV[0]) or exit 1; my $block = "\\0" x 65536;
+                for (0 .. 119) { sysseek($f, $_ * 8 * 65536, 0); syswrite($f, $block) or exit 1 } $f->sync or exit 1' ${path} || exit 0
         done`;
 
     test("that runs out of metadata takes nothing new, says so, and is drift where it has happened", async () => {
@@ -166,10 +165,10 @@ describe("a snapshot of a thick volume", () => {
         const lost = await read();
         expect(lost?.health?.join()).toMatch(/the snapshot is lost.*snapshotPercent/);
         const source = { snapshot: id("t1-s") };
-        await expect(fresh().volume("t1-c", { source })).rejects.toThrow();
+        await refused(fresh().volume("t1-c", { source }), "invalid");
         expect(await thick.exists("t1-c")).toBe(false);
         const revertTo = { snapshot: id("t1-s"), token: "one" };
-        await expect(fresh().change(state, { revertTo })).rejects.toThrow();
+        await refused(fresh().change(state, { revertTo }), "invalid");
         expect(await thick.firstByte("t1")).toBe(5);
         await fresh().delete(taken);
         await expectNoDrift(fresh(), state);
