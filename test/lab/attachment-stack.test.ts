@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { FACES } from "../e2e/support/package";
 import { TestStack } from "../e2e/support/stack";
 import type { Lab } from "./lab.mjs";
@@ -29,16 +29,16 @@ const c = () => lab.host("c");
 beforeAll(async () => {
     ({ lab, stop } = await labOfTwo());
     await prepareStorage(a());
-    stack = await TestStack.create({ hosts: [], moreHosts: configurations(lab) });
 });
 beforeEach(async () => {
     await c().run(CLEAR_CLIENT);
     await a().run(CLEAR_STORAGE);
+    stack = await TestStack.create({ hosts: [], moreHosts: configurations(lab) });
 });
-afterAll(async () => {
+afterEach(() => {
     stack.remove();
-    await stop();
 });
+afterAll(() => stop());
 
 const [dynamic, plugin] = FACES;
 
@@ -76,7 +76,8 @@ async function expectNoChange(which: (typeof FACES)[number], size: string): Prom
     const again = await stack.up(program(which, size));
     expect(again, again.output).toMatchObject({ failed: false, changes: {}, diagnostics: [] });
     const refreshed = await stack.refresh();
-    expect(refreshed, refreshed.output).toMatchObject({ failed: false, changes: {}, diagnostics: [] });
+    expect(refreshed, refreshed.output).toMatchObject({ failed: false, diagnostics: [] });
+    expect(Object.keys(refreshed.summary), refreshed.output).toEqual(["same"]);
 }
 
 const outputsOf = async (name: string) => (await stack.resources())[name]?.outputs ?? {};
@@ -102,7 +103,8 @@ describe.each(FACES)("$face face:", (face) => {
 
         await c().run("iscsiadm -m session --logout >/dev/null");
         const seen = await stack.refresh();
-        expect(seen, seen.output).toMatchObject({ failed: false, changes: { disk: "update" } });
+        expect(seen, seen.output).toMatchObject({ failed: false, summary: { update: 1 } });
+        expect((await outputsOf("disk"))["drift"]).not.toEqual([]);
         const healed = await stack.up(program(face, "128MiB"));
         expect(healed, healed.output).toMatchObject({ failed: false, changes: { disk: "update" } });
         expect(await outputsOf("disk")).toMatchObject({ devicePath, drift: [] });
