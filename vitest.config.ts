@@ -21,6 +21,7 @@ export default defineConfig({
     test: {
         // Tests start daemons and mount file systems: a process each, so that one that hangs can be ended.
         pool: "forks",
+        setupFiles: ["test/setup/worker.ts"],
         teardownTimeout: 20_000,
         // Stacks, daemons and hosts wait for each other more than they compute; Vitest would leave a core idle.
         maxWorkers: Math.max(2, availableParallelism() - 1),
