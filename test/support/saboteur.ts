@@ -4,7 +4,10 @@ import type { RunOptions, RunResult, Transport, TransportConfig } from "../../pr
 
 /** Where a process of the provider is to come to a stop. Plain JSON: it also goes to a process of its own. */
 export type Point =
-    /** Before the first step or after step k, counted over all runs that an operation takes: n steps have n + 1 points. */
+    /**
+     * Before the first step, after step k, or after what steps have left to the end of the run, counted over all runs that
+     * an operation takes: n steps have n + 1 points, and one more where something was left.
+     */
     | { readonly where: "between"; readonly at: number; readonly marker: string }
     /** Before the n-th command within steps, or (in perl) system call that matters; counted from 1. */
     | { readonly where: "inside"; readonly at: number; readonly marker: string; readonly shims: string }
@@ -65,7 +68,7 @@ export class Saboteur {
             await this.options.onScript?.(Buffer.byteLength(script));
             return script;
         }
-        const ends = [...script.matchAll(/^bh_mark end step:0\.\d+ \$bh_s\n/gm)];
+        const ends = [...script.matchAll(/^bh_mark end (?:step:0\.\d+ \$bh_s|settle:.*)\n/gm)];
         const begin = /^bh_mark begin step:0\.0\n/m.exec(script);
         const places = [begin?.index ?? 0, ...ends.map((end) => end.index + end[0].length)];
         const place = places[point.at - this.met];
@@ -81,10 +84,13 @@ function haltAt(marker: string): string {
     return `: > '${marker}'\nwhile [ -e '${marker}' ]; do sleep 0.02; done\n`;
 }
 
-/** Commands of steps are looked up where wrappers of them are, which count. */
+/** Commands of steps, and of what they have left to the end, are looked up where wrappers of them are, which count. */
 function withShims(script: string, { at, marker, shims }: Point & { where: "inside" }): string {
     const environment = `export PATH='${shims}':"$PATH" PERL5OPT='-I${shims} -MBlockhostHalt' BH_HALT='${marker}' BH_AT=${String(at)}\n`;
-    return script.replaceAll(/^bh_mark begin step:\d+\.\d+\n\(\n/gm, (start) => start + environment);
+    return script.replaceAll(
+        /^bh_mark begin (?:step:\d+\.\d+|settle:.*)\n\(\n/gm,
+        (start) => start + environment,
+    );
 }
 
 /** Commands that change something, or run something that does. */
