@@ -100,22 +100,22 @@ describe("a thin pool", () => {
         await fresh().volume("d3");
     });
 
-    /** Takes blocks of metadata: every snapshot makes the next writes copy the nodes that map them, one write a node. */
-    const takeMetadata = (path: string, until: number) =>
+    /**
+     * Takes blocks of metadata: after every snapshot the next writes copy the nodes that map them, one write a node. Ends
+     * when that much is in use, or none is left.
+     */
+    const takeMetadata = (path: string, { from, until }: { from: number; until: number }) =>
         thin.host.run(
-            `
-        id=$(lvs --noheadings -o thin_id vg0/d1 | tr -d ' ')
-        tries=0
-        while [ $tries -lt 60 ]; do
-            set -- $(dmsetup status vg0-small-tpool)
-            [ $((\${5%/*} * 100)) -lt $((\${5#*/} * ${String(until)})) ] || exit 0
-            tries=$((tries + 1))
-            dmsetup suspend vg0-d1
-            dmsetup message vg0-small-tpool 0 "create_snap $((1000 + tries)) $id"
-            dmsetup resume vg0-d1
-            perl -MIO::Handle -e 'open(my $f, "+<", $ARGV[0]) or exit 1; my $block = "\\0" x 65536;
-                for (0 .. 20) { sysseek($f, $_ * 48 * 65536, 0); syswrite($f, $block) or exit 1 } $f->sync or exit 1' ${path} || exit 0
-        done`,
+            `id=$(lvs --noheadings -o thin_id vg0/d1 | tr -d ' ')
+            perl -MIO::Handle -e 'my ($path, $id, $from, $until) = @ARGV;
+                open(my $f, "+<", $path) or die $!;
+                for my $n (1 .. 900) {
+                    my ($used, $all) = split "/", (split " ", qx(dmsetup status vg0-small-tpool))[4];
+                    exit if $used * 100 >= $all * $until;
+                    system("dmsetup", "message", "vg0-small-tpool", 0, "create_snap " . ($from + $n) . " $id") == 0 or exit;
+                    for (0 .. 9) { sysseek($f, $_ * 100 * 65536, 0); syswrite($f, "\\0" x 65536) or exit }
+                    $f->sync or exit;
+                }' ${path} "$id" ${String(from)} ${String(until)}`,
             { timeoutMs: 600_000 },
         );
 
@@ -123,7 +123,7 @@ describe("a thin pool", () => {
         await thin.run(`lvextend -q -L 1g ${lv}`);
         const state = await fresh().volume("d1", { size: "64MiB" });
         await thin.run(`dd if=/dev/zero of=${state.path} bs=1M count=64 oflag=direct status=none`);
-        await takeMetadata(state.path, 82);
+        await takeMetadata(state.path, { from: 1000, until: 82 });
         expect(await percent("metadata_percent")).toBeGreaterThan(80);
         const error = await refused(fresh().volume("d2"), "no-space");
         expect(error.message).toMatch(/% of its metadata/);
@@ -136,7 +136,7 @@ describe("a thin pool", () => {
         await fresh().volume("d2");
         await expectNoDrift(fresh(), state);
 
-        await takeMetadata(state.path, 101);
+        await takeMetadata(state.path, { from: 2000, until: 101 });
         expect(await thin.run(`lvs --noheadings -o lv_health_status ${lv}`)).toBe("metadata_read_only");
         const { seen } = await refreshed(fresh(), state);
         expect(seen?.health?.join()).toMatch(/metadata of thin pool "vg0\/small" is full.*poolmetadatasize/);
