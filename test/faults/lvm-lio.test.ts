@@ -4,4 +4,6 @@ import { faultMatrix } from "./matrix";
 import { MOMENTS, STOPS } from "./stops";
 
 const { between, inside, transit } = STOPS;
-faultMatrix("exports by LIO", lioWorld, CASES.exports, [...between, ...inside, ...transit, ...MOMENTS]);
+faultMatrix("exports by LIO", lioWorld, CASES.exports, [...between, ...inside, ...transit, ...MOMENTS], {
+    slow: true,
+});

@@ -18,5 +18,6 @@ export function lvmFaults(kind: "thin" | "thick"): void {
         // Only what copies has long work.
         [...creations, ...copies, ...(kind === "thick" ? longWork : []), ...ownership],
         [...between, ...inside, ...full, ...transit, ...MOMENTS],
+        { slow: true },
     );
 }

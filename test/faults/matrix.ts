@@ -9,12 +9,16 @@ import type { World } from "./world";
 /** Every operation × every way to stop it × every point. `BLOCKHOST_FAULTS=full`; else some of it, chosen evenly. */
 const FULL = process.env["BLOCKHOST_FAULTS"] === "full";
 
-/** Defines the tests of operations on one kind of host. */
+/**
+ * Defines the tests of operations on one kind of host. Where hosts boot and all takes long (`slow`), everyday use is one
+ * power cut and one other way an operation.
+ */
 export function faultMatrix(
     title: string,
     start: () => Promise<World>,
     cases: readonly Case[],
     ways: readonly Stop[] = Object.values(STOPS).flat(),
+    { slow = false }: { slow?: boolean } = {},
 ): void {
     describe(title, () => {
         let world: World;
@@ -39,7 +43,8 @@ export function faultMatrix(
             } else {
                 test("is finished by the next run, wherever it is stopped", async () => {
                     const number = cases.indexOf(what);
-                    expect(await somePoints(trials, what, stops, number)).toEqual([]);
+                    const some = slow ? twoPoints : somePoints;
+                    expect(await some(trials, what, stops, number)).toEqual([]);
                 });
             }
         });
@@ -76,6 +81,23 @@ async function somePoints(trials: Trials, what: Case, stops: readonly Stop[], nu
     for (const [i, stop] of some.entries()) {
         const within = { between: 3, inside: 7, ends: 3, transit: CUTS }[stop.where];
         await tried(trials, what, stop, (number + 3 * i) % within, failures);
+    }
+    return failures;
+}
+
+/** One power cut and one other way, other ones from operation to operation, each at another point. */
+async function twoPoints(trials: Trials, what: Case, stops: readonly Stop[], number: number) {
+    const failures: string[] = [];
+    const cuts = stops.filter(({ power }) => power === true);
+    const others = stops.filter(({ power }) => power !== true);
+    for (const among of [cuts, others]) {
+        // Not every operation has that point, or any of that way.
+        for (let turn = number; turn < number + 3; turn++) {
+            const stop = among[turn % among.length];
+            if (stop === undefined) break;
+            const at = turn === number ? Math.floor(number / among.length) % 3 : 0;
+            if (await tried(trials, what, stop, at, failures)) break;
+        }
     }
     return failures;
 }
