@@ -10,6 +10,7 @@ import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
 import { build } from "./packed.mjs";
 import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
+import { newest } from "./newest.mjs";
 import { prepare } from "./prepare.mjs";
 import { StepFailed, createProgress, report } from "./prepare/progress.mjs";
 import { plugin } from "./plugin.mjs";
@@ -38,6 +39,7 @@ const verbs = {
         await checkSources();
         return node("vitest/vitest.mjs", ["run", ...usual]);
     },
+    newest: (args) => newest(args.length > 0 ? args : ["test/e2e"]),
     async watch(args) {
         await prepare(needsOf(args));
         return node("vitest/vitest.mjs", ["watch", ...(args.length > 0 ? args : usual)]);
