@@ -35,7 +35,7 @@ export interface GetUnmanagedResult {
      */
     readonly exports: outputs.UnmanagedExport[];
     /**
-     * Volumes, or what looks like one.
+     * Volumes and snapshots, or what looks like one.
      */
     readonly objects: outputs.UnmanagedObject[];
 }

@@ -32,7 +32,7 @@ type GetUnmanagedArgs struct {
 type GetUnmanagedResult struct {
 	// Exports that other tools have set up.
 	Exports []UnmanagedExport `pulumi:"exports"`
-	// Volumes, or what looks like one.
+	// Volumes and snapshots, or what looks like one.
 	Objects []UnmanagedObject `pulumi:"objects"`
 }
 
@@ -71,7 +71,7 @@ func (o GetUnmanagedResultOutput) Exports() UnmanagedExportArrayOutput {
 	return o.ApplyT(func(v GetUnmanagedResult) []UnmanagedExport { return v.Exports }).(UnmanagedExportArrayOutput)
 }
 
-// Volumes, or what looks like one.
+// Volumes and snapshots, or what looks like one.
 func (o GetUnmanagedResultOutput) Objects() UnmanagedObjectArrayOutput {
 	return o.ApplyT(func(v GetUnmanagedResult) []UnmanagedObject { return v.Objects }).(UnmanagedObjectArrayOutput)
 }

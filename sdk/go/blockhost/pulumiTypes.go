@@ -2508,8 +2508,10 @@ func (o UnmanagedExportArrayOutput) Index(i pulumi.IntInput) UnmanagedExportOutp
 }
 
 type UnmanagedObject struct {
-	// Id for `pulumi import`; empty where its name cannot be one.
+	// Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
 	Id string `pulumi:"id"`
+	// `volume` or `snapshot`.
+	Kind string `pulumi:"kind"`
 	// Path on the host.
 	Path string `pulumi:"path"`
 	// Its pool.
@@ -2538,9 +2540,14 @@ func (o UnmanagedObjectOutput) ToUnmanagedObjectOutputWithContext(ctx context.Co
 	return o
 }
 
-// Id for `pulumi import`; empty where its name cannot be one.
+// Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
 func (o UnmanagedObjectOutput) Id() pulumi.StringOutput {
 	return o.ApplyT(func(v UnmanagedObject) string { return v.Id }).(pulumi.StringOutput)
+}
+
+// `volume` or `snapshot`.
+func (o UnmanagedObjectOutput) Kind() pulumi.StringOutput {
+	return o.ApplyT(func(v UnmanagedObject) string { return v.Kind }).(pulumi.StringOutput)
 }
 
 // Path on the host.

@@ -505,9 +505,13 @@ export interface UnmanagedExport {
 
 export interface UnmanagedObject {
     /**
-     * Id for `pulumi import`; empty where its name cannot be one.
+     * Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
      */
     id: string;
+    /**
+     * `volume` or `snapshot`.
+     */
+    kind: string;
     /**
      * Path on the host.
      */

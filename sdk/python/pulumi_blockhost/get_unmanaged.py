@@ -46,7 +46,7 @@ class GetUnmanagedResult:
     @pulumi.getter
     def objects(self) -> Sequence['outputs.UnmanagedObject']:
         """
-        Volumes, or what looks like one.
+        Volumes and snapshots, or what looks like one.
         """
         return pulumi.get(self, "objects")
 

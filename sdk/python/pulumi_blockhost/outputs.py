@@ -1598,6 +1598,7 @@ class UnmanagedExport(dict):
 class UnmanagedObject(dict):
     def __init__(__self__, *,
                  id: _builtins.str,
+                 kind: _builtins.str,
                  path: _builtins.str,
                  pool: _builtins.str,
                  reason_not_safe: _builtins.str,
@@ -1605,7 +1606,8 @@ class UnmanagedObject(dict):
                  safe_to_manage: _builtins.bool,
                  size_bytes: _builtins.float):
         """
-        :param _builtins.str id: Id for `pulumi import`; empty where its name cannot be one.
+        :param _builtins.str id: Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
+        :param _builtins.str kind: `volume` or `snapshot`.
         :param _builtins.str path: Path on the host.
         :param _builtins.str pool: Its pool.
         :param _builtins.str reason_not_safe: Why not; empty where it can.
@@ -1614,6 +1616,7 @@ class UnmanagedObject(dict):
         :param _builtins.float size_bytes: Size in bytes.
         """
         pulumi.set(__self__, "id", id)
+        pulumi.set(__self__, "kind", kind)
         pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "pool", pool)
         pulumi.set(__self__, "reason_not_safe", reason_not_safe)
@@ -1625,9 +1628,17 @@ class UnmanagedObject(dict):
     @pulumi.getter
     def id(self) -> _builtins.str:
         """
-        Id for `pulumi import`; empty where its name cannot be one.
+        Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
         """
         return pulumi.get(self, "id")
+
+    @_builtins.property
+    @pulumi.getter
+    def kind(self) -> _builtins.str:
+        """
+        `volume` or `snapshot`.
+        """
+        return pulumi.get(self, "kind")
 
     @_builtins.property
     @pulumi.getter
