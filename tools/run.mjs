@@ -131,7 +131,7 @@ async function checkSources() {
                 throw new StepFailed("The SDKs are not what schema.json comes to.", "run `npm run sdk`.");
         }),
         check("types of the examples", "typescript/bin/tsc", ["-p", "examples", "--noEmit"]),
-        progress.step("types of the example in Python", checkPython),
+        progress.step("types of the examples in Python", checkPython),
     ]);
     for (const { status, reason } of /** @type {any[]} */ (checks)) if (status === "rejected") throw reason;
 }

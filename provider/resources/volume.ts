@@ -62,7 +62,15 @@ import type { Allowed, Change, Context, Lifecycle } from "./types";
 const wipeSchema = z.strictObject({
     method: z
         .enum(["none", "zero", "discard"])
-        .meta({ id: "WipeMethod" })
+        .meta({
+            id: "WipeMethod",
+            description: "What is done with the data of a volume before it is deleted.",
+            values: {
+                none: "Nothing.",
+                zero: "It is overwritten with zeros.",
+                discard: "The device is told that it is of no use any more (driver lvm).",
+            },
+        })
         .describe(
             "`none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.",
         ),

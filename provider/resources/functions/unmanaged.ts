@@ -21,7 +21,10 @@ export const unmanagedResult = z.object({
                     safeToManage: z.boolean().describe("It can be taken over."),
                     reasonNotSafe: z.string().describe("Why not; empty where it can."),
                 })
-                .meta({ id: "UnmanagedObject" }),
+                .meta({
+                    id: "UnmanagedObject",
+                    description: "Something in a pool that carries no owner mark.",
+                }),
         )
         .describe("Volumes and snapshots, or what looks like one."),
     exports: z
@@ -32,7 +35,7 @@ export const unmanagedResult = z.object({
                     path: z.string().describe("Path that is exported."),
                     by: z.string().describe("What exports it."),
                 })
-                .meta({ id: "UnmanagedExport" }),
+                .meta({ id: "UnmanagedExport", description: "An export that another tool has set up." }),
         )
         .describe("Exports that other tools have set up."),
 });
