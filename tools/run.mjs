@@ -10,7 +10,7 @@ import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
 import { build } from "./packed.mjs";
 import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
-import { newest } from "./newest.mjs";
+import { SHARE, newest } from "./newest.mjs";
 import { prepare } from "./prepare.mjs";
 import { StepFailed, createProgress, report } from "./prepare/progress.mjs";
 import { plugin } from "./plugin.mjs";
@@ -37,7 +37,8 @@ const verbs = {
         await prepare(needsOf(args));
         if (args.length > 0) return node("vitest/vitest.mjs", ["run", ...args]);
         await checkSources();
-        return node("vitest/vitest.mjs", ["run", ...usual]);
+        const status = await node("vitest/vitest.mjs", ["run", ...usual]);
+        return (await newest(SHARE)) || status;
     },
     newest: (args) => newest(args.length > 0 ? args : ["test/e2e"]),
     async watch(args) {
