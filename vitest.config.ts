@@ -4,11 +4,24 @@ import { defineConfig } from "vitest/config";
 /** Faults on hosts of the lab. */
 const labFaults = "test/faults/lvm-*.test.ts";
 
+/** What is tried on hosts of the lab by `npm test`, which is to stay short; `npm run test:lab` runs all. */
+const labShare = ["test/lab/examples.test.ts", "test/lab/lvm-thin.test.ts"];
+
+/** Hosts of the lab share the machine's cores: one file at a time, after everything else. */
+const lab = (name: string) => ({
+    name,
+    globalSetup: ["test/setup/lab.ts"],
+    poolOptions: { forks: { singleFork: true } },
+    testTimeout: 900_000,
+    hookTimeout: 600_000,
+});
+
 /** One project a kind of test: each brings the machine to the state that it needs, and no further. */
 export default defineConfig({
     test: {
         // Tests start daemons and mount file systems: a process each, so that one that hangs can be ended.
         pool: "forks",
+        setupFiles: ["test/setup/worker.ts"],
         teardownTimeout: 20_000,
         // Stacks, daemons and hosts wait for each other more than they compute; Vitest would leave a core idle.
         maxWorkers: Math.max(2, availableParallelism() - 1),
@@ -36,17 +49,14 @@ export default defineConfig({
                     hookTimeout: 180_000,
                 },
             },
+            { extends: true, test: { ...lab("lab"), include: labShare, sequence: { groupOrder: 1 } } },
             {
                 extends: true,
                 test: {
-                    name: "lab",
+                    ...lab("lab-long"),
                     include: ["test/lab/**/*.test.ts", labFaults],
-                    globalSetup: ["test/setup/lab.ts"],
-                    // Its hosts share the machine's cores: one file at a time, after everything else.
-                    poolOptions: { forks: { singleFork: true } },
-                    sequence: { groupOrder: 1 },
-                    testTimeout: 900_000,
-                    hookTimeout: 600_000,
+                    exclude: labShare,
+                    sequence: { groupOrder: 2 },
                 },
             },
             {

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run example -- NAME`: runs examples/NAME as the tests do. Starts the host that it needs, then up, its checks, a
+ * `npm run example -- NAME`: runs examples/NAME as the tests do. Starts the hosts that it needs, then up, its checks, a
  * second up that must change nothing, and destroy, after which nothing may be left.
  *
  * What an example has to show is in tools/examples/NAME.mjs, so that the example itself is what a user would write.
@@ -15,6 +15,7 @@ import { removeDirectory, temporaryDirectory } from "./lifetime.mjs";
 import { createNarrative } from "./narrative.mjs";
 import { checkout } from "./paths.mjs";
 import { prepare } from "./prepare.mjs";
+import { createProgress } from "./prepare/progress.mjs";
 import { createStack } from "./pulumi/stack.mjs";
 
 const examples = join(checkout, "examples");
@@ -33,15 +34,24 @@ const examples = join(checkout, "examples");
  */
 
 /**
+ * The same for an example that runs on hosts of the lab.
+ *
+ * @typedef {Pick<Scene, "stack" | "heading" | "check"> & { lab: import("../test/lab/lab.mjs").Lab }} LabScene
+ */
+
+/**
  * What tools/examples/NAME.mjs may export.
  *
  * @typedef {object} Checks
+ * @property {import("../test/lab/layout.mjs").HostName[]} [lab] hosts of the lab that it runs on, in place of the
+ *     embedded one; the scene is a {@link LabScene} then
  * @property {string} [inline] key of the configuration in which the program expects its host
- * @property {() => Record<string, unknown>} [config] beside host, pool and size; by key
+ * @property {(scene: { lab: import("../test/lab/lab.mjs").Lab }) => Record<string, unknown>} [config] by key: on the
+ *     embedded host, beside host, pool and size
  * @property {Record<string, string>} [secrets] by key
- * @property {(scene: Scene) => unknown} [arrange] what has to be there before the first up
- * @property {(scene: Scene) => unknown} [check] what has to hold after it
- * @property {(scene: Scene) => unknown} [checkDestroyed] what has to hold at the end
+ * @property {(scene: any) => unknown} [arrange] what has to be there before the first up
+ * @property {(scene: any) => unknown} [check] what has to hold after it
+ * @property {(scene: any) => unknown} [checkDestroyed] what has to hold at the end
  */
 
 /** Names of all examples. */
@@ -50,6 +60,11 @@ export function exampleNames() {
     return readdirSync(examples)
         .filter((name) => existsSync(join(examples, name, "Pulumi.yaml")))
         .sort();
+}
+
+/** Whether an example needs hosts with real kernels. @param {string} name */
+export async function needsLab(name) {
+    return (await readChecks(name)).lab !== undefined;
 }
 
 /** @param {string[]} args */
@@ -68,6 +83,7 @@ export async function example(args) {
 /** @param {string} name */
 export async function runExample(name) {
     const runtime = runtimeOf(name);
+    const checks = await readChecks(name);
     const prepared = await prepare({
         packages: true,
         pulumi: true,
@@ -75,37 +91,29 @@ export async function runExample(name) {
         yaml: runtime === "yaml",
         python: runtime === "python",
         go: runtime === "go",
+        lab: checks.lab !== undefined,
     });
     const directory = temporaryDirectory(`example-${name}`);
     const { heading, check, echo } = createNarrative();
-    const host = await startEmbeddedHostProcess({ dir: join(directory, "host") });
+    const place = await (checks.lab === undefined ? embeddedPlace(directory) : labPlace(checks.lab));
 
-    /** @param {string} example @param {Checks} checks */
-    const stackOf = (example, checks) =>
+    /** @param {string} example @param {Checks} its */
+    const stackOf = (example, its) =>
         createStack({
             project: join(examples, example),
             directory: join(directory, "pulumi", example),
             environment: prepared.pulumiEnvironment(join(directory, "pulumi", example)),
-            config: {
-                ...(checks.inline
-                    ? { [checks.inline]: host.configuration }
-                    : { "blockhost:hosts": { embedded: host.configuration }, host: "embedded" }),
-                pool: "fast",
-                size: "64MiB",
-                ...checks.config?.(),
-            },
-            secrets: checks.secrets ?? {},
+            config: place.config(its),
+            secrets: its.secrets ?? {},
             onLine: echo,
         });
 
     try {
-        const checks = await readChecks(name);
         const stack = await stackOf(name, checks);
-        /** @type {Scene} */
         const scene = {
-            host,
+            ...place.scene,
             stack,
-            stackOf: async (other) => stackOf(other, await readChecks(other)),
+            stackOf: async (/** @type {string} */ other) => stackOf(other, await readChecks(other)),
             iscsi,
             heading,
             check,
@@ -125,13 +133,50 @@ export async function runExample(name) {
         await stack.destroy();
         const { resources = [] } = (await stack.state()).deployment;
         check("no resource is left", resources.length === 0, resources);
-        const targets = host.tgt ? await targetsOf(host.tgt.controlPort) : [];
+        const targets = await place.targets();
         check("no target is left on the host", targets.length === 0, targets);
         await checks.checkDestroyed?.(scene);
     } finally {
-        await host.stop();
+        await place.stop();
         removeDirectory(directory);
     }
+}
+
+/** @param {string} directory */
+async function embeddedPlace(directory) {
+    const host = await startEmbeddedHostProcess({ dir: join(directory, "host") });
+    return {
+        scene: { host },
+        /** @param {Checks} checks */
+        config: (checks) => ({
+            ...(checks.inline
+                ? { [checks.inline]: host.configuration }
+                : { "blockhost:hosts": { embedded: host.configuration }, host: "embedded" }),
+            pool: "fast",
+            size: "64MiB",
+            .../** @type {any} */ (checks).config?.(),
+        }),
+        targets: async () => (host.tgt ? targetsOf(host.tgt.controlPort) : []),
+        stop: () => host.stop(),
+    };
+}
+
+/** @param {import("../test/lab/layout.mjs").HostName[]} hosts */
+async function labPlace(hosts) {
+    // Uses npm packages, which were not there before.
+    const { startLab } = await import("../test/lab/lab.mjs");
+    const progress = createProgress();
+    const lab = await progress.step(`starting hosts ${hosts.join(" and ")} of the lab`, (say) =>
+        startLab({ hosts, say }),
+    );
+    return {
+        scene: { lab },
+        /** @param {Checks} checks */
+        config: (checks) => checks.config?.({ lab }) ?? {},
+        // Its checks look for themselves.
+        targets: async () => [],
+        stop: () => lab.stop(),
+    };
 }
 
 /** @param {string} name */

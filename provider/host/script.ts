@@ -43,7 +43,8 @@ export interface Script {
     readonly text: string;
 }
 
-// bh_killtree stops a process before it looks for its children, so none can be forked behind its back.
+// bh_killtree stops a process before it looks for its children, so none can be forked behind its back. What waits for the
+// deadline holds neither the lock (9) nor a session's process (6, 7), which would outlive their run with it.
 const LIBRARY = `bh_mark() {
 read -r bh_up bh_idle < /proc/uptime
 printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*"
@@ -61,7 +62,7 @@ bh_p=$!
 sleep "$2" & bh_z=$!
 wait "$bh_z"
 bh_mark timeout "$1"
-bh_killtree "$bh_p" ) </dev/null 9>&- &
+bh_killtree "$bh_p" ) </dev/null 6>&- 7>&- 9>&- &
 bh_w=$!
 wait "$bh_p" 2>/dev/null
 bh_r=$?

@@ -20,6 +20,10 @@ export interface GetHostResult {
     pools: string[];
     /** Protocols configured. */
     targets: string[];
+    /** Its name as an iSCSI initiator; empty where open-iscsi has none. */
+    iqn: string;
+    /** Its name as an NVMe host; empty where nvme-cli has none. */
+    nqn: string;
     /** What is wrong with pools and targets, and what to do. */
     problems: string[];
 }

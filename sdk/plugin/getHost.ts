@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Facts of a storage host: what it is, and what it lacks.
+ * Facts of a host: what it is, what it lacks, and its names as an initiator.
  *
  * Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
  *
@@ -42,6 +42,10 @@ export interface GetHostResult {
      */
     readonly address: string;
     /**
+     * Its name as an iSCSI initiator; empty where open-iscsi has none.
+     */
+    readonly iqn: string;
+    /**
      * Kernel release.
      */
     readonly kernel: string;
@@ -57,6 +61,10 @@ export interface GetHostResult {
      * Name in the configuration.
      */
     readonly name: string;
+    /**
+     * Its name as an NVMe host; empty where nvme-cli has none.
+     */
+    readonly nqn: string;
     /**
      * Operating system.
      */
@@ -79,7 +87,7 @@ export interface GetHostResult {
     readonly tools: string[];
 }
 /**
- * Facts of a storage host: what it is, and what it lacks.
+ * Facts of a host: what it is, what it lacks, and its names as an initiator.
  *
  * Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
  *

@@ -216,7 +216,11 @@ for p in $others; do echo 'processes are left'; break; done`);
     }
 
     async sees(path: string): Promise<boolean> {
-        return (await this.sh(`[ ! -e ${quote(path)} ] || echo yes`)) !== "";
+        // Waits there for a while: asking all the time would take the host's only processor from what is waited for.
+        const found = await this.sh(
+            `for i in 1 2 3; do [ ! -e ${quote(path)} ] || { echo yes; break; }; sleep 0.1; done`,
+        );
+        return found !== "";
     }
 }
 

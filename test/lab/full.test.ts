@@ -100,8 +100,10 @@ describe("a thin pool", () => {
         await fresh().volume("d3");
     });
 
-    /** Takes blocks of metadata: every snapshot makes the next writes copy the nodes that map them. */
-    const takeMetadata = (path: string, until: number) => `
+    /** Takes blocks of metadata: every snapshot makes the next writes copy the nodes that map them, one write a node. */
+    const takeMetadata = (path: string, until: number) =>
+        thin.host.run(
+            `
         id=$(lvs --noheadings -o thin_id vg0/d1 | tr -d ' ')
         tries=0
         while [ $tries -lt 60 ]; do
@@ -111,16 +113,17 @@ describe("a thin pool", () => {
             dmsetup suspend vg0-d1
             dmsetup message vg0-small-tpool 0 "create_snap $((1000 + tries)) $id"
             dmsetup resume vg0-d1
-            for at in $(seq 0 119); do
-                dd if=/dev/zero of=${path} bs=64k count=1 seek=$((at * 8)) oflag=direct conv=notrunc status=none 2>/dev/null || exit 0
-            done
-        done`;
+            perl -MIO::Handle -e 'open(my $f, "+<", $ARGV[0]) or exit 1; my $block = "\\0" x 65536;
+                for (0 .. 20) { sysseek($f, $_ * 48 * 65536, 0); syswrite($f, $block) or exit 1 } $f->sync or exit 1' ${path} || exit 0
+        done`,
+            { timeoutMs: 600_000 },
+        );
 
     test("that runs out of metadata takes nothing new, says so, and is drift where it has happened", async () => {
         await thin.run(`lvextend -q -L 1g ${lv}`);
         const state = await fresh().volume("d1", { size: "64MiB" });
         await thin.run(`dd if=/dev/zero of=${state.path} bs=1M count=64 oflag=direct status=none`);
-        await thin.run(takeMetadata(state.path, 82));
+        await takeMetadata(state.path, 82);
         expect(await percent("metadata_percent")).toBeGreaterThan(80);
         const error = await refused(fresh().volume("d2"), "no-space");
         expect(error.message).toMatch(/% of its metadata/);
@@ -133,7 +136,7 @@ describe("a thin pool", () => {
         await fresh().volume("d2");
         await expectNoDrift(fresh(), state);
 
-        await thin.run(takeMetadata(state.path, 101));
+        await takeMetadata(state.path, 101);
         expect(await thin.run(`lvs --noheadings -o lv_health_status ${lv}`)).toBe("metadata_read_only");
         const { seen } = await refreshed(fresh(), state);
         expect(seen?.health?.join()).toMatch(/metadata of thin pool "vg0\/small" is full.*poolmetadatasize/);
@@ -166,10 +169,10 @@ describe("a snapshot of a thick volume", () => {
         const lost = await read();
         expect(lost?.health?.join()).toMatch(/the snapshot is lost.*snapshotPercent/);
         const source = { snapshot: id("t1-s") };
-        await expect(fresh().volume("t1-c", { source })).rejects.toThrow();
+        await refused(fresh().volume("t1-c", { source }), "invalid");
         expect(await thick.exists("t1-c")).toBe(false);
         const revertTo = { snapshot: id("t1-s"), token: "one" };
-        await expect(fresh().change(state, { revertTo })).rejects.toThrow();
+        await refused(fresh().change(state, { revertTo }), "invalid");
         expect(await thick.firstByte("t1")).toBe(5);
         await fresh().delete(taken);
         await expectNoDrift(fresh(), state);

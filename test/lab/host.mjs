@@ -151,10 +151,15 @@ export class LabHost {
         await this.#settle();
     }
 
-    /** Waits until nothing is starting any more: what udev found may have started units, such as LVM's activation. */
+    /** Waits until nothing is starting any more; what udev finds may start more, such as LVM's activation. */
     async #settle() {
         await this.#setClock();
-        await this.run("systemctl is-system-running --wait >/dev/null", { tolerate: true });
+        await this.run(
+            `systemctl is-system-running --wait >/dev/null
+            udevadm settle -t 60
+            while systemctl list-units --plain --no-legend 'lvm-activate-*' | grep -q -e activating -e running; do sleep 0.3; done`,
+            { tolerate: true },
+        );
     }
 
     /** Shuts it down in order and boots it again. */

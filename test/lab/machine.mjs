@@ -1,7 +1,15 @@
 // @ts-check
 /** A machine in QEMU: its processor, its disks, its cables and its power switch. What runs on it is another matter. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import {
+    closeSync,
+    existsSync,
+    mkdirSync,
+    openSync,
+    readFileSync,
+    readdirSync,
+    writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../../tools/embedded-host/ports.mjs";
@@ -106,8 +114,10 @@ export class Machine {
     /** Cuts the power: what it did not flush to a disk is lost. */
     async powerOff() {
         if (!this.isOn()) return;
-        process.kill(Number(readFileSync(this.#file("pid"), "utf8")), "SIGKILL");
-        await until(() => !this.isOn(), { timeoutMs: 10_000, what: `ending QEMU of host ${this.name}` });
+        const pid = readFileSync(this.#file("pid"), "utf8").trim();
+        process.kill(Number(pid), "SIGKILL");
+        // Its memory goes first, then its files: as long as it has those, they are locked.
+        await until(() => isGone(pid), { timeoutMs: 10_000, what: `ending QEMU of host ${this.name}` });
     }
 
     /** Switches it on again, with the disks that are plugged in, and waits until it has booted. */
@@ -267,5 +277,15 @@ export class Machine {
         await this.#human(`hostfwd_add outside tcp:127.0.0.1:${own}-:${port}`);
         this.#write({ ...record, ports: { ...record.ports, [port]: own } });
         return own;
+    }
+}
+
+/** Whether a process has ended with all its threads. @param {string} pid */
+function isGone(pid) {
+    try {
+        const state = /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+        return state === "Z" && readdirSync(`/proc/${pid}/task`).length === 1;
+    } catch {
+        return true;
     }
 }

@@ -50,7 +50,8 @@ describe.each(FACES)("$face face:", ({ blockhost }) => {
         const again = await stack.up(program([first]));
         expect(again, again.output).toMatchObject({ failed: false, changes: {} });
         const refreshed = await stack.refresh();
-        expect(refreshed, refreshed.output).toMatchObject({ failed: false, changes: {} });
+        expect(refreshed, refreshed.output).toMatchObject({ failed: false, diagnostics: [] });
+        expect(Object.keys(refreshed.summary), refreshed.output).toEqual(["same"]);
         const grown = await stack.up(program([first, second]));
         expect(grown, grown.output).toMatchObject({ failed: false, changes: { fast: "update" } });
         const down = await stack.destroy();

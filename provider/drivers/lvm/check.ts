@@ -86,8 +86,20 @@ export function cowSnapshots(context: Context, volume: ObjectFacts): ObjectFacts
     );
 }
 
-/** @throws BlockhostError `conflict` for an object that is not active: its device is not there. */
-export function requireActive(object: ObjectFacts): void {
+/**
+ * @throws BlockhostError `conflict` for an object that is not active: its device is not there; `invalid` for a snapshot
+ * that has overflowed: there is nothing in it any more.
+ */
+export function requireReadable(object: ObjectFacts): void {
+    if (object.extra?.["lost"] !== undefined) {
+        throw new BlockhostError(
+            "invalid",
+            `snapshot "${object.name}" is lost: more has changed on its volume than its space could hold`,
+            {
+                hint: "delete it; take the next one with more space (`snapshotPercent` of the pool)",
+            },
+        );
+    }
     if (object.extra?.["active"] === "active") return;
     throw new BlockhostError("conflict", `"${object.name}" is not active`, {
         hint: `\`lvchange -ay -K ${object.path.slice("/dev/".length)}\` activates it; a refresh and an update do too`,

@@ -3,7 +3,7 @@ import { type Mark, encodeMark } from "../../host/mark";
 import type { Plan, Step } from "../../host/plan";
 import { claimSpace } from "../capacity";
 import { copyBytes } from "./bytes";
-import { begunAs, requireActive, requireSource } from "./check";
+import { begunAs, requireReadable, requireSource } from "./check";
 import { createThick } from "./create";
 import { cowBytes, cowCommand } from "./cow";
 import { removeHalfMade, safetyOf } from "./remove";
@@ -42,7 +42,7 @@ export function copyThick(context: Context, want: CopyWanted, found: ObjectFacts
     const mark: Mark = { ...want.mark, generation: found?.mark?.generation ?? want.mark.generation };
     if (found !== undefined && !begunAs(found, mark)) return removeHalfMade(context, found);
     const source = requireSource(context, want.source, sizeBytes);
-    requireActive(source);
+    requireReadable(source);
     const creating: Mark = { ...mark, phase: "creating" };
     const frozen = found === undefined ? undefined : safetyOf(context, found);
     const freezes = source.mark.kind === "volume";

@@ -127,6 +127,7 @@ function objectFacts(pool: PoolRef<LvmOptions>, row: VolumeRow): ObjectFacts {
         extra: {
             ...extra,
             ...(cow ? { cow: row.lv_size } : {}),
+            ...(isLost(row) ? { lost: "yes" } : {}),
             ...(text === undefined ? {} : { markText: text }),
             ...(unreadable === undefined ? {} : { unreadableMark: unreadable }),
         },
@@ -139,6 +140,11 @@ function activation(pool: PoolRef<LvmOptions>, row: VolumeRow): Activation {
         command: `lvchange -q -ay -K --config ${quote(settingsOf(pool.options))}`,
         object: quote(`${row.vg_name}/${row.lv_name}`),
     };
+}
+
+/** Its space could not hold what has changed, so nothing can be read from it any more. */
+function isLost(row: VolumeRow): boolean {
+    return isCow(row) && (row.lv_snapshot_invalid === "snapshot invalid" || Number(row.data_percent) >= 100);
 }
 
 /** A snapshot of a thick volume: it holds what has changed since. */
@@ -174,7 +180,7 @@ function objectHealth(
     mark: Mark,
 ): Pick<ObjectFacts, "health" | "mendable"> {
     const full = `${row.vg_name}/${row.lv_name}`;
-    if (isCow(row) && (row.lv_snapshot_invalid === "snapshot invalid" || Number(row.data_percent) >= 100)) {
+    if (isLost(row)) {
         return {
             health: [
                 `the snapshot is lost: more has changed on its volume than its space could hold. Delete it, and take another with more space (\`snapshotPercent\` of the pool)`,

@@ -2,7 +2,7 @@ import { BlockhostError } from "../../errors";
 import type { Plan, Step } from "../../host/plan";
 import { claimSpace, showBytes } from "../capacity";
 import { bringBack } from "./bytes";
-import { cowSnapshots, requireActive } from "./check";
+import { cowSnapshots, requireReadable } from "./check";
 import { cowBytes, cowCommand } from "./cow";
 import { safetyOf } from "./remove";
 import type { RevertWanted } from "./revert";
@@ -34,7 +34,7 @@ export function revertThick(context: Context, want: RevertWanted, volume: Data):
     const { name } = want;
     const token = want.mark.extra["token"] ?? "";
     const snapshot = requireSnapshot(context, want.snapshot, volume);
-    [volume, snapshot].forEach(requireActive);
+    [volume, snapshot].forEach(requireReadable);
     const safety = safetyOf(context, volume);
     const present = isSafetyOf(safety, token);
     requireRoomInOthers(context, volume, snapshot);

@@ -11,19 +11,23 @@ import { command, defineSettings } from "./settings";
  * answer in the pipe, so the process is then ended with it and started anew; if it dies by itself, each command that
  * follows gets a process of its own, and is tried again after a crash (exit status 139 happens: LP 1901783).
  *
- * Descriptor 6 leads to the process, 7 back. `bh_lvm_now` holds what the plans' objects were at the beginning of the run.
+ * Descriptor 6 leads to the process, 7 back. Both pipes are open before it is started, so that nothing ever waits for the
+ * other end to be opened, whoever is killed when; and each end is open in one process only, so that the other notices
+ * when it is gone. Their names are there for a moment only, and belong to the run that holds the lock.
+ *
+ * `bh_lvm_now` holds what the plans' objects were at the beginning of the run.
  */
 const FUNCTIONS = raw(`bh_lvm_pid= bh_lvm_now=
 export LVM_SUPPRESS_FD_WARNINGS=1
 bh_lvm_start() {
 bh_lvm_pid=
-bh_lvm_d=$(mktemp -d "$bh_lvm_state/lvm.XXXXXX") || return 0
-if mkfifo "$bh_lvm_d/in" "$bh_lvm_d/out"; then
-LC_ALL=C LVM_COMMAND_PROFILE=lvmdbusd LVM_REPORT_FD=3 lvm <"$bh_lvm_d/in" 3>"$bh_lvm_d/out" >/dev/null 2>&1 9>&- &
+rm -f "$bh_lvm_state/lvm.in" "$bh_lvm_state/lvm.out"
+mkfifo -m 0600 "$bh_lvm_state/lvm.in" "$bh_lvm_state/lvm.out" || return 0
+exec 6<>"$bh_lvm_state/lvm.in" 8<>"$bh_lvm_state/lvm.out"
+rm -f "$bh_lvm_state/lvm.in" "$bh_lvm_state/lvm.out"
+LC_ALL=C LVM_COMMAND_PROFILE=lvmdbusd LVM_REPORT_FD=3 lvm </proc/self/fd/6 3>/proc/self/fd/8 >/dev/null 2>&1 6>&- 8>&- 9>&- &
 bh_lvm_pid=$!
-exec 6>"$bh_lvm_d/in" 7<"$bh_lvm_d/out"
-fi
-rm -rf "$bh_lvm_d"
+exec 6>/proc/self/fd/6 7</proc/self/fd/8 8>&-
 }
 bh_lvm_stop() {
 [ -z "$bh_lvm_pid" ] || exec 6>&- 7<&-

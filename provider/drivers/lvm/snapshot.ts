@@ -6,7 +6,7 @@ import { claimSpace } from "../capacity";
 import {
     ownObject,
     refuseHalfAdopted,
-    requireActive,
+    requireReadable,
     requireName,
     requirePool,
     requireSource,
@@ -46,7 +46,7 @@ export function snapshot(
         return cloneThin(context, { name, mark, source: volume, readOnly: true }, undefined);
     }
     const source = requireSource(context, volume, undefined);
-    requireActive(source);
+    requireReadable(source);
     const space = cowBytes(
         context,
         source.sizeBytes,

@@ -26,6 +26,8 @@ export const hostResult = z.object({
         .describe("Tools that are needed and not there."),
     pools: texts.describe("Names of the pools configured."),
     targets: texts.describe("Protocols configured."),
+    iqn: z.string().describe("Its name as an iSCSI initiator; empty where open-iscsi has none."),
+    nqn: z.string().describe("Its name as an NVMe host; empty where nvme-cli has none."),
     problems: texts.describe("What is wrong with pools and targets, and what to do."),
 });
 
@@ -34,7 +36,7 @@ export const getHost: HostFunction<{ host: HostReference }> = {
     name: "getHost",
     args: z
         .strictObject({ host: hostArgument })
-        .describe("Facts of a storage host: what it is, and what it lacks."),
+        .describe("Facts of a host: what it is, what it lacks, and its names as an initiator."),
     result: hostResult,
     async run(context, { host: reference }) {
         const { host, facts } = await placeOf(context, reference);
@@ -57,6 +59,8 @@ export const getHost: HostFunction<{ host: HostReference }> = {
                 .map(([tool, from]) => ({ tool, package: from })),
             pools: [...config.pools.keys()],
             targets: [...config.targets.keys()],
+            iqn: facts.client?.iqn ?? "",
+            nqn: facts.client?.nqn ?? "",
             problems,
         };
     },

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Facts of a storage host: what it is, and what it lacks.
+// Facts of a host: what it is, what it lacks, and its names as an initiator.
 //
 // Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
 //
@@ -34,6 +34,8 @@ type GetHostArgs struct {
 type GetHostResult struct {
 	// Address in the configuration.
 	Address string `pulumi:"address"`
+	// Its name as an iSCSI initiator; empty where open-iscsi has none.
+	Iqn string `pulumi:"iqn"`
 	// Kernel release.
 	Kernel string `pulumi:"kernel"`
 	// Tools that are needed and not there.
@@ -42,6 +44,8 @@ type GetHostResult struct {
 	Modules []string `pulumi:"modules"`
 	// Name in the configuration.
 	Name string `pulumi:"name"`
+	// Its name as an NVMe host; empty where nvme-cli has none.
+	Nqn string `pulumi:"nqn"`
 	// Operating system.
 	Os string `pulumi:"os"`
 	// Names of the pools configured.
@@ -87,6 +91,11 @@ func (o GetHostResultOutput) Address() pulumi.StringOutput {
 	return o.ApplyT(func(v GetHostResult) string { return v.Address }).(pulumi.StringOutput)
 }
 
+// Its name as an iSCSI initiator; empty where open-iscsi has none.
+func (o GetHostResultOutput) Iqn() pulumi.StringOutput {
+	return o.ApplyT(func(v GetHostResult) string { return v.Iqn }).(pulumi.StringOutput)
+}
+
 // Kernel release.
 func (o GetHostResultOutput) Kernel() pulumi.StringOutput {
 	return o.ApplyT(func(v GetHostResult) string { return v.Kernel }).(pulumi.StringOutput)
@@ -105,6 +114,11 @@ func (o GetHostResultOutput) Modules() pulumi.StringArrayOutput {
 // Name in the configuration.
 func (o GetHostResultOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v GetHostResult) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// Its name as an NVMe host; empty where nvme-cli has none.
+func (o GetHostResultOutput) Nqn() pulumi.StringOutput {
+	return o.ApplyT(func(v GetHostResult) string { return v.Nqn }).(pulumi.StringOutput)
 }
 
 // Operating system.

@@ -26,10 +26,13 @@ __all__ = [
 
 @pulumi.output_type
 class GetHostResult:
-    def __init__(__self__, address=None, kernel=None, missing=None, modules=None, name=None, os=None, pools=None, problems=None, targets=None, tools=None):
+    def __init__(__self__, address=None, iqn=None, kernel=None, missing=None, modules=None, name=None, nqn=None, os=None, pools=None, problems=None, targets=None, tools=None):
         if address and not isinstance(address, str):
             raise TypeError("Expected argument 'address' to be a str")
         pulumi.set(__self__, "address", address)
+        if iqn and not isinstance(iqn, str):
+            raise TypeError("Expected argument 'iqn' to be a str")
+        pulumi.set(__self__, "iqn", iqn)
         if kernel and not isinstance(kernel, str):
             raise TypeError("Expected argument 'kernel' to be a str")
         pulumi.set(__self__, "kernel", kernel)
@@ -42,6 +45,9 @@ class GetHostResult:
         if name and not isinstance(name, str):
             raise TypeError("Expected argument 'name' to be a str")
         pulumi.set(__self__, "name", name)
+        if nqn and not isinstance(nqn, str):
+            raise TypeError("Expected argument 'nqn' to be a str")
+        pulumi.set(__self__, "nqn", nqn)
         if os and not isinstance(os, str):
             raise TypeError("Expected argument 'os' to be a str")
         pulumi.set(__self__, "os", os)
@@ -65,6 +71,14 @@ class GetHostResult:
         Address in the configuration.
         """
         return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter
+    def iqn(self) -> _builtins.str:
+        """
+        Its name as an iSCSI initiator; empty where open-iscsi has none.
+        """
+        return pulumi.get(self, "iqn")
 
     @_builtins.property
     @pulumi.getter
@@ -97,6 +111,14 @@ class GetHostResult:
         Name in the configuration.
         """
         return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def nqn(self) -> _builtins.str:
+        """
+        Its name as an NVMe host; empty where nvme-cli has none.
+        """
+        return pulumi.get(self, "nqn")
 
     @_builtins.property
     @pulumi.getter
@@ -146,10 +168,12 @@ class AwaitableGetHostResult(GetHostResult):
             yield self
         return GetHostResult(
             address=self.address,
+            iqn=self.iqn,
             kernel=self.kernel,
             missing=self.missing,
             modules=self.modules,
             name=self.name,
+            nqn=self.nqn,
             os=self.os,
             pools=self.pools,
             problems=self.problems,
@@ -160,7 +184,7 @@ class AwaitableGetHostResult(GetHostResult):
 def get_host(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHostDict']]] = None,
              opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetHostResult:
     """
-    Facts of a storage host: what it is, and what it lacks.
+    Facts of a host: what it is, what it lacks, and its names as an initiator.
 
     Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
 
@@ -184,10 +208,12 @@ def get_host(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHost
 
     return AwaitableGetHostResult(
         address=pulumi.get(__ret__, 'address'),
+        iqn=pulumi.get(__ret__, 'iqn'),
         kernel=pulumi.get(__ret__, 'kernel'),
         missing=pulumi.get(__ret__, 'missing'),
         modules=pulumi.get(__ret__, 'modules'),
         name=pulumi.get(__ret__, 'name'),
+        nqn=pulumi.get(__ret__, 'nqn'),
         os=pulumi.get(__ret__, 'os'),
         pools=pulumi.get(__ret__, 'pools'),
         problems=pulumi.get(__ret__, 'problems'),
@@ -196,7 +222,7 @@ def get_host(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHost
 def get_host_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['InlineHost', 'InlineHostDict']]]] = None,
                     opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetHostResult]:
     """
-    Facts of a storage host: what it is, and what it lacks.
+    Facts of a host: what it is, what it lacks, and its names as an initiator.
 
     Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
 
@@ -219,10 +245,12 @@ def get_host_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['Inli
     __ret__ = pulumi.runtime.invoke_output('blockhost:index:getHost', __args__, opts=opts, typ=GetHostResult)
     return __ret__.apply(lambda __response__: GetHostResult(
         address=pulumi.get(__response__, 'address'),
+        iqn=pulumi.get(__response__, 'iqn'),
         kernel=pulumi.get(__response__, 'kernel'),
         missing=pulumi.get(__response__, 'missing'),
         modules=pulumi.get(__response__, 'modules'),
         name=pulumi.get(__response__, 'name'),
+        nqn=pulumi.get(__response__, 'nqn'),
         os=pulumi.get(__response__, 'os'),
         pools=pulumi.get(__response__, 'pools'),
         problems=pulumi.get(__response__, 'problems'),

@@ -104,6 +104,24 @@ describe("create", () => {
     });
 });
 
+describe("a thick snapshot that has overflowed", () => {
+    const world = {
+        ...knownThick,
+        volumes: [
+            lv("v", tags()),
+            cowLv("s", "v", { ...tags({ kind: "snapshot" }), data_percent: "100.00" }),
+        ],
+    };
+
+    test("is no source, and nothing goes back to it: it is said before anything is changed", () => {
+        expect(
+            code(() => lvmDriver.create(contextOf(world), { ...want, from: { name: "s", inUse: false } })),
+        ).toBe("invalid");
+        const revert = { name: "v", mark: mark({ extra: { token: "one" } }), snapshot: "s" };
+        expect(code(() => lvmDriver.revert(contextOf(world), revert))).toBe("invalid");
+    });
+});
+
 describe("growing a thick volume with snapshots", () => {
     const grow = { name: "a", mark: mark(), sizeBytes: 80 * MiB };
     const snapshot = cowLv("s", "a");
