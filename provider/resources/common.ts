@@ -71,18 +71,15 @@ export const idSchema = (what: string, kinds: readonly string[] = []) =>
 
 export const allowSchema = z
     .array(
-        z
-            .enum(ALLOWABLE)
-            .meta({
-                id: "ChangeClass",
-                description: "What a change does to the running I/O of initiators, or to data.",
-                values: {
-                    "session-drop": "Sessions end.",
-                    offline:
-                        "The device is taken away or exchanged for a while under an initiator that uses it.",
-                    "data-loss": "Data is deleted.",
-                },
-            }),
+        z.enum(ALLOWABLE).meta({
+            id: "ChangeClass",
+            description: "What a change does to the running I/O of initiators, or to data.",
+            values: {
+                "session-drop": "Sessions end.",
+                offline: "The device is taken away or exchanged for a while under an initiator that uses it.",
+                "data-loss": "Data is deleted.",
+            },
+        }),
     )
     .optional()
     .describe("Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.");
