@@ -10,6 +10,7 @@ import { endNow, endOnSignals, temporaryDirectory } from "./lifetime.mjs";
 import { build } from "./packed.mjs";
 import { checkout } from "./paths.mjs";
 import { example } from "./example.mjs";
+import { SHARE, newest } from "./newest.mjs";
 import { prepare } from "./prepare.mjs";
 import { StepFailed, createProgress, report } from "./prepare/progress.mjs";
 import { plugin } from "./plugin.mjs";
@@ -36,8 +37,10 @@ const verbs = {
         await prepare(needsOf(args));
         if (args.length > 0) return node("vitest/vitest.mjs", ["run", ...args]);
         await checkSources();
-        return node("vitest/vitest.mjs", ["run", ...usual]);
+        const status = await node("vitest/vitest.mjs", ["run", ...usual]);
+        return (await newest(SHARE)) || status;
     },
+    newest: (args) => newest(args.length > 0 ? args : ["test/e2e"]),
     async watch(args) {
         await prepare(needsOf(args));
         return node("vitest/vitest.mjs", ["watch", ...(args.length > 0 ? args : usual)]);
@@ -129,7 +132,7 @@ async function checkSources() {
                 throw new StepFailed("The SDKs are not what schema.json comes to.", "run `npm run sdk`.");
         }),
         check("types of the examples", "typescript/bin/tsc", ["-p", "examples", "--noEmit"]),
-        progress.step("types of the example in Python", checkPython),
+        progress.step("types of the examples in Python", checkPython),
     ]);
     for (const { status, reason } of /** @type {any[]} */ (checks)) if (status === "rejected") throw reason;
 }

@@ -2,14 +2,15 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { BlockhostError } from "../errors";
 import { importFile } from "../resources/importFile";
-import { contextOfStack } from "./configuration";
+import { contextOf } from "./stackFile";
 import type { Command } from "./types";
 
 /** `blockhost import-file HOST`: a file for `pulumi import --file`. */
 export const importFileCommand: Command = {
-    usage: "import-file HOST [--stack NAME] [--of [ORGANIZATION/]PROJECT/STACK] [--unmanaged] [--out FILE]",
+    usage: "import-file HOST [--config FILE | --stack NAME] [--of [ORGANIZATION/]PROJECT/STACK] [--unmanaged] [--out FILE]",
     about: `Writes a file for \`pulumi import --file\`: what the host holds under owner marks.
-    --stack NAME   the stack whose configuration is used; default: the one that is selected
+    --config FILE  a stack's file, Pulumi.<stack>.yaml; needs neither Pulumi nor a passphrase
+    --stack NAME   the same by the stack's name, in the project's folder; default: the one that is selected
     --of …         only what this stack has declared
     --unmanaged    volumes without an owner mark, too; the first \`pulumi up\` after the import takes them over
     --out FILE     default: standard output`,
@@ -18,6 +19,7 @@ export const importFileCommand: Command = {
             args: [...args],
             allowPositionals: true,
             options: {
+                config: { type: "string" },
                 stack: { type: "string" },
                 of: { type: "string" },
                 unmanaged: { type: "boolean" },
@@ -26,7 +28,7 @@ export const importFileCommand: Command = {
         });
         const [host, ...more] = positionals;
         if (host === undefined || more.length > 0) throw new BlockhostError("invalid", "name one host");
-        const context = await contextOfStack(values.stack);
+        const context = await contextOf(values);
         try {
             const owner = values.of === undefined ? {} : parseOwner(values.of);
             const file = await importFile(context, host, { ...owner, unmanaged: values.unmanaged });

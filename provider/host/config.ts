@@ -132,13 +132,15 @@ const hostShape = {
 /** A host as named in `blockhost:hosts`. */
 export const hostSchema = z.strictObject(hostShape).meta({ id: "Host", description: "A storage host." });
 /** A host given inline: the same, with the name that ids and errors use. */
-export const inlineHostSchema = z.strictObject({
-    name: z
-        .string()
-        .regex(HOST_NAME, "must be letters, digits, `_`, `.` and `-`")
-        .describe("Name for ids and errors."),
-    ...hostShape,
-});
+export const inlineHostSchema = z
+    .strictObject({
+        name: z
+            .string()
+            .regex(HOST_NAME, "must be letters, digits, `_`, `.` and `-`")
+            .describe("Name for ids and errors."),
+        ...hostShape,
+    })
+    .describe("A storage host given inline, with its name.");
 
 export type HostInput = z.infer<typeof hostSchema>;
 export type InlineHostInput = z.infer<typeof inlineHostSchema>;

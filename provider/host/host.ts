@@ -22,6 +22,7 @@ import type { Sink } from "./sink";
 
 /** What a caller may hand in with every call. */
 export interface CallOptions {
+    /** Ends the call. Where its reason is a BlockhostError (a time-out), the call fails with that; else as `cancelled`. */
     readonly signal?: AbortSignal | undefined;
     /** Told what long work is doing. */
     readonly progress?: ((message: string) => void) | undefined;
@@ -189,7 +190,7 @@ export class Host {
                 if (hasCode(failure, "conflict", "unreachable", "timeout", "cancelled")) {
                     this.forget();
                 }
-                if (options.signal?.aborted === true) throw failure;
+                if (options.signal?.aborted === true) throw endedBy(options.signal, failure);
                 const again = ERROR_TABLE[failure.code].retry && failure.code !== "timeout";
                 if (!again || attempt >= this.config.tries || (failure.code === "unreachable" && attempt > 1))
                     throw failure;
@@ -367,12 +368,19 @@ export function absorbReadback(
     };
 }
 
+/** What was cancelled, with the reason that its signal gives where that is an error of ours: a time-out. */
+function endedBy({ reason }: AbortSignal, failure: BlockhostError): BlockhostError {
+    if (failure.code !== "cancelled" || !(reason instanceof BlockhostError)) return failure;
+    const hint = [failure.details.hint, reason.details.hint].filter((one) => one !== undefined).join("; ");
+    return new BlockhostError(reason.code, reason.summary, { ...failure.details, hint });
+}
+
 /** A promise that one of those who wait for it can give up on. */
 async function abandonable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     if (signal === undefined) return promise;
     let give: () => void = () => undefined;
     const given = new Promise<never>((_, reject) => {
-        give = () => reject(new BlockhostError("cancelled", "cancelled before it began"));
+        give = () => reject(endedBy(signal, new BlockhostError("cancelled", "cancelled before it began")));
     });
     if (signal.aborted) give();
     signal.addEventListener("abort", give);

@@ -79,6 +79,11 @@ export class Hosts {
         for (const line of this.statistics()) appendFileSync(file, `${JSON.stringify(line)}\n`);
     }
 
+    /** Drops what is known of every host, for a process that sees others change them. */
+    forget(): void {
+        for (const { host } of this.open.values()) host.forget();
+    }
+
     async close(): Promise<void> {
         await Promise.all([...this.open.values()].map(({ host }) => host.close()));
     }

@@ -64,7 +64,15 @@ export const attachmentArgs = z
             ),
         multipath: z
             .enum(["none", "prefer", "require"])
-            .meta({ id: "MultipathUse" })
+            .meta({
+                id: "MultipathUse",
+                description: "Whether all portals are logged in to, as paths of one device.",
+                values: {
+                    none: "One portal only.",
+                    prefer: "Where the client can join paths.",
+                    require: "It fails where the client cannot.",
+                },
+            })
             .optional()
             .describe(
                 "Whether all portals are logged in to, as paths of one device: `none` (one portal only), `prefer` (where the client can join paths), `require` (or it fails). Default `prefer`.",
@@ -99,7 +107,7 @@ export const attachmentOutputs = z.object({
                     portal: z.string().describe("Address and port of the target."),
                     state: z.string().describe("State of the session, as the client's kernel says it."),
                 })
-                .meta({ id: "Path" }),
+                .meta({ id: "Path", description: "A session with a target, over one of its portals." }),
         )
         .describe("Sessions with the target."),
     multipathed: z.boolean().describe("The device joins all paths."),

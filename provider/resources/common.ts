@@ -71,17 +71,29 @@ export const idSchema = (what: string, kinds: readonly string[] = []) =>
 
 export const allowSchema = z
     .array(
-        z
-            .enum(ALLOWABLE)
-            .meta({ id: "ChangeClass" })
-            .describe("What a change does to the running I/O of initiators, or to data."),
+        z.enum(ALLOWABLE).meta({
+            id: "ChangeClass",
+            description: "What a change does to the running I/O of initiators, or to data.",
+            values: {
+                "session-drop": "Sessions end.",
+                offline: "The device is taken away or exchanged for a while under an initiator that uses it.",
+                "data-loss": "Data is deleted.",
+            },
+        }),
     )
     .optional()
     .describe("Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.");
 
 export const onDeleteSchema = z
     .enum(["delete", "retain"])
-    .meta({ id: "OnDelete", description: "What becomes of the data when a resource is deleted." })
+    .meta({
+        id: "OnDelete",
+        description: "What becomes of the data when a resource is deleted.",
+        values: {
+            delete: "It is deleted.",
+            retain: "Our mark is taken off, and the data stays.",
+        },
+    })
     .optional()
     .describe("`retain`: deleting the resource takes our mark off and leaves the data. Default `delete`.");
 

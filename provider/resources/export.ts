@@ -93,7 +93,11 @@ export const exportArgs = z
             .meta({ replaces: true }),
         protocol: z
             .enum(["iscsi", "nvme-tcp"])
-            .meta({ id: "Protocol" })
+            .meta({
+                id: "Protocol",
+                description: "How initiators reach an export.",
+                values: { iscsi: "iSCSI.", "nvme-tcp": "NVMe over TCP." },
+            })
             .describe("How initiators reach it.")
             .meta({ replaces: true }),
         host: hostReferenceSchema.optional().describe("Only where the host is given inline."),
@@ -119,7 +123,7 @@ export const connectionSchema = z
         driver_volume_type: z.string().describe("`iscsi` or `nvmeof`."),
         data: z.record(z.string(), z.unknown()).describe("What a connector needs to attach it."),
     })
-    .meta({ id: "Connection" });
+    .meta({ id: "Connection", description: "What attaches an export, in os-brick's form." });
 
 export const exportOutputs = z.object({
     targetName: z.string().describe("IQN or NQN of the target."),

@@ -5,6 +5,7 @@ import type { HostFacts, ObjectFacts } from "../host/facts";
 import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
 import type { Plan } from "../host/plan";
 import { type UsablePool, usablePool } from "./common";
+import { importedObject } from "./imports";
 import type { Change, Context } from "./types";
 
 /** What volumes and snapshots have in common: both are objects of a pool with an owner mark. */
@@ -27,6 +28,31 @@ export function readObject(
     if (object.mark.generation !== generation || object.mark.kind !== kind) return undefined;
     // What is half-made or half-deleted is still there, data or not: only then does the next run finish it.
     return object.sizeBytes === undefined && !isIncomplete(object) ? undefined : object;
+}
+
+/** What a state says of where an object is. */
+export interface Recorded {
+    readonly pool: string;
+    readonly poolId: string;
+    readonly name: string;
+    /** Empty: it was imported without a mark, and not taken over yet. */
+    readonly generation: string;
+    readonly adopt?: string;
+}
+
+/**
+ * As {@link readObject}, also of what is not ours yet.
+ *
+ * @throws BlockhostError `not-ours`; `invalid`: what was imported can no longer be adopted.
+ */
+export function recordedObject(
+    pool: UsablePool,
+    { name, generation, adopt }: Recorded,
+    kind: "volume" | "snapshot",
+): ObjectFacts | undefined {
+    return generation === ""
+        ? importedObject(pool, adopt ?? name, kind)?.object
+        : readObject(pool, name, generation, kind);
 }
 
 /** True for an object whose creation or deletion was cut short. */
@@ -80,19 +106,14 @@ export function refuseUnfinished(what: string, { mark }: ObjectFacts, property: 
 export async function liveObject(
     context: Context,
     host: Host,
-    state: {
-        readonly pool: string;
-        readonly poolId: string;
-        readonly name: string;
-        readonly generation: string;
-    },
+    state: Recorded,
     kind: "volume" | "snapshot",
 ): Promise<{ facts: HostFacts; object: ObjectFacts } | undefined> {
     const what = `${kind} "${state.name}"`;
     try {
         const facts = await host.facts(context);
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
-        const object = readObject(pool, state.name, state.generation, kind);
+        const object = recordedObject(pool, state, kind);
         if (object !== undefined) return { facts, object };
         if (state.poolId !== "")
             context.warn(`${what} is no longer on host "${host.config.name}": see \`pulumi refresh\``);

@@ -82,12 +82,14 @@ export const poolArgs = z
         autoExtend: z
             .union([
                 z.literal(false),
-                z.strictObject({
-                    threshold: percent(50, 99).describe(
-                        "Percent of data or metadata in use from which it is extended.",
-                    ),
-                    percent: percent(1, 100).describe("By how many percent of its size."),
-                }),
+                z
+                    .strictObject({
+                        threshold: percent(50, 99).describe(
+                            "Percent of data or metadata in use from which it is extended.",
+                        ),
+                        percent: percent(1, 100).describe("By how many percent of its size."),
+                    })
+                    .describe("When, and by how much, a thin pool is extended."),
             ])
             .optional()
             .describe(
@@ -95,7 +97,14 @@ export const poolArgs = z
             ),
         whenFull: z
             .enum(["error", "queue"])
-            .meta({ id: "WhenFull" })
+            .meta({
+                id: "WhenFull",
+                description: "What a write gets when a thin pool is full.",
+                values: {
+                    error: "An error at once.",
+                    queue: "It waits for a minute for the pool to be extended.",
+                },
+            })
             .optional()
             .describe(
                 "What a write gets when the thin pool is full: an error at once, or it waits for a minute for the pool to be extended. Default `queue`.",
@@ -127,7 +136,7 @@ export const poolOutputs = z.object({
             metadataBytes: z.number().describe("Size of its metadata in bytes."),
             chunkBytes: z.number().describe("Size of a chunk in bytes."),
         })
-        .meta({ id: "ThinPool" })
+        .meta({ id: "ThinPool", description: "A thin pool as it is on the host." })
         .optional()
         .describe("The thin pool; nothing where volumes are thick."),
     drift: z

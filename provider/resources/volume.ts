@@ -52,7 +52,7 @@ import {
     lostData,
     ownedAs,
     planRemoval,
-    readObject,
+    recordedObject,
     refuseUnfinished,
     warnOfHealth,
     withoutCondition,
@@ -62,7 +62,15 @@ import type { Allowed, Change, Context, Lifecycle } from "./types";
 const wipeSchema = z.strictObject({
     method: z
         .enum(["none", "zero", "discard"])
-        .meta({ id: "WipeMethod" })
+        .meta({
+            id: "WipeMethod",
+            description: "What is done with the data of a volume before it is deleted.",
+            values: {
+                none: "Nothing.",
+                zero: "It is overwritten with zeros.",
+                discard: "The device is told that it is of no use any more (driver lvm).",
+            },
+        })
         .describe(
             "`none`: just delete; `zero`: overwrite with zeros first; `discard` (lvm): tell the device first that the data is of no use any more.",
         ),
@@ -257,8 +265,12 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const onHost = classed.some(
             ({ property, reason }) => ["size", "revertTo"].includes(property) && reason !== RECORDED,
         );
-        if (live !== undefined && half.length === 0 && onHost && !hasUnknown(news)) {
-            await context.hosts.get(olds.host).preview(alteration(context, olds, news), context);
+        if (live !== undefined && !hasUnknown(news)) {
+            const host = context.hosts.get(olds.host);
+            if (olds.generation === "")
+                await host.preview(takingOver(context, olds, news).operation, context);
+            else if (half.length === 0 && onHost)
+                await host.preview(alteration(context, olds, news), context);
         }
         return classed;
     },
@@ -307,10 +319,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         const host = context.hosts.get(state.host);
         const facts = await host.facts(context);
         const pool = usablePool(host.config, facts, state.pool, state.poolId);
-        const object =
-            state.generation === ""
-                ? importedObject(pool, state.adopt ?? state.name, "volume")?.object
-                : readObject(pool, state.name, state.generation, "volume");
+        const object = recordedObject(pool, state, "volume");
         if (object === undefined) return undefined;
         warnOfHealth(context, pool, object);
         return { id: volumeId(state), state: { ...withoutCondition(state), ...observed(pool, object) } };
@@ -319,8 +328,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     async update(context, olds, news) {
         const host = context.hosts.get(news.host);
         if (olds.generation === "") {
-            const adopt = news.adopt ?? olds.adopt ?? olds.name;
-            const { operation } = creation(context, { ...news, adopt });
+            const { adopt, operation } = takingOver(context, olds, news);
             const state = await host.perform(operation, context);
             return { ...state, ...(news.adopt === undefined ? {} : { adopt }) };
         }
@@ -429,6 +437,12 @@ function foreseenSize(pool: UsablePool, args: VolumeArgs): number | undefined {
               ? undefined
               : parseReference(from).name;
     return pool.facts.objects.get(name ?? "")?.sizeBytes;
+}
+
+/** What becomes of a volume that was imported without a mark: it is adopted under the name that it was imported by. */
+function takingOver(context: Context, olds: VolumeState, news: VolumeArgs) {
+    const adopt = news.adopt ?? olds.adopt ?? olds.name;
+    return { adopt, operation: creation(context, { ...news, adopt }).operation };
 }
 
 /** The creation, and with which generation and in which pool it was last begun. */

@@ -134,7 +134,7 @@ export interface GetOrphansResult {
 
 /** What {@link getUnmanaged} gives. */
 export interface GetUnmanagedResult {
-    /** Volumes, or what looks like one. */
+    /** Volumes and snapshots, or what looks like one. */
     objects: UnmanagedObject[];
     /** Exports that other tools have set up. */
     exports: UnmanagedExport[];
@@ -226,8 +226,10 @@ export interface UnmanagedExport {
 
 /** An entry of what a function gives. */
 export interface UnmanagedObject {
-    /** Id for `pulumi import`; empty where its name cannot be one. */
+    /** Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted. */
     id: string;
+    /** `volume` or `snapshot`. */
+    kind: string;
     /** Its pool. */
     pool: string;
     /** What `adopt` takes. */

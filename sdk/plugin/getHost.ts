@@ -9,6 +9,18 @@ import * as utilities from "./utilities";
 
 /**
  * Facts of a host: what it is, what it lacks, and its names as an initiator.
+ *
+ * Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
+ *
+ * ## Example Usage
+ * ### What a host lacks
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getHostOutput({ host: "san1" });
+ * export const missing = found.missing;
+ * ```
  */
 export function getHost(args: GetHostArgs, opts?: pulumi.InvokeOptions): Promise<GetHostResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -76,6 +88,18 @@ export interface GetHostResult {
 }
 /**
  * Facts of a host: what it is, what it lacks, and its names as an initiator.
+ *
+ * Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
+ *
+ * ## Example Usage
+ * ### What a host lacks
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getHostOutput({ host: "san1" });
+ * export const missing = found.missing;
+ * ```
  */
 export function getHostOutput(args: GetHostOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetHostResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

@@ -9,6 +9,24 @@ import * as utilities from "./utilities";
 
 /**
  * What a pool holds that could be taken over with `adopt`, or the reason why not.
+ *
+ * Follows Cinder's get_manageable_volumes and get_manageable_snapshots.
+ *
+ * ## Example Usage
+ * ### The largest first, a hundred at a time
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getManageableOutput({
+ *   host: "san1",
+ *   pool: "fast",
+ *   sortKey: "sizeBytes",
+ *   sortDirection: "desc",
+ *   limit: 100,
+ * });
+ * export const manageable = found.items;
+ * ```
  */
 export function getManageable(args: GetManageableArgs, opts?: pulumi.InvokeOptions): Promise<GetManageableResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -75,6 +93,24 @@ export interface GetManageableResult {
 }
 /**
  * What a pool holds that could be taken over with `adopt`, or the reason why not.
+ *
+ * Follows Cinder's get_manageable_volumes and get_manageable_snapshots.
+ *
+ * ## Example Usage
+ * ### The largest first, a hundred at a time
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getManageableOutput({
+ *   host: "san1",
+ *   pool: "fast",
+ *   sortKey: "sizeBytes",
+ *   sortDirection: "desc",
+ *   limit: 100,
+ * });
+ * export const manageable = found.items;
+ * ```
  */
 export function getManageableOutput(args: GetManageableOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetManageableResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

@@ -9,6 +9,21 @@ import * as utilities from "./utilities";
 
 /**
  * What carries an owner mark, but is of no use any more: half-made objects, marks without data, safety snapshots and snapshots whose volume is gone, exports whose device is gone; with `known`, also what a stack no longer declares.
+ *
+ * ## Example Usage
+ * ### What a stack does not know any more
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getOrphansOutput({
+ *   host: "san1",
+ *   project: "shop",
+ *   stack: "prod",
+ *   known: ["san1/fast/pg-data"],
+ * });
+ * export const orphans = found.orphans;
+ * ```
  */
 export function getOrphans(args: GetOrphansArgs, opts?: pulumi.InvokeOptions): Promise<GetOrphansResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -52,6 +67,21 @@ export interface GetOrphansResult {
 }
 /**
  * What carries an owner mark, but is of no use any more: half-made objects, marks without data, safety snapshots and snapshots whose volume is gone, exports whose device is gone; with `known`, also what a stack no longer declares.
+ *
+ * ## Example Usage
+ * ### What a stack does not know any more
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getOrphansOutput({
+ *   host: "san1",
+ *   project: "shop",
+ *   stack: "prod",
+ *   known: ["san1/fast/pg-data"],
+ * });
+ * export const orphans = found.orphans;
+ * ```
  */
 export function getOrphansOutput(args: GetOrphansOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetOrphansResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

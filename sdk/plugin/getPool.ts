@@ -9,6 +9,18 @@ import * as utilities from "./utilities";
 
 /**
  * Capacity, over-subscription and capabilities of a pool.
+ *
+ * Follows Cinder's get_volume_stats.
+ *
+ * ## Example Usage
+ * ### Room in a pool
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getPoolOutput({ host: "san1", pool: "fast" });
+ * export const free = found.virtualFreeBytes;
+ * ```
  */
 export function getPool(args: GetPoolArgs, opts?: pulumi.InvokeOptions): Promise<GetPoolResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -85,6 +97,18 @@ export interface GetPoolResult {
 }
 /**
  * Capacity, over-subscription and capabilities of a pool.
+ *
+ * Follows Cinder's get_volume_stats.
+ *
+ * ## Example Usage
+ * ### Room in a pool
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getPoolOutput({ host: "san1", pool: "fast" });
+ * export const free = found.virtualFreeBytes;
+ * ```
  */
 export function getPoolOutput(args: GetPoolOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetPoolResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

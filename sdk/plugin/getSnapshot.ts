@@ -9,6 +9,18 @@ import * as utilities from "./utilities";
 
 /**
  * A snapshot as it is on the host, whoever made it.
+ *
+ * Of any snapshot, whoever has declared it.
+ *
+ * ## Example Usage
+ * ### A snapshot of another stack
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getSnapshotOutput({ host: "san1", pool: "fast", name: "pg-before-upgrade" });
+ * export const volume = found.volume;
+ * ```
  */
 export function getSnapshot(args: GetSnapshotArgs, opts?: pulumi.InvokeOptions): Promise<GetSnapshotResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -86,6 +98,18 @@ export interface GetSnapshotResult {
 }
 /**
  * A snapshot as it is on the host, whoever made it.
+ *
+ * Of any snapshot, whoever has declared it.
+ *
+ * ## Example Usage
+ * ### A snapshot of another stack
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getSnapshotOutput({ host: "san1", pool: "fast", name: "pg-before-upgrade" });
+ * export const volume = found.volume;
+ * ```
  */
 export function getSnapshotOutput(args: GetSnapshotOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetSnapshotResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

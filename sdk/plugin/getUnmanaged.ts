@@ -9,6 +9,18 @@ import * as utilities from "./utilities";
 
 /**
  * What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
+ *
+ * `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+ *
+ * ## Example Usage
+ * ### What others have made
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getUnmanagedOutput({ host: "san1" });
+ * export const volumes = found.objects;
+ * ```
  */
 export function getUnmanaged(args: GetUnmanagedArgs, opts?: pulumi.InvokeOptions): Promise<GetUnmanagedResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -35,12 +47,24 @@ export interface GetUnmanagedResult {
      */
     readonly exports: outputs.UnmanagedExport[];
     /**
-     * Volumes, or what looks like one.
+     * Volumes and snapshots, or what looks like one.
      */
     readonly objects: outputs.UnmanagedObject[];
 }
 /**
  * What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
+ *
+ * `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+ *
+ * ## Example Usage
+ * ### What others have made
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getUnmanagedOutput({ host: "san1" });
+ * export const volumes = found.objects;
+ * ```
  */
 export function getUnmanagedOutput(args: GetUnmanagedOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetUnmanagedResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

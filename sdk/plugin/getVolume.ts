@@ -9,6 +9,18 @@ import * as utilities from "./utilities";
 
 /**
  * A volume as it is on the host, whoever made it.
+ *
+ * Of any volume, whoever has declared it.
+ *
+ * ## Example Usage
+ * ### A volume of another stack
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getVolumeOutput({ host: "san1", pool: "fast", name: "pg-data" });
+ * export const size = found.sizeBytes;
+ * ```
  */
 export function getVolume(args: GetVolumeArgs, opts?: pulumi.InvokeOptions): Promise<GetVolumeResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -90,6 +102,18 @@ export interface GetVolumeResult {
 }
 /**
  * A volume as it is on the host, whoever made it.
+ *
+ * Of any volume, whoever has declared it.
+ *
+ * ## Example Usage
+ * ### A volume of another stack
+ *
+ * ```typescript
+ * import * as blockhost from "pulumi-blockhost/plugin";
+ *
+ * const found = blockhost.getVolumeOutput({ host: "san1", pool: "fast", name: "pg-data" });
+ * export const size = found.sizeBytes;
+ * ```
  */
 export function getVolumeOutput(args: GetVolumeOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetVolumeResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

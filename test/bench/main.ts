@@ -9,15 +9,28 @@ import { startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { mountXfs } from "../../tools/embedded-host/filesystems.mjs";
 import { checkout } from "../../tools/paths.mjs";
 import { startSshd } from "../contract/support/sshd";
+import { benchPreview } from "./preview";
 import { type Made, chap, contextFor, counted, create, inParallel, iqn, kind, print, runs } from "./support";
 import { type TransportBench, benchTransport } from "./transport";
 
-/** `npm run bench [-- --json FILE]`: what operations cost, counted by the code. Ratios mean something, times do not. */
+/**
+ * `npm run bench [-- --json FILE]`: what operations cost, counted by the code. Ratios mean something, times do not.
+ * docs/performance.md has the options.
+ */
+
+const PARTS = ["operations", "scale", "transport", "preview"] as const;
 
 const { values } = parseArgs({
-    options: { json: { type: "string" }, count: { type: "string", default: "200" } },
+    options: {
+        json: { type: "string" },
+        // A preview of many volumes takes longer than all the rest.
+        parts: { type: "string", default: "operations,scale,transport" },
+        count: { type: "string", default: "200" },
+        previews: { type: "string", default: "1000" },
+    },
 });
 const count = Number(values.count);
+const parts = new Set(values.parts.split(","));
 
 type Embedded = Awaited<ReturnType<typeof startEmbeddedHost>>;
 async function remoteRuns(host: Embedded) {
@@ -154,7 +167,9 @@ async function transport(): Promise<TransportBench> {
     }
 }
 
-async function main(): Promise<void> {
+/** What is done on one host, with its pool on XFS. */
+async function onHost(): Promise<object> {
+    if (!parts.has("operations") && !parts.has("scale")) return {};
     const xfs = await mountXfs({});
     const host = await startEmbeddedHost({
         name: "bench",
@@ -162,21 +177,32 @@ async function main(): Promise<void> {
         poolDirectories: { fast: join(xfs.directory, "fast") },
     });
     try {
-        const operations = await remoteRuns(host);
-        const result = {
-            connectionsPerHost: operations.connections,
-            remoteRuns: operations.remoteRuns,
-            providerBytes: await providerBytes(),
-            scale: await scale(host),
-            transport: await transport(),
+        const operations = parts.has("operations") ? await remoteRuns(host) : undefined;
+        return {
+            ...(operations && {
+                connectionsPerHost: operations.connections,
+                remoteRuns: operations.remoteRuns,
+                providerBytes: await providerBytes(),
+            }),
+            ...(parts.has("scale") && { scale: await scale(host) }),
         };
-        print(result);
-        if (values.json !== undefined)
-            writeFileSync(values.json, `${JSON.stringify(result, undefined, 2)}\n`);
     } finally {
         await host.stop();
         await xfs.close();
     }
+}
+
+async function main(): Promise<void> {
+    const wrong = [...parts].find((part) => !PARTS.some((one) => one === part));
+    if (wrong !== undefined)
+        throw new Error(`--parts: there is no ${wrong}; choose among ${PARTS.join(",")}`);
+    const result = {
+        ...(await onHost()),
+        ...(parts.has("transport") && { transport: await transport() }),
+        ...(parts.has("preview") && { preview: await benchPreview(Number(values.previews)) }),
+    };
+    print(result);
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
 void main().catch((error: unknown) => {

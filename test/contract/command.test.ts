@@ -112,6 +112,23 @@ describe("status", () => {
     });
 });
 
+describe("import-file", () => {
+    test("lists what the host holds, with hosts from a stack's file; of one stack where it is named", async () => {
+        const volume = { type: "blockhost:index:Volume", id: id("one") };
+        const all = await blockhost(["import-file", HOST]);
+        expect(all).toMatchObject({ status: 0, stderr: "" });
+        const { resources } = JSON.parse(all.stdout) as { resources: object[] };
+        expect(resources).toContainEqual({ ...volume, name: "one" });
+        const of = async (stack: string) => (await blockhost(["import-file", HOST, "--of", stack])).stdout;
+        expect(JSON.parse(await of("acme/shop/test"))).toEqual({ resources });
+        expect(JSON.parse(await of("shop/another"))).toEqual({ resources: [] });
+        expect(await blockhost(["import-file", HOST, "--of", "test"])).toMatchObject({
+            status: 1,
+            stderr: expect.stringContaining("[ORGANIZATION/]PROJECT/STACK") as string,
+        });
+    });
+});
+
 describe("uninstall", () => {
     test("says what it would do, and does nothing unless it is confirmed", async () => {
         const { stateDirectory } = host.configuration() as { stateDirectory: string };

@@ -133,3 +133,24 @@ test("a cancel ends what is under way on the host, and it is recorded", async ()
     expect(id).toBe("san1/fast/copy");
     expect(state).toMatchObject({ incomplete: true });
 });
+
+test("a time-out of the resource's own does, too, and says so; the next update goes on", async () => {
+    const inputs = await original();
+    // Long enough to begin, too short for half a gigabyte.
+    let error: unknown;
+    for (let seconds = 0.1; error === undefined; seconds *= 1.5) {
+        const ended: unknown = await plugin
+            .create("Volume", "copy", inputs, { timeout: seconds })
+            .catch((e: unknown) => e);
+        if (!(ended instanceof Error)) expect.fail(`it was made within ${String(seconds)} s`);
+        if (detailOf(ended) !== undefined) error = ended;
+    }
+    const { id, reasons, state } = halfMade(error);
+    expect(reasons).toEqual([
+        expect.stringMatching(/longer than the resource's time-out, [\d.]+ s.*customTimeouts/s) as string,
+    ]);
+    expect(state).toMatchObject({ incomplete: true });
+    await nextRun();
+    const after = await plugin.update("Volume", "copy", { id, olds: state, news: inputs });
+    expect(after["incomplete"]).toBeUndefined();
+});

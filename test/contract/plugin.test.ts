@@ -406,7 +406,12 @@ describe("calls", () => {
         const fresh = await another();
         const { inputs } = await fresh.check("Volume", "t1", volume("t1"));
         const slow = fresh.create("Volume", "t1", inputs, { timeout: 0.001 });
-        await expect(slow).rejects.toMatchObject({ code: expect.any(Number) as number });
+        await expect(slow).rejects.toMatchObject({
+            // ABORTED, with what there is of it, where it had begun.
+            details: expect.stringMatching(
+                /longer than the resource's time-out, 0\.001 s.*customTimeouts/s,
+            ) as string,
+        });
         const after = await (await another()).create("Volume", "t1", inputs);
         expect(after.id).toBe("san1/fast/t1");
     });
@@ -561,14 +566,35 @@ test("every resource has what the plugin needs of it", () => {
     }
 });
 
+type Described = Record<string, { description?: string; $ref?: string; type?: string }>;
+interface Schema {
+    resources: Record<
+        string,
+        {
+            description: string;
+            inputProperties: Described;
+            properties: Described;
+            stateInputs?: { properties: Described };
+            listInputs?: { properties: Described };
+        }
+    >;
+    functions: Record<
+        string,
+        { description: string; inputs: { properties: Described }; outputs: { properties: Described } }
+    >;
+    types: Record<
+        string,
+        {
+            description?: string;
+            properties?: Described;
+            enum?: { value: string; description?: string }[];
+        }
+    >;
+    config: { variables: Record<string, { description?: string; defaultInfo?: { environment: string[] } }> };
+}
+
 test("the schema names every resource and function, with a description of everything", async () => {
-    const schema = (await plugin.schema()) as unknown as {
-        resources: Record<string, { inputProperties: Described; properties: Described; description: string }>;
-        functions: Record<string, { inputs: { properties: Described }; outputs: { properties: Described } }>;
-        types: Record<string, { properties?: Described }>;
-        config: { variables: Described };
-    };
-    type Described = Record<string, { description?: string }>;
+    const schema = (await plugin.schema()) as unknown as Schema;
     expect(Object.keys(schema.resources)).toEqual(
         Object.keys(lifecycles).map((kind) => `blockhost:index:${kind}`),
     );
@@ -599,4 +625,57 @@ test("the schema names every resource and function, with a description of everyt
             .map(([key]) => `${where}.${key}`),
     );
     expect(bare).toEqual([]);
+    const types = Object.entries(schema.types).flatMap(
+        ([name, { description, properties, enum: values }]) => [
+            ...(description === undefined ? [name] : []),
+            // A type that holds nothing is of no use to programs whose language has types.
+            ...(values === undefined && Object.keys(properties ?? {}).length === 0
+                ? [`${name} is empty`]
+                : []),
+            ...(values ?? [])
+                .filter((one) => one.description === undefined)
+                .map((one) => `${name} ${one.value}`),
+        ],
+    );
+    expect(types).toEqual([]);
+
+    for (const [name, { description, ...resource }] of Object.entries(schema.resources)) {
+        expect(description, name).toMatch(/\{\{% examples %\}\}.*\{\{% example %\}\}/s);
+        const importable = lifecycles[name.replace(/^.*:/, "")]?.import !== undefined;
+        expect(description.includes("\n## Import\n"), name).toBe(importable);
+        expect(Object.keys(resource.stateInputs?.properties ?? {}), name).toEqual(["host"]);
+        expect(Object.keys(resource.listInputs?.properties ?? {}), name).toContain("host");
+    }
+    for (const [name, { description }] of Object.entries(schema.functions))
+        expect(description, name).toMatch(/\{\{% examples %\}\}.*\{\{% example %\}\}/s);
+    // Generated code knows no default for an object: the provider looks at BLOCKHOST_HOSTS itself.
+    const environment = Object.entries(schema.config.variables).map(([key, { defaultInfo }]) => [
+        key,
+        defaultInfo?.environment,
+    ]);
+    expect(Object.fromEntries(environment)).toEqual({
+        hosts: undefined,
+        installation: ["BLOCKHOST_INSTALLATION"],
+        organization: ["BLOCKHOST_ORGANIZATION"],
+    });
+});
+
+test("a wrong type of any property of any resource is told by the property's name", async () => {
+    const schema = (await plugin.schema()) as unknown as Schema;
+    for (const [token, { inputProperties }] of Object.entries(schema.resources)) {
+        const kind = token.replace(/^.*:/, "");
+        for (const property of Object.keys(inputProperties)) {
+            // At most one of these is of the right type, or some text that is not refused for its type.
+            const failed = await Promise.all(
+                [[[5]], { no: { such: true } }, "\u0000"].map(async (value) => {
+                    const { failures } = await plugin.check(kind, "wrong", { [property]: value });
+                    return failures.some(({ property: told, reason }) => {
+                        const path = told.replace(/^inputs\./, "");
+                        return path.split(/[.[]/)[0] === property && reason !== "";
+                    });
+                }),
+            );
+            expect(failed.filter(Boolean).length, `${kind}.${property}`).toBeGreaterThanOrEqual(2);
+        }
+    }
 });

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -7,7 +8,7 @@ import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/
 import { checkout } from "../../tools/paths.mjs";
 import { type YamlProgram, type YamlResource, createYamlStack } from "./support/yaml";
 
-/** A stack that lost its state, or moves to another back end, gets all of it back by one import file. */
+/** What others have made is taken over by import and by `adopt`; a stack that lost its state gets all of it back. */
 
 type YamlStack = Awaited<ReturnType<typeof createYamlStack>>;
 let host: EmbeddedHost;
@@ -24,85 +25,138 @@ afterAll(async () => {
     after.remove();
 });
 
-const names = Array.from({ length: 8 }, (_, i) => `data-${String(i)}`);
+const MiB = 2 ** 20;
 const place = { host: "san1", pool: "fast" };
+const numbered = (name: string, count: number) =>
+    Array.from({ length: count }, (_, i) => `${name}-${String(i)}`);
+/** Made by hand, imported by a file, and taken over by the update after it. */
+const legacy = numbered("legacy", 12);
+/** Made by hand, and adopted by a program. */
+const disks = numbered("disk", 4);
+const copies = numbered("copy", 8);
+const luns = numbered("lun", 8);
 
-/** Eight volumes, half of them adopted, six snapshots and six exports. */
-function program(): YamlProgram {
-    const resources: Record<string, YamlResource> = {};
-    for (const [i, name] of names.entries()) {
-        const from = i % 2 === 0 ? { adopt: `old-${String(i)}.raw` } : { size: "2MiB" };
-        resources[name] = { type: "blockhost:Volume", properties: { ...place, name, ...from } };
-        if (i >= 6) continue;
-        const number = String(i);
-        resources[`before-${number}`] = {
-            type: "blockhost:Snapshot",
-            properties: { volume: `\${${name}}`, name: `before-${number}` },
-        };
-        resources[`lun-${number}`] = {
-            type: "blockhost:Export",
-            properties: {
-                source: `\${${i < 3 ? name : `before-${number}`}}`,
-                protocol: "iscsi",
-                name: `lun-${number}`,
-                initiators: [{ iqn: `iqn.2024-01.com.example:db${number}` }],
+/** Its being made makes the directory a pool; only then may there be files of others in it. */
+const first: Record<string, YamlResource> = {
+    first: { type: "blockhost:Volume", properties: { ...place, name: "first", size: "2MiB" } },
+};
+
+/** As somebody declares what was imported: by its size, which may be written in any way. */
+const imported: Record<string, YamlResource> = Object.fromEntries(
+    legacy.map((name) => [name, { type: "blockhost:Volume", properties: { ...place, name, size: "2MiB" } }]),
+);
+
+/** Volumes that are adopted, snapshots that are (of imported and adopted volumes), and exports of all three. */
+const adopted: Record<string, YamlResource> = {
+    ...Object.fromEntries(
+        disks.map((name) => [
+            name,
+            { type: "blockhost:Volume", properties: { ...place, name, adopt: `${name}.raw` } },
+        ]),
+    ),
+    ...Object.fromEntries(
+        copies.map((name, i) => [
+            name,
+            {
+                type: "blockhost:Snapshot",
+                properties: { volume: `\${${originOf(i)}}`, name, adopt: `${name}.raw` },
             },
-        };
-    }
-    return { resources };
+        ]),
+    ),
+    ...Object.fromEntries(
+        luns.map((name, i) => [
+            name,
+            {
+                type: "blockhost:Export",
+                properties: {
+                    source: `\${${i < 3 ? legacy[i] : i < 5 ? disks[i - 3] : copies[i]}}`,
+                    protocol: "iscsi",
+                    name,
+                    initiators: [{ iqn: `iqn.2024-01.com.example:db${String(i)}` }],
+                },
+            },
+        ]),
+    ),
+};
+
+function originOf(copy: number): string {
+    return (copy % 2 === 0 ? legacy : disks)[copy % disks.length] ?? "";
 }
 
-test("20 adopted and made objects come back by `blockhost import-file` and `pulumi import --file`, without a change", async () => {
-    // The first volume makes the directory a pool; only then may there be files of others in it.
-    const first = { "data-1": program().resources?.["data-1"] as YamlResource };
-    expect(await before.up({ resources: first })).toMatchObject({ failed: false, diagnostics: [] });
-    for (const i of [0, 2, 4, 6]) {
-        writeFileSync(
-            join(host.poolDirectories["fast"] ?? "", `old-${String(i)}.raw`),
-            Buffer.alloc(2 * 2 ** 20, i),
-        );
-    }
-    expect(await before.up(program())).toMatchObject({
-        failed: false,
-        diagnostics: [],
-        changes: { create: 19, same: 2 },
-    });
-    const made = await before.resources();
-    expect(Object.keys(made)).toHaveLength(20);
+const path = (file: string) => join(host.poolDirectories["fast"] ?? "", file);
+const digest = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex");
 
-    const file = join(after.folder, "import.json");
+/** Writes an import file with hosts from the stack's own file, and imports it; gives what was in it. */
+async function importAll(stack: YamlStack, ...options: string[]) {
+    const file = join(stack.folder, "import.json");
     // The host is in this process: it must not wait.
-    await promisify(execFile)(
-        process.execPath,
-        [
-            join(checkout, "node_modules/pulumi-blockhost/bin/blockhost"),
-            ...["import-file", "san1", "--of", "organization/e2e/dev", "--out", file],
-        ],
-        { env: { ...process.env, BLOCKHOST_HOSTS: JSON.stringify({ san1: host.configuration() }) } },
-    );
+    await promisify(execFile)(process.execPath, [
+        join(checkout, "node_modules/pulumi-blockhost/bin/blockhost"),
+        ...["import-file", "san1", "--config", stack.stack.configFile, "--out", file, ...options],
+    ]);
+    const { status, output } = await stack.pulumi([
+        "import",
+        ...["--stack", "dev", "--config-file", stack.stack.configFile],
+        ...["--file", file, "--yes", "--skip-preview", "--protect=false"],
+        ...["--generate-resources", join(stack.folder, "generated.json"), "--generate-code=false"],
+    ]);
+    expect(status, output).toBe(0);
     const { resources } = JSON.parse(readFileSync(file, "utf8")) as {
         resources: { type: string; name: string; id: string }[];
     };
-    expect(resources).toHaveLength(20);
+    return resources.map(({ type, name }) => `${type.replace(/.*:/, "")} ${name}`).sort();
+}
 
-    const where = ["--stack", "dev", "--config-file", after.stack.configFile];
-    const imported = await after.pulumi([
-        "import",
-        ...where,
-        ...["--file", file, "--yes", "--skip-preview", "--protect=false"],
-        ...["--generate-resources", join(after.folder, "generated.json")],
-        "--generate-code=false",
-    ]);
-    expect(imported.status, imported.output).toBe(0);
-    expect(Object.keys(await after.resources()).sort()).toEqual(Object.keys(made).sort());
+const fine = { failed: false, diagnostics: [] };
+
+test("what others have made is taken over: volumes by an import file, and by `adopt`, as snapshots are", async () => {
+    expect(await before.up({ resources: first })).toMatchObject(fine);
+    for (const [i, name] of legacy.entries())
+        writeFileSync(path(`${name}.img`), Buffer.alloc(2 * MiB, 1 + i));
+    const contents = legacy.map((name) => digest(path(`${name}.img`)));
+
+    const listed = await importAll(before, "--of", "organization/e2e/another", "--unmanaged");
+    expect(listed).toEqual(legacy.map((name) => `Volume ${name}`).sort());
+
+    // An import has changed nothing: the next update takes them over, and that is all it does.
+    const taken = { resources: { ...first, ...imported } };
+    expect(await before.preview(taken)).toMatchObject({ ...fine, changes: { update: 12, same: 2 } });
+    expect(await before.up(taken)).toMatchObject({ ...fine, changes: { update: 12, same: 2 } });
+    expect(await before.preview(taken)).toMatchObject({ ...fine, changes: { same: 14 } });
+    expect(legacy.map((name) => digest(path(`${name}.img`)))).toEqual(contents);
+
+    for (const [i, name] of disks.entries())
+        writeFileSync(path(`${name}.raw`), Buffer.alloc(2 * MiB, 65 + i));
+    for (const [i, name] of copies.entries()) {
+        const origin = originOf(i);
+        copyFileSync(
+            path(origin.startsWith("disk") ? `${origin}.raw` : `${origin}.img`),
+            path(`${name}.raw`),
+        );
+    }
+    expect(await before.up(whole)).toMatchObject({ ...fine, changes: { create: 20, same: 14 } });
+    expect(await before.preview(whole)).toMatchObject({ ...fine, changes: { same: 34 } });
+});
+
+/** Sixteen volumes and eight snapshots that were taken over, eight exports, and the one volume that was made. */
+const whole: YamlProgram = { resources: { ...first, ...imported, ...adopted } };
+
+test("all of it comes back by `blockhost import-file` and `pulumi import --file`, without a change", async () => {
+    const made = await before.resources();
+    const all = Object.entries(whole.resources ?? {}).map(
+        ([name, { type }]) => `${type.replace(/.*:/, "")} ${name}`,
+    );
+    expect(all).toHaveLength(33);
+    expect(await importAll(after, "--of", "organization/e2e/dev")).toEqual(all.sort());
 
     // The program that the stack had, and no difference to what was imported.
-    const preview = await after.preview(program());
-    expect(preview).toMatchObject({ failed: false, diagnostics: [], changes: { same: 21 } });
-    expect((await after.up(program())).changes).toEqual({ same: 21 });
-    for (const [name, { id, outputs }] of Object.entries(await after.resources())) {
+    expect(await after.preview(whole)).toMatchObject({ ...fine, changes: { same: 34 } });
+    expect((await after.up(whole)).changes).toEqual({ same: 34 });
+    const back = await after.resources();
+    expect(Object.keys(back).sort()).toEqual(Object.keys(made).sort());
+    for (const [name, { id, outputs }] of Object.entries(back)) {
         expect(id).toBe(made[name]?.id);
         expect(outputs["generation"]).toBe(made[name]?.outputs["generation"]);
     }
-    expect(await after.destroy()).toMatchObject({ failed: false, diagnostics: [] });
+    expect(await after.destroy()).toMatchObject(fine);
 });

@@ -4,12 +4,13 @@
  * what is in it. Pulumi's own tools make one a project; here all share one.
  */
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../command.mjs";
-import { atEnd } from "../lifetime.mjs";
+import { atEnd, removeDirectory, temporaryDirectory } from "../lifetime.mjs";
 import { cacheDirectory, checkout } from "../paths.mjs";
 import { withLock } from "../prepare/lock.mjs";
+import { schemaExamples } from "../schema-examples.mjs";
 
 const sdk = join(checkout, "sdk", "python");
 const requirements = join(checkout, "tools", "pulumi", "requirements.txt");
@@ -62,11 +63,21 @@ export async function preparePython(say) {
     });
 }
 
-/** Types of the example, by what our SDK declares. */
+/** Types of the example, and of those in the schema, by what our SDK declares. */
 export async function checkPython() {
     const python = findPython();
     if (!python) throw new Error("prepare() was not asked for python");
     const cache = join(directory(), "mypy");
-    const example = join(checkout, "examples", "quickstart-python", "__main__.py");
-    await run(python, ["-m", "mypy", "--cache-dir", cache, "--strict", example], { cwd: checkout });
+    const files = [join(checkout, "examples", "quickstart-python", "__main__.py")];
+    const folder = temporaryDirectory("python-examples");
+    try {
+        for (const { of, text } of schemaExamples("python")) {
+            const file = join(folder, `example_${of}.py`);
+            writeFileSync(file, text);
+            files.push(file);
+        }
+        await run(python, ["-m", "mypy", "--cache-dir", cache, "--strict", ...files], { cwd: checkout });
+    } finally {
+        removeDirectory(folder);
+    }
 }

@@ -12,6 +12,12 @@ export const fileOptions = z.strictObject({
         ),
     provisioning: z
         .enum(["thin", "thick"])
+        .meta({
+            values: {
+                thin: "Sparse files: space is taken as it is written, and may be over-subscribed.",
+                thick: "All space is taken at creation.",
+            },
+        })
         .default("thin")
         .describe(
             "`thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation.",

@@ -20,6 +20,7 @@ export const lvmOptions = z
             ),
         raid: z
             .enum(["raid1", "raid10"])
+            .meta({ values: { raid1: "Mirrored.", raid10: "Mirrored and striped." } })
             .optional()
             .describe(
                 "Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`).",

@@ -7,6 +7,7 @@ import type { Context } from "../../resources/types";
 /** Functions as programs of the dynamic face call them: in the program's own process. */
 
 let context: Context | undefined;
+let before: Promise<unknown> = Promise.resolve();
 
 /**
  * @param config the stack's configuration below `blockhost:`
@@ -26,5 +27,13 @@ export function call(
     const found = functions[name];
     if (found === undefined) throw new TypeError(`no function ${name}`);
     const known = Object.entries(args).filter(([, value]) => value !== undefined);
-    return callFunction(context, found, Object.fromEntries(known));
+    const asking = context;
+    // It is another process that makes and changes resources, and what is asked may come after one of them: each call
+    // looks anew, one after the other, so that none takes over an observation that began before it.
+    const answer = before.then(() => {
+        asking.hosts.forget();
+        return callFunction(asking, found, Object.fromEntries(known));
+    });
+    before = answer.catch(() => undefined);
+    return answer;
 }

@@ -1,5 +1,6 @@
 import { Hosts } from "../../host/hosts";
 import type { OwnerInput } from "../../resources/common";
+import { BlockhostError } from "../../errors";
 import { type Configuration, readConfiguration } from "../../resources/configuration";
 import type { Context } from "../../resources/types";
 import { parseId } from "../../names";
@@ -68,16 +69,19 @@ export class Session {
 
     /** Runs one call, which a cancel of Pulumi's and the resource's time-out (seconds; 0: none) end. */
     async call<T>(urn: string, timeout: number, what: (context: Context) => Promise<T>): Promise<T> {
-        const signals = [
-            this.cancelled.signal,
-            ...(timeout > 0 ? [AbortSignal.timeout(timeout * 1000)] : []),
-        ];
+        const late = new AbortController();
+        const timer =
+            timeout > 0
+                ? setTimeout(() => {
+                      late.abort(timeoutError(timeout));
+                  }, timeout * 1000)
+                : undefined;
         this.underway++;
         try {
             return await what({
                 hosts: this.hosts,
                 installation: this.configuration.installation,
-                signal: AbortSignal.any(signals),
+                signal: AbortSignal.any([this.cancelled.signal, late.signal]),
                 warn: (message) => {
                     if (this.said.has(message)) return;
                     this.said.add(message);
@@ -88,6 +92,7 @@ export class Session {
                 },
             });
         } finally {
+            clearTimeout(timer);
             this.underway--;
             await this.log.flush();
         }
@@ -112,4 +117,14 @@ export class Session {
         if (file !== undefined && file !== "") this.hosts.report(file);
         await this.hosts.close();
     }
+}
+
+function timeoutError(seconds: number): BlockhostError {
+    return new BlockhostError(
+        "timeout",
+        `it took longer than the resource's time-out, ${String(seconds)} s`,
+        {
+            hint: "give it more time by the option `customTimeouts`; the next `pulumi up` goes on from where it ended",
+        },
+    );
 }

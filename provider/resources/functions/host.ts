@@ -21,7 +21,7 @@ export const hostResult = z.object({
                     tool: z.string().describe("The tool."),
                     package: z.string().describe("Debian package that has it."),
                 })
-                .meta({ id: "MissingTool" }),
+                .meta({ id: "MissingTool", description: "A stock tool that a host lacks." }),
         )
         .describe("Tools that are needed and not there."),
     pools: texts.describe("Names of the pools configured."),

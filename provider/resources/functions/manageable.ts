@@ -28,7 +28,10 @@ export const manageableResult = z.object({
                     managedBy: z.string().describe("Who manages it already; empty where nobody does."),
                     extra: z.record(z.string(), z.string()).describe("What only the driver tells."),
                 })
-                .meta({ id: "Manageable" }),
+                .meta({
+                    id: "Manageable",
+                    description: "Something in a pool, and whether it can be taken over.",
+                }),
         )
         .describe("One page."),
     total: z.number().describe("How many there are on all pages."),
@@ -44,16 +47,32 @@ export const getManageable: HostFunction<Args> = {
             pool: poolArgument,
             kind: z
                 .enum(["volume", "snapshot"])
-                .meta({ id: "ObjectKind" })
+                .meta({
+                    id: "ObjectKind",
+                    description: "What an object of a pool is.",
+                    values: { volume: "A volume.", snapshot: "A snapshot." },
+                })
                 .optional()
                 .describe("Only these."),
             marker: z.string().optional().describe("Begin after this reference: `next` of the page before."),
             limit: z.int().min(1).optional().describe("Most items of a page; default 1000."),
             offset: z.int().min(0).optional().describe("Leave out so many more at the beginning."),
-            sortKey: z.enum(SORT_KEYS).meta({ id: "SortKey" }).optional().describe("Default `reference`."),
+            sortKey: z
+                .enum(SORT_KEYS)
+                .meta({
+                    id: "SortKey",
+                    description: "What a list is sorted by.",
+                    values: { reference: "What `adopt` takes.", sizeBytes: "The size." },
+                })
+                .optional()
+                .describe("Default `reference`."),
             sortDirection: z
                 .enum(["asc", "desc"])
-                .meta({ id: "SortDirection" })
+                .meta({
+                    id: "SortDirection",
+                    description: "How a list is sorted.",
+                    values: { asc: "The smallest first.", desc: "The greatest first." },
+                })
                 .optional()
                 .describe("Default `asc`."),
         })

@@ -30,7 +30,10 @@ export const orphansResult = z.object({
                     path: z.string().describe("Path on the host."),
                     reason: z.string().describe("Why it counts as an orphan."),
                 })
-                .meta({ id: "Orphan" }),
+                .meta({
+                    id: "Orphan",
+                    description: "Something that carries an owner mark, and that nobody will miss.",
+                }),
         )
         .describe("All that were found."),
 });

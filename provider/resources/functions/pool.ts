@@ -26,7 +26,7 @@ export const poolResult = z.object({
             revert: z.boolean().describe("A volume can go back to a snapshot."),
             discard: z.boolean().describe("Discarding gives space back."),
         })
-        .meta({ id: "PoolCapabilities" })
+        .meta({ id: "PoolCapabilities", description: "What a pool can do." })
         .describe("What the pool can do."),
     extra: z
         .record(z.string(), z.string())

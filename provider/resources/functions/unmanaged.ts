@@ -8,7 +8,12 @@ export const unmanagedResult = z.object({
         .array(
             z
                 .object({
-                    id: z.string().describe("Id for `pulumi import`; empty where its name cannot be one."),
+                    id: z
+                        .string()
+                        .describe(
+                            "Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.",
+                        ),
+                    kind: z.string().describe("`volume` or `snapshot`."),
                     pool: z.string().describe("Its pool."),
                     reference: z.string().describe("What `adopt` takes."),
                     sizeBytes: z.number().describe("Size in bytes."),
@@ -16,9 +21,12 @@ export const unmanagedResult = z.object({
                     safeToManage: z.boolean().describe("It can be taken over."),
                     reasonNotSafe: z.string().describe("Why not; empty where it can."),
                 })
-                .meta({ id: "UnmanagedObject" }),
+                .meta({
+                    id: "UnmanagedObject",
+                    description: "Something in a pool that carries no owner mark.",
+                }),
         )
-        .describe("Volumes, or what looks like one."),
+        .describe("Volumes and snapshots, or what looks like one."),
     exports: z
         .array(
             z
@@ -27,7 +35,7 @@ export const unmanagedResult = z.object({
                     path: z.string().describe("Path that is exported."),
                     by: z.string().describe("What exports it."),
                 })
-                .meta({ id: "UnmanagedExport" }),
+                .meta({ id: "UnmanagedExport", description: "An export that another tool has set up." }),
         )
         .describe("Exports that other tools have set up."),
 });
@@ -56,7 +64,8 @@ export const getUnmanaged: HostFunction<{ host: HostReference; pool?: string }> 
                         formatId({ host, container: pool.ref.name, name: part }),
                     );
                     return {
-                        id: ids.find((id) => parseId(id) !== undefined) ?? "",
+                        id: one.kind === "volume" ? (ids.find((id) => parseId(id) !== undefined) ?? "") : "",
+                        kind: one.kind,
                         pool: pool.ref.name,
                         reference: one.reference,
                         sizeBytes: one.sizeBytes,

@@ -12,6 +12,10 @@ import (
 )
 
 // Facts of a host: what it is, what it lacks, and its names as an initiator.
+//
+// Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
+//
+// ## Example Usage
 func GetHost(ctx *pulumi.Context, args *GetHostArgs, opts ...pulumi.InvokeOption) (*GetHostResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetHostResult

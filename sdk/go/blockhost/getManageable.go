@@ -12,6 +12,10 @@ import (
 )
 
 // What a pool holds that could be taken over with `adopt`, or the reason why not.
+//
+// Follows Cinder's get_manageable_volumes and get_manageable_snapshots.
+//
+// ## Example Usage
 func GetManageable(ctx *pulumi.Context, args *GetManageableArgs, opts ...pulumi.InvokeOption) (*GetManageableResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetManageableResult

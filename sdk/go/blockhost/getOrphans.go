@@ -12,6 +12,8 @@ import (
 )
 
 // What carries an owner mark, but is of no use any more: half-made objects, marks without data, safety snapshots and snapshots whose volume is gone, exports whose device is gone; with `known`, also what a stack no longer declares.
+//
+// ## Example Usage
 func GetOrphans(ctx *pulumi.Context, args *GetOrphansArgs, opts ...pulumi.InvokeOption) (*GetOrphansResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetOrphansResult

@@ -12,6 +12,10 @@ import (
 )
 
 // Capacity, over-subscription and capabilities of a pool.
+//
+// Follows Cinder's get_volume_stats.
+//
+// ## Example Usage
 func LookupPool(ctx *pulumi.Context, args *LookupPoolArgs, opts ...pulumi.InvokeOption) (*LookupPoolResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupPoolResult

@@ -12,6 +12,10 @@ import (
 )
 
 // A snapshot as it is on the host, whoever made it.
+//
+// Of any snapshot, whoever has declared it.
+//
+// ## Example Usage
 func LookupSnapshot(ctx *pulumi.Context, args *LookupSnapshotArgs, opts ...pulumi.InvokeOption) (*LookupSnapshotResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupSnapshotResult

@@ -12,6 +12,10 @@ import (
 )
 
 // What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
+//
+// `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+//
+// ## Example Usage
 func GetUnmanaged(ctx *pulumi.Context, args *GetUnmanagedArgs, opts ...pulumi.InvokeOption) (*GetUnmanagedResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetUnmanagedResult
@@ -32,7 +36,7 @@ type GetUnmanagedArgs struct {
 type GetUnmanagedResult struct {
 	// Exports that other tools have set up.
 	Exports []UnmanagedExport `pulumi:"exports"`
-	// Volumes, or what looks like one.
+	// Volumes and snapshots, or what looks like one.
 	Objects []UnmanagedObject `pulumi:"objects"`
 }
 
@@ -71,7 +75,7 @@ func (o GetUnmanagedResultOutput) Exports() UnmanagedExportArrayOutput {
 	return o.ApplyT(func(v GetUnmanagedResult) []UnmanagedExport { return v.Exports }).(UnmanagedExportArrayOutput)
 }
 
-// Volumes, or what looks like one.
+// Volumes and snapshots, or what looks like one.
 func (o GetUnmanagedResultOutput) Objects() UnmanagedObjectArrayOutput {
 	return o.ApplyT(func(v GetUnmanagedResult) []UnmanagedObject { return v.Objects }).(UnmanagedObjectArrayOutput)
 }

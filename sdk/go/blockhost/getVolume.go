@@ -12,6 +12,10 @@ import (
 )
 
 // A volume as it is on the host, whoever made it.
+//
+// Of any volume, whoever has declared it.
+//
+// ## Example Usage
 func LookupVolume(ctx *pulumi.Context, args *LookupVolumeArgs, opts ...pulumi.InvokeOption) (*LookupVolumeResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupVolumeResult

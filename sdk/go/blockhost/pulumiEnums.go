@@ -10,12 +10,16 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
+// What a change does to the running I/O of initiators, or to data.
 type ChangeClass string
 
 const (
+	// Sessions end.
 	ChangeClassSessionDrop = ChangeClass("session-drop")
-	ChangeClassOffline     = ChangeClass("offline")
-	ChangeClassDataLoss    = ChangeClass("data-loss")
+	// The device is taken away or exchanged for a while under an initiator that uses it.
+	ChangeClassOffline = ChangeClass("offline")
+	// Data is deleted.
+	ChangeClassDataLoss = ChangeClass("data-loss")
 )
 
 func (ChangeClass) ElementType() reflect.Type {
@@ -226,7 +230,9 @@ func (o ChangeClassArrayOutput) Index(i pulumi.IntInput) ChangeClassOutput {
 type HostPoolProvisioning string
 
 const (
-	HostPoolProvisioningThin  = HostPoolProvisioning("thin")
+	// Sparse files: space is taken as it is written, and may be over-subscribed.
+	HostPoolProvisioningThin = HostPoolProvisioning("thin")
+	// All space is taken at creation.
 	HostPoolProvisioningThick = HostPoolProvisioning("thick")
 )
 
@@ -392,7 +398,9 @@ func (in *hostPoolProvisioningPtr) ToHostPoolProvisioningPtrOutputWithContext(ct
 type HostPoolRaid string
 
 const (
-	HostPoolRaidRaid1  = HostPoolRaid("raid1")
+	// Mirrored.
+	HostPoolRaidRaid1 = HostPoolRaid("raid1")
+	// Mirrored and striped.
 	HostPoolRaidRaid10 = HostPoolRaid("raid10")
 )
 
@@ -558,11 +566,17 @@ func (in *hostPoolRaidPtr) ToHostPoolRaidPtrOutputWithContext(ctx context.Contex
 type HostTargetDhGroup string
 
 const (
-	HostTargetDhGroupNull      = HostTargetDhGroup("null")
+	// The keys alone.
+	HostTargetDhGroupNull = HostTargetDhGroup("null")
+	// Group of 2,048 bits.
 	HostTargetDhGroupFfdhe2048 = HostTargetDhGroup("ffdhe2048")
+	// Group of 3,072 bits.
 	HostTargetDhGroupFfdhe3072 = HostTargetDhGroup("ffdhe3072")
+	// Group of 4,096 bits.
 	HostTargetDhGroupFfdhe4096 = HostTargetDhGroup("ffdhe4096")
+	// Group of 6,144 bits.
 	HostTargetDhGroupFfdhe6144 = HostTargetDhGroup("ffdhe6144")
+	// Group of 8,192 bits.
 	HostTargetDhGroupFfdhe8192 = HostTargetDhGroup("ffdhe8192")
 )
 
@@ -728,11 +742,15 @@ func (in *hostTargetDhGroupPtr) ToHostTargetDhGroupPtrOutputWithContext(ctx cont
 	return pulumi.ToOutputWithContext(ctx, in).(HostTargetDhGroupPtrOutput)
 }
 
+// Whether all portals are logged in to, as paths of one device.
 type MultipathUse string
 
 const (
-	MultipathUseNone    = MultipathUse("none")
-	MultipathUsePrefer  = MultipathUse("prefer")
+	// One portal only.
+	MultipathUseNone = MultipathUse("none")
+	// Where the client can join paths.
+	MultipathUsePrefer = MultipathUse("prefer")
+	// It fails where the client cannot.
 	MultipathUseRequire = MultipathUse("require")
 )
 
@@ -895,10 +913,13 @@ func (in *multipathUsePtr) ToMultipathUsePtrOutputWithContext(ctx context.Contex
 	return pulumi.ToOutputWithContext(ctx, in).(MultipathUsePtrOutput)
 }
 
+// What an object of a pool is.
 type ObjectKind string
 
 const (
-	ObjectKindVolume   = ObjectKind("volume")
+	// A volume.
+	ObjectKindVolume = ObjectKind("volume")
+	// A snapshot.
 	ObjectKindSnapshot = ObjectKind("snapshot")
 )
 
@@ -1064,7 +1085,9 @@ func (in *objectKindPtr) ToObjectKindPtrOutputWithContext(ctx context.Context) O
 type OnDelete string
 
 const (
+	// It is deleted.
 	OnDeleteDelete = OnDelete("delete")
+	// Our mark is taken off, and the data stays.
 	OnDeleteRetain = OnDelete("retain")
 )
 
@@ -1226,10 +1249,13 @@ func (in *onDeletePtr) ToOnDeletePtrOutputWithContext(ctx context.Context) OnDel
 	return pulumi.ToOutputWithContext(ctx, in).(OnDeletePtrOutput)
 }
 
+// How initiators reach an export.
 type Protocol string
 
 const (
-	ProtocolIscsi   = Protocol("iscsi")
+	// iSCSI.
+	ProtocolIscsi = Protocol("iscsi")
+	// NVMe over TCP.
 	ProtocolNvmeTcp = Protocol("nvme-tcp")
 )
 
@@ -1391,10 +1417,13 @@ func (in *protocolPtr) ToProtocolPtrOutputWithContext(ctx context.Context) Proto
 	return pulumi.ToOutputWithContext(ctx, in).(ProtocolPtrOutput)
 }
 
+// How a list is sorted.
 type SortDirection string
 
 const (
-	SortDirectionAsc  = SortDirection("asc")
+	// The smallest first.
+	SortDirectionAsc = SortDirection("asc")
+	// The greatest first.
 	SortDirectionDesc = SortDirection("desc")
 )
 
@@ -1556,10 +1585,13 @@ func (in *sortDirectionPtr) ToSortDirectionPtrOutputWithContext(ctx context.Cont
 	return pulumi.ToOutputWithContext(ctx, in).(SortDirectionPtrOutput)
 }
 
+// What a list is sorted by.
 type SortKey string
 
 const (
+	// What `adopt` takes.
 	SortKeyReference = SortKey("reference")
+	// The size.
 	SortKeySizeBytes = SortKey("sizeBytes")
 )
 
@@ -1721,10 +1753,13 @@ func (in *sortKeyPtr) ToSortKeyPtrOutputWithContext(ctx context.Context) SortKey
 	return pulumi.ToOutputWithContext(ctx, in).(SortKeyPtrOutput)
 }
 
+// What a write gets when a thin pool is full.
 type WhenFull string
 
 const (
+	// An error at once.
 	WhenFullError = WhenFull("error")
+	// It waits for a minute for the pool to be extended.
 	WhenFullQueue = WhenFull("queue")
 )
 
@@ -1886,11 +1921,15 @@ func (in *whenFullPtr) ToWhenFullPtrOutputWithContext(ctx context.Context) WhenF
 	return pulumi.ToOutputWithContext(ctx, in).(WhenFullPtrOutput)
 }
 
+// What is done with the data of a volume before it is deleted.
 type WipeMethod string
 
 const (
-	WipeMethodNone    = WipeMethod("none")
-	WipeMethodZero    = WipeMethod("zero")
+	// Nothing.
+	WipeMethodNone = WipeMethod("none")
+	// It is overwritten with zeros.
+	WipeMethodZero = WipeMethod("zero")
+	// The device is told that it is of no use any more (driver lvm).
 	WipeMethodDiscard = WipeMethod("discard")
 )
 

@@ -172,6 +172,7 @@ func (o ChapPtrOutput) Username() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// What attaches an export, in os-brick's form.
 type Connection struct {
 	// What a connector needs to attach it.
 	Data map[string]interface{} `pulumi:"data"`
@@ -190,6 +191,7 @@ type ConnectionInput interface {
 	ToConnectionOutputWithContext(context.Context) ConnectionOutput
 }
 
+// What attaches an export, in os-brick's form.
 type ConnectionArgs struct {
 	// What a connector needs to attach it.
 	Data pulumi.MapInput `pulumi:"data"`
@@ -209,6 +211,7 @@ func (i ConnectionArgs) ToConnectionOutputWithContext(ctx context.Context) Conne
 	return pulumi.ToOutputWithContext(ctx, i).(ConnectionOutput)
 }
 
+// What attaches an export, in os-brick's form.
 type ConnectionOutput struct{ *pulumi.OutputState }
 
 func (ConnectionOutput) ElementType() reflect.Type {
@@ -392,7 +395,50 @@ func (o DhchapPtrOutput) Key() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// A storage host.
 type Host struct {
+	// Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+	Address string `pulumi:"address"`
+	// Milliseconds until a connection attempt fails; default 10000.
+	ConnectTimeout *int `pulumi:"connectTimeout"`
+	// The host is gone for good: deletes drop their state without touching it.
+	Decommissioned *bool `pulumi:"decommissioned"`
+	// The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+	HostKey interface{} `pulumi:"hostKey"`
+	// Hosts to go through, outermost first.
+	Jump []HostConnection `pulumi:"jump"`
+	// A known_hosts file in place of `~/.ssh/known_hosts`.
+	KnownHostsFile *string `pulumi:"knownHostsFile"`
+	// Seconds to wait for the host's lock; default 60.
+	LockTimeout *int `pulumi:"lockTimeout"`
+	// Most shells kept open at once; default 4.
+	MaxSessions *int `pulumi:"maxSessions"`
+	// Environment variable that holds the key's passphrase.
+	PassphraseEnv *string `pulumi:"passphraseEnv"`
+	// Environment variable that holds the password.
+	PasswordEnv *string `pulumi:"passwordEnv"`
+	// Pools by name.
+	Pools map[string]HostPool `pulumi:"pools"`
+	// SSH port; default 22, or what ssh_config says.
+	Port *int `pulumi:"port"`
+	// Environment variable that holds the private key itself.
+	PrivateKeyEnv *string `pulumi:"privateKeyEnv"`
+	// Path of a private key; without it: the agent, ssh_config, the usual files.
+	PrivateKeyFile *string `pulumi:"privateKeyFile"`
+	// Nothing that deletes is sent to the host.
+	Protect *bool `pulumi:"protect"`
+	// Nothing that changes anything is sent to the host.
+	ReadOnly *bool `pulumi:"readOnly"`
+	// Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+	StateDirectory *string `pulumi:"stateDirectory"`
+	// Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+	Sudo *bool `pulumi:"sudo"`
+	// Targets by protocol: `iscsi`, `nvme-tcp`.
+	Targets map[string]HostTarget `pulumi:"targets"`
+	// How often an operation is tried when trying again may help; default 4.
+	Tries *int `pulumi:"tries"`
+	// SSH user; default: ssh_config's, else the user who runs Pulumi.
+	User *string `pulumi:"user"`
 }
 
 // HostInput is an input type that accepts HostArgs and HostOutput values.
@@ -406,7 +452,50 @@ type HostInput interface {
 	ToHostOutputWithContext(context.Context) HostOutput
 }
 
+// A storage host.
 type HostArgs struct {
+	// Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+	Address pulumi.StringInput `pulumi:"address"`
+	// Milliseconds until a connection attempt fails; default 10000.
+	ConnectTimeout pulumi.IntPtrInput `pulumi:"connectTimeout"`
+	// The host is gone for good: deletes drop their state without touching it.
+	Decommissioned pulumi.BoolPtrInput `pulumi:"decommissioned"`
+	// The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+	HostKey pulumi.Input `pulumi:"hostKey"`
+	// Hosts to go through, outermost first.
+	Jump HostConnectionArrayInput `pulumi:"jump"`
+	// A known_hosts file in place of `~/.ssh/known_hosts`.
+	KnownHostsFile pulumi.StringPtrInput `pulumi:"knownHostsFile"`
+	// Seconds to wait for the host's lock; default 60.
+	LockTimeout pulumi.IntPtrInput `pulumi:"lockTimeout"`
+	// Most shells kept open at once; default 4.
+	MaxSessions pulumi.IntPtrInput `pulumi:"maxSessions"`
+	// Environment variable that holds the key's passphrase.
+	PassphraseEnv pulumi.StringPtrInput `pulumi:"passphraseEnv"`
+	// Environment variable that holds the password.
+	PasswordEnv pulumi.StringPtrInput `pulumi:"passwordEnv"`
+	// Pools by name.
+	Pools HostPoolMapInput `pulumi:"pools"`
+	// SSH port; default 22, or what ssh_config says.
+	Port pulumi.IntPtrInput `pulumi:"port"`
+	// Environment variable that holds the private key itself.
+	PrivateKeyEnv pulumi.StringPtrInput `pulumi:"privateKeyEnv"`
+	// Path of a private key; without it: the agent, ssh_config, the usual files.
+	PrivateKeyFile pulumi.StringPtrInput `pulumi:"privateKeyFile"`
+	// Nothing that deletes is sent to the host.
+	Protect pulumi.BoolPtrInput `pulumi:"protect"`
+	// Nothing that changes anything is sent to the host.
+	ReadOnly pulumi.BoolPtrInput `pulumi:"readOnly"`
+	// Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+	StateDirectory pulumi.StringPtrInput `pulumi:"stateDirectory"`
+	// Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+	Sudo pulumi.BoolPtrInput `pulumi:"sudo"`
+	// Targets by protocol: `iscsi`, `nvme-tcp`.
+	Targets HostTargetMapInput `pulumi:"targets"`
+	// How often an operation is tried when trying again may help; default 4.
+	Tries pulumi.IntPtrInput `pulumi:"tries"`
+	// SSH user; default: ssh_config's, else the user who runs Pulumi.
+	User pulumi.StringPtrInput `pulumi:"user"`
 }
 
 func (HostArgs) ElementType() reflect.Type {
@@ -446,6 +535,7 @@ func (i HostMap) ToHostMapOutputWithContext(ctx context.Context) HostMapOutput {
 	return pulumi.ToOutputWithContext(ctx, i).(HostMapOutput)
 }
 
+// A storage host.
 type HostOutput struct{ *pulumi.OutputState }
 
 func (HostOutput) ElementType() reflect.Type {
@@ -458,6 +548,111 @@ func (o HostOutput) ToHostOutput() HostOutput {
 
 func (o HostOutput) ToHostOutputWithContext(ctx context.Context) HostOutput {
 	return o
+}
+
+// Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+func (o HostOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v Host) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// Milliseconds until a connection attempt fails; default 10000.
+func (o HostOutput) ConnectTimeout() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Host) *int { return v.ConnectTimeout }).(pulumi.IntPtrOutput)
+}
+
+// The host is gone for good: deletes drop their state without touching it.
+func (o HostOutput) Decommissioned() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Host) *bool { return v.Decommissioned }).(pulumi.BoolPtrOutput)
+}
+
+// The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+func (o HostOutput) HostKey() pulumi.AnyOutput {
+	return o.ApplyT(func(v Host) interface{} { return v.HostKey }).(pulumi.AnyOutput)
+}
+
+// Hosts to go through, outermost first.
+func (o HostOutput) Jump() HostConnectionArrayOutput {
+	return o.ApplyT(func(v Host) []HostConnection { return v.Jump }).(HostConnectionArrayOutput)
+}
+
+// A known_hosts file in place of `~/.ssh/known_hosts`.
+func (o HostOutput) KnownHostsFile() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Host) *string { return v.KnownHostsFile }).(pulumi.StringPtrOutput)
+}
+
+// Seconds to wait for the host's lock; default 60.
+func (o HostOutput) LockTimeout() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Host) *int { return v.LockTimeout }).(pulumi.IntPtrOutput)
+}
+
+// Most shells kept open at once; default 4.
+func (o HostOutput) MaxSessions() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Host) *int { return v.MaxSessions }).(pulumi.IntPtrOutput)
+}
+
+// Environment variable that holds the key's passphrase.
+func (o HostOutput) PassphraseEnv() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Host) *string { return v.PassphraseEnv }).(pulumi.StringPtrOutput)
+}
+
+// Environment variable that holds the password.
+func (o HostOutput) PasswordEnv() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Host) *string { return v.PasswordEnv }).(pulumi.StringPtrOutput)
+}
+
+// Pools by name.
+func (o HostOutput) Pools() HostPoolMapOutput {
+	return o.ApplyT(func(v Host) map[string]HostPool { return v.Pools }).(HostPoolMapOutput)
+}
+
+// SSH port; default 22, or what ssh_config says.
+func (o HostOutput) Port() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Host) *int { return v.Port }).(pulumi.IntPtrOutput)
+}
+
+// Environment variable that holds the private key itself.
+func (o HostOutput) PrivateKeyEnv() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Host) *string { return v.PrivateKeyEnv }).(pulumi.StringPtrOutput)
+}
+
+// Path of a private key; without it: the agent, ssh_config, the usual files.
+func (o HostOutput) PrivateKeyFile() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Host) *string { return v.PrivateKeyFile }).(pulumi.StringPtrOutput)
+}
+
+// Nothing that deletes is sent to the host.
+func (o HostOutput) Protect() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Host) *bool { return v.Protect }).(pulumi.BoolPtrOutput)
+}
+
+// Nothing that changes anything is sent to the host.
+func (o HostOutput) ReadOnly() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Host) *bool { return v.ReadOnly }).(pulumi.BoolPtrOutput)
+}
+
+// Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+func (o HostOutput) StateDirectory() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Host) *string { return v.StateDirectory }).(pulumi.StringPtrOutput)
+}
+
+// Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+func (o HostOutput) Sudo() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Host) *bool { return v.Sudo }).(pulumi.BoolPtrOutput)
+}
+
+// Targets by protocol: `iscsi`, `nvme-tcp`.
+func (o HostOutput) Targets() HostTargetMapOutput {
+	return o.ApplyT(func(v Host) map[string]HostTarget { return v.Targets }).(HostTargetMapOutput)
+}
+
+// How often an operation is tried when trying again may help; default 4.
+func (o HostOutput) Tries() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Host) *int { return v.Tries }).(pulumi.IntPtrOutput)
+}
+
+// SSH user; default: ssh_config's, else the user who runs Pulumi.
+func (o HostOutput) User() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Host) *string { return v.User }).(pulumi.StringPtrOutput)
 }
 
 type HostMapOutput struct{ *pulumi.OutputState }
@@ -1204,6 +1399,7 @@ func (o InitiatorArrayOutput) Index(i pulumi.IntInput) InitiatorOutput {
 	}).(InitiatorOutput)
 }
 
+// A storage host given inline, with its name.
 type InlineHost struct {
 	// Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
 	Address string `pulumi:"address"`
@@ -1262,6 +1458,7 @@ type InlineHostInput interface {
 	ToInlineHostOutputWithContext(context.Context) InlineHostOutput
 }
 
+// A storage host given inline, with its name.
 type InlineHostArgs struct {
 	// Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
 	Address pulumi.StringInput `pulumi:"address"`
@@ -1362,6 +1559,7 @@ func (i *inlineHostPtrType) ToInlineHostPtrOutputWithContext(ctx context.Context
 	return pulumi.ToOutputWithContext(ctx, i).(InlineHostPtrOutput)
 }
 
+// A storage host given inline, with its name.
 type InlineHostOutput struct{ *pulumi.OutputState }
 
 func (InlineHostOutput) ElementType() reflect.Type {
@@ -1740,6 +1938,7 @@ func (o InlineHostPtrOutput) User() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// Something in a pool, and whether it can be taken over.
 type Manageable struct {
 	// What only the driver tells.
 	Extra map[string]string `pulumi:"extra"`
@@ -1757,6 +1956,7 @@ type Manageable struct {
 	SizeBytes float64 `pulumi:"sizeBytes"`
 }
 
+// Something in a pool, and whether it can be taken over.
 type ManageableOutput struct{ *pulumi.OutputState }
 
 func (ManageableOutput) ElementType() reflect.Type {
@@ -1826,6 +2026,7 @@ func (o ManageableArrayOutput) Index(i pulumi.IntInput) ManageableOutput {
 	}).(ManageableOutput)
 }
 
+// A stock tool that a host lacks.
 type MissingTool struct {
 	// Debian package that has it.
 	Package string `pulumi:"package"`
@@ -1833,6 +2034,7 @@ type MissingTool struct {
 	Tool string `pulumi:"tool"`
 }
 
+// A stock tool that a host lacks.
 type MissingToolOutput struct{ *pulumi.OutputState }
 
 func (MissingToolOutput) ElementType() reflect.Type {
@@ -1877,6 +2079,7 @@ func (o MissingToolArrayOutput) Index(i pulumi.IntInput) MissingToolOutput {
 	}).(MissingToolOutput)
 }
 
+// Something that carries an owner mark, and that nobody will miss.
 type Orphan struct {
 	// Its generation.
 	Generation string `pulumi:"generation"`
@@ -1894,6 +2097,7 @@ type Orphan struct {
 	Type string `pulumi:"type"`
 }
 
+// Something that carries an owner mark, and that nobody will miss.
 type OrphanOutput struct{ *pulumi.OutputState }
 
 func (OrphanOutput) ElementType() reflect.Type {
@@ -2091,6 +2295,7 @@ func (o OwnerPtrOutput) Stack() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// A session with a target, over one of its portals.
 type Path struct {
 	// Address and port of the target.
 	Portal string `pulumi:"portal"`
@@ -2098,6 +2303,7 @@ type Path struct {
 	State string `pulumi:"state"`
 }
 
+// A session with a target, over one of its portals.
 type PathOutput struct{ *pulumi.OutputState }
 
 func (PathOutput) ElementType() reflect.Type {
@@ -2142,6 +2348,7 @@ func (o PathArrayOutput) Index(i pulumi.IntInput) PathOutput {
 	}).(PathOutput)
 }
 
+// When, and by how much, a thin pool is extended.
 type PoolAutoExtend struct {
 	// By how many percent of its size.
 	Percent int `pulumi:"percent"`
@@ -2160,6 +2367,7 @@ type PoolAutoExtendInput interface {
 	ToPoolAutoExtendOutputWithContext(context.Context) PoolAutoExtendOutput
 }
 
+// When, and by how much, a thin pool is extended.
 type PoolAutoExtendArgs struct {
 	// By how many percent of its size.
 	Percent pulumi.IntInput `pulumi:"percent"`
@@ -2220,6 +2428,7 @@ func (i *poolAutoExtendPtrType) ToPoolAutoExtendPtrOutputWithContext(ctx context
 	return pulumi.ToOutputWithContext(ctx, i).(PoolAutoExtendPtrOutput)
 }
 
+// When, and by how much, a thin pool is extended.
 type PoolAutoExtendOutput struct{ *pulumi.OutputState }
 
 func (PoolAutoExtendOutput) ElementType() reflect.Type {
@@ -2298,6 +2507,7 @@ func (o PoolAutoExtendPtrOutput) Threshold() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// What a pool can do.
 type PoolCapabilities struct {
 	// Discarding gives space back.
 	Discard bool `pulumi:"discard"`
@@ -2313,6 +2523,7 @@ type PoolCapabilities struct {
 	Thin bool `pulumi:"thin"`
 }
 
+// What a pool can do.
 type PoolCapabilitiesOutput struct{ *pulumi.OutputState }
 
 func (PoolCapabilitiesOutput) ElementType() reflect.Type {
@@ -2357,6 +2568,7 @@ func (o PoolCapabilitiesOutput) Thin() pulumi.BoolOutput {
 	return o.ApplyT(func(v PoolCapabilities) bool { return v.Thin }).(pulumi.BoolOutput)
 }
 
+// A thin pool as it is on the host.
 type ThinPool struct {
 	// Size of a chunk in bytes.
 	ChunkBytes float64 `pulumi:"chunkBytes"`
@@ -2366,6 +2578,7 @@ type ThinPool struct {
 	SizeBytes float64 `pulumi:"sizeBytes"`
 }
 
+// A thin pool as it is on the host.
 type ThinPoolOutput struct{ *pulumi.OutputState }
 
 func (ThinPoolOutput) ElementType() reflect.Type {
@@ -2449,6 +2662,7 @@ func (o ThinPoolPtrOutput) SizeBytes() pulumi.Float64PtrOutput {
 	}).(pulumi.Float64PtrOutput)
 }
 
+// An export that another tool has set up.
 type UnmanagedExport struct {
 	// What exports it.
 	By string `pulumi:"by"`
@@ -2458,6 +2672,7 @@ type UnmanagedExport struct {
 	Protocol string `pulumi:"protocol"`
 }
 
+// An export that another tool has set up.
 type UnmanagedExportOutput struct{ *pulumi.OutputState }
 
 func (UnmanagedExportOutput) ElementType() reflect.Type {
@@ -2507,9 +2722,12 @@ func (o UnmanagedExportArrayOutput) Index(i pulumi.IntInput) UnmanagedExportOutp
 	}).(UnmanagedExportOutput)
 }
 
+// Something in a pool that carries no owner mark.
 type UnmanagedObject struct {
-	// Id for `pulumi import`; empty where its name cannot be one.
+	// Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
 	Id string `pulumi:"id"`
+	// `volume` or `snapshot`.
+	Kind string `pulumi:"kind"`
 	// Path on the host.
 	Path string `pulumi:"path"`
 	// Its pool.
@@ -2524,6 +2742,7 @@ type UnmanagedObject struct {
 	SizeBytes float64 `pulumi:"sizeBytes"`
 }
 
+// Something in a pool that carries no owner mark.
 type UnmanagedObjectOutput struct{ *pulumi.OutputState }
 
 func (UnmanagedObjectOutput) ElementType() reflect.Type {
@@ -2538,9 +2757,14 @@ func (o UnmanagedObjectOutput) ToUnmanagedObjectOutputWithContext(ctx context.Co
 	return o
 }
 
-// Id for `pulumi import`; empty where its name cannot be one.
+// Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
 func (o UnmanagedObjectOutput) Id() pulumi.StringOutput {
 	return o.ApplyT(func(v UnmanagedObject) string { return v.Id }).(pulumi.StringOutput)
+}
+
+// `volume` or `snapshot`.
+func (o UnmanagedObjectOutput) Kind() pulumi.StringOutput {
+	return o.ApplyT(func(v UnmanagedObject) string { return v.Kind }).(pulumi.StringOutput)
 }
 
 // Path on the host.

@@ -22,6 +22,9 @@ export interface ChapArgs {
     username: pulumi.Input<string>;
 }
 
+/**
+ * What attaches an export, in os-brick's form.
+ */
 export interface ConnectionArgs {
     /**
      * What a connector needs to attach it.
@@ -47,7 +50,94 @@ export interface DhchapArgs {
     key: pulumi.Input<string>;
 }
 
+/**
+ * A storage host.
+ */
 export interface HostArgs {
+    /**
+     * Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+     */
+    address: pulumi.Input<string>;
+    /**
+     * Milliseconds until a connection attempt fails; default 10000.
+     */
+    connectTimeout?: pulumi.Input<number | undefined>;
+    /**
+     * The host is gone for good: deletes drop their state without touching it.
+     */
+    decommissioned?: pulumi.Input<boolean | undefined>;
+    /**
+     * The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+     */
+    hostKey?: pulumi.Input<string | pulumi.Input<string>[] | undefined>;
+    /**
+     * Hosts to go through, outermost first.
+     */
+    jump?: pulumi.Input<pulumi.Input<inputs.HostConnectionArgs>[] | undefined>;
+    /**
+     * A known_hosts file in place of `~/.ssh/known_hosts`.
+     */
+    knownHostsFile?: pulumi.Input<string | undefined>;
+    /**
+     * Seconds to wait for the host's lock; default 60.
+     */
+    lockTimeout?: pulumi.Input<number | undefined>;
+    /**
+     * Most shells kept open at once; default 4.
+     */
+    maxSessions?: pulumi.Input<number | undefined>;
+    /**
+     * Environment variable that holds the key's passphrase.
+     */
+    passphraseEnv?: pulumi.Input<string | undefined>;
+    /**
+     * Environment variable that holds the password.
+     */
+    passwordEnv?: pulumi.Input<string | undefined>;
+    /**
+     * Pools by name.
+     */
+    pools?: pulumi.Input<{[key: string]: pulumi.Input<inputs.HostPoolArgs>} | undefined>;
+    /**
+     * SSH port; default 22, or what ssh_config says.
+     */
+    port?: pulumi.Input<number | undefined>;
+    /**
+     * Environment variable that holds the private key itself.
+     */
+    privateKeyEnv?: pulumi.Input<string | undefined>;
+    /**
+     * Path of a private key; without it: the agent, ssh_config, the usual files.
+     */
+    privateKeyFile?: pulumi.Input<string | undefined>;
+    /**
+     * Nothing that deletes is sent to the host.
+     */
+    protect?: pulumi.Input<boolean | undefined>;
+    /**
+     * Nothing that changes anything is sent to the host.
+     */
+    readOnly?: pulumi.Input<boolean | undefined>;
+    /**
+     * Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+     */
+    stateDirectory?: pulumi.Input<string | undefined>;
+    /**
+     * Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+     */
+    sudo?: pulumi.Input<boolean | undefined>;
+    /**
+     * Targets by protocol: `iscsi`, `nvme-tcp`.
+     */
+    targets?: pulumi.Input<{[key: string]: pulumi.Input<inputs.HostTargetArgs>} | undefined>;
+    /**
+     * How often an operation is tried when trying again may help; default 4.
+     */
+    tries?: pulumi.Input<number | undefined>;
+    /**
+     * SSH user; default: ssh_config's, else the user who runs Pulumi.
+     */
+    user?: pulumi.Input<string | undefined>;
 }
 
 /**
@@ -392,6 +482,9 @@ export interface InitiatorArgs {
     nqn?: pulumi.Input<string | undefined>;
 }
 
+/**
+ * A storage host given inline, with its name.
+ */
 export interface InlineHost {
     /**
      * Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
@@ -483,6 +576,9 @@ export interface InlineHost {
     user?: string;
 }
 
+/**
+ * A storage host given inline, with its name.
+ */
 export interface InlineHostArgs {
     /**
      * Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
@@ -574,6 +670,9 @@ export interface InlineHostArgs {
     user?: pulumi.Input<string | undefined>;
 }
 
+/**
+ * When, and by how much, a thin pool is extended.
+ */
 export interface PoolAutoExtendArgs {
     /**
      * By how many percent of its size.

@@ -22,6 +22,9 @@ export interface Chap {
     username: string;
 }
 
+/**
+ * What attaches an export, in os-brick's form.
+ */
 export interface Connection {
     /**
      * What a connector needs to attach it.
@@ -47,7 +50,94 @@ export interface Dhchap {
     key: string;
 }
 
+/**
+ * A storage host.
+ */
 export interface Host {
+    /**
+     * Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+     */
+    address: string;
+    /**
+     * Milliseconds until a connection attempt fails; default 10000.
+     */
+    connectTimeout?: number;
+    /**
+     * The host is gone for good: deletes drop their state without touching it.
+     */
+    decommissioned?: boolean;
+    /**
+     * The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+     */
+    hostKey?: string | string[];
+    /**
+     * Hosts to go through, outermost first.
+     */
+    jump?: outputs.HostConnection[];
+    /**
+     * A known_hosts file in place of `~/.ssh/known_hosts`.
+     */
+    knownHostsFile?: string;
+    /**
+     * Seconds to wait for the host's lock; default 60.
+     */
+    lockTimeout?: number;
+    /**
+     * Most shells kept open at once; default 4.
+     */
+    maxSessions?: number;
+    /**
+     * Environment variable that holds the key's passphrase.
+     */
+    passphraseEnv?: string;
+    /**
+     * Environment variable that holds the password.
+     */
+    passwordEnv?: string;
+    /**
+     * Pools by name.
+     */
+    pools?: {[key: string]: outputs.HostPool};
+    /**
+     * SSH port; default 22, or what ssh_config says.
+     */
+    port?: number;
+    /**
+     * Environment variable that holds the private key itself.
+     */
+    privateKeyEnv?: string;
+    /**
+     * Path of a private key; without it: the agent, ssh_config, the usual files.
+     */
+    privateKeyFile?: string;
+    /**
+     * Nothing that deletes is sent to the host.
+     */
+    protect?: boolean;
+    /**
+     * Nothing that changes anything is sent to the host.
+     */
+    readOnly?: boolean;
+    /**
+     * Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+     */
+    stateDirectory?: string;
+    /**
+     * Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+     */
+    sudo?: boolean;
+    /**
+     * Targets by protocol: `iscsi`, `nvme-tcp`.
+     */
+    targets?: {[key: string]: outputs.HostTarget};
+    /**
+     * How often an operation is tried when trying again may help; default 4.
+     */
+    tries?: number;
+    /**
+     * SSH user; default: ssh_config's, else the user who runs Pulumi.
+     */
+    user?: string;
 }
 
 /**
@@ -234,6 +324,9 @@ export interface Initiator {
     nqn?: string;
 }
 
+/**
+ * A storage host given inline, with its name.
+ */
 export interface InlineHost {
     /**
      * Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
@@ -325,6 +418,9 @@ export interface InlineHost {
     user?: string;
 }
 
+/**
+ * Something in a pool, and whether it can be taken over.
+ */
 export interface Manageable {
     /**
      * What only the driver tells.
@@ -356,6 +452,9 @@ export interface Manageable {
     sizeBytes: number;
 }
 
+/**
+ * A stock tool that a host lacks.
+ */
 export interface MissingTool {
     /**
      * Debian package that has it.
@@ -367,6 +466,9 @@ export interface MissingTool {
     tool: string;
 }
 
+/**
+ * Something that carries an owner mark, and that nobody will miss.
+ */
 export interface Orphan {
     /**
      * Its generation.
@@ -424,6 +526,9 @@ export interface Owner {
     stack: string;
 }
 
+/**
+ * A session with a target, over one of its portals.
+ */
 export interface Path {
     /**
      * Address and port of the target.
@@ -435,6 +540,9 @@ export interface Path {
     state: string;
 }
 
+/**
+ * When, and by how much, a thin pool is extended.
+ */
 export interface PoolAutoExtend {
     /**
      * By how many percent of its size.
@@ -446,6 +554,9 @@ export interface PoolAutoExtend {
     threshold: number;
 }
 
+/**
+ * What a pool can do.
+ */
 export interface PoolCapabilities {
     /**
      * Discarding gives space back.
@@ -473,6 +584,9 @@ export interface PoolCapabilities {
     thin: boolean;
 }
 
+/**
+ * A thin pool as it is on the host.
+ */
 export interface ThinPool {
     /**
      * Size of a chunk in bytes.
@@ -488,6 +602,9 @@ export interface ThinPool {
     sizeBytes: number;
 }
 
+/**
+ * An export that another tool has set up.
+ */
 export interface UnmanagedExport {
     /**
      * What exports it.
@@ -503,11 +620,18 @@ export interface UnmanagedExport {
     protocol: string;
 }
 
+/**
+ * Something in a pool that carries no owner mark.
+ */
 export interface UnmanagedObject {
     /**
-     * Id for `pulumi import`; empty where its name cannot be one.
+     * Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
      */
     id: string;
+    /**
+     * `volume` or `snapshot`.
+     */
+    kind: string;
     /**
      * Path on the host.
      */

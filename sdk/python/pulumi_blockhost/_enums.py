@@ -24,9 +24,21 @@ __all__ = [
 
 @pulumi.type_token("blockhost:index:ChangeClass")
 class ChangeClass(_builtins.str, Enum):
+    """
+    What a change does to the running I/O of initiators, or to data.
+    """
     SESSION_DROP = "session-drop"
+    """
+    Sessions end.
+    """
     OFFLINE = "offline"
+    """
+    The device is taken away or exchanged for a while under an initiator that uses it.
+    """
     DATA_LOSS = "data-loss"
+    """
+    Data is deleted.
+    """
 
 
 @pulumi.type_token("blockhost:index:HostPoolProvisioning")
@@ -35,7 +47,13 @@ class HostPoolProvisioning(_builtins.str, Enum):
     `thin`: sparse files, which take space as they are written and may be over-subscribed. `thick`: all space is taken at creation. (driver file)
     """
     THIN = "thin"
+    """
+    Sparse files: space is taken as it is written, and may be over-subscribed.
+    """
     THICK = "thick"
+    """
+    All space is taken at creation.
+    """
 
 
 @pulumi.type_token("blockhost:index:HostPoolRaid")
@@ -44,7 +62,13 @@ class HostPoolRaid(_builtins.str, Enum):
     Thick volumes are kept twice: mirrored (`raid1`), or mirrored and striped (`raid10`). (driver lvm)
     """
     RAID1 = "raid1"
+    """
+    Mirrored.
+    """
     RAID10 = "raid10"
+    """
+    Mirrored and striped.
+    """
 
 
 @pulumi.type_token("blockhost:index:HostTargetDhGroup")
@@ -53,24 +77,63 @@ class HostTargetDhGroup(_builtins.str, Enum):
     Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
     """
     NULL = "null"
+    """
+    The keys alone.
+    """
     FFDHE2048 = "ffdhe2048"
+    """
+    Group of 2,048 bits.
+    """
     FFDHE3072 = "ffdhe3072"
+    """
+    Group of 3,072 bits.
+    """
     FFDHE4096 = "ffdhe4096"
+    """
+    Group of 4,096 bits.
+    """
     FFDHE6144 = "ffdhe6144"
+    """
+    Group of 6,144 bits.
+    """
     FFDHE8192 = "ffdhe8192"
+    """
+    Group of 8,192 bits.
+    """
 
 
 @pulumi.type_token("blockhost:index:MultipathUse")
 class MultipathUse(_builtins.str, Enum):
+    """
+    Whether all portals are logged in to, as paths of one device.
+    """
     NONE = "none"
+    """
+    One portal only.
+    """
     PREFER = "prefer"
+    """
+    Where the client can join paths.
+    """
     REQUIRE = "require"
+    """
+    It fails where the client cannot.
+    """
 
 
 @pulumi.type_token("blockhost:index:ObjectKind")
 class ObjectKind(_builtins.str, Enum):
+    """
+    What an object of a pool is.
+    """
     VOLUME = "volume"
+    """
+    A volume.
+    """
     SNAPSHOT = "snapshot"
+    """
+    A snapshot.
+    """
 
 
 @pulumi.type_token("blockhost:index:OnDelete")
@@ -79,35 +142,89 @@ class OnDelete(_builtins.str, Enum):
     What becomes of the data when a resource is deleted.
     """
     DELETE = "delete"
+    """
+    It is deleted.
+    """
     RETAIN = "retain"
+    """
+    Our mark is taken off, and the data stays.
+    """
 
 
 @pulumi.type_token("blockhost:index:Protocol")
 class Protocol(_builtins.str, Enum):
+    """
+    How initiators reach an export.
+    """
     ISCSI = "iscsi"
+    """
+    iSCSI.
+    """
     NVME_TCP = "nvme-tcp"
+    """
+    NVMe over TCP.
+    """
 
 
 @pulumi.type_token("blockhost:index:SortDirection")
 class SortDirection(_builtins.str, Enum):
+    """
+    How a list is sorted.
+    """
     ASC = "asc"
+    """
+    The smallest first.
+    """
     DESC = "desc"
+    """
+    The greatest first.
+    """
 
 
 @pulumi.type_token("blockhost:index:SortKey")
 class SortKey(_builtins.str, Enum):
+    """
+    What a list is sorted by.
+    """
     REFERENCE = "reference"
+    """
+    What `adopt` takes.
+    """
     SIZE_BYTES = "sizeBytes"
+    """
+    The size.
+    """
 
 
 @pulumi.type_token("blockhost:index:WhenFull")
 class WhenFull(_builtins.str, Enum):
+    """
+    What a write gets when a thin pool is full.
+    """
     ERROR = "error"
+    """
+    An error at once.
+    """
     QUEUE = "queue"
+    """
+    It waits for a minute for the pool to be extended.
+    """
 
 
 @pulumi.type_token("blockhost:index:WipeMethod")
 class WipeMethod(_builtins.str, Enum):
+    """
+    What is done with the data of a volume before it is deleted.
+    """
     NONE = "none"
+    """
+    Nothing.
+    """
     ZERO = "zero"
+    """
+    It is overwritten with zeros.
+    """
     DISCARD = "discard"
+    """
+    The device is told that it is of no use any more (driver lvm).
+    """

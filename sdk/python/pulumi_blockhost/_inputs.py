@@ -105,6 +105,9 @@ class ChapArgs:
 
 
 class ConnectionArgsDict(TypedDict):
+    """
+    What attaches an export, in os-brick's form.
+    """
     data: pulumi.Input[Mapping[str, Any]]
     """
     What a connector needs to attach it.
@@ -120,6 +123,8 @@ class ConnectionArgs:
                  data: pulumi.Input[Mapping[str, Any]],
                  driver_volume_type: pulumi.Input[_builtins.str]):
         """
+        What attaches an export, in os-brick's form.
+
         :param pulumi.Input[Mapping[str, Any]] data: What a connector needs to attach it.
         :param pulumi.Input[_builtins.str] driver_volume_type: `iscsi` or `nvmeof`.
         """
@@ -205,12 +210,436 @@ class DhchapArgs:
 
 
 class HostArgsDict(TypedDict):
-    pass
+    """
+    A storage host.
+    """
+    address: pulumi.Input[_builtins.str]
+    """
+    Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+    """
+    connect_timeout: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Milliseconds until a connection attempt fails; default 10000.
+    """
+    decommissioned: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    The host is gone for good: deletes drop their state without touching it.
+    """
+    host_key: NotRequired[pulumi.Input[Optional[Union[_builtins.str, Sequence[pulumi.Input[_builtins.str]]]]]]
+    """
+    The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+    """
+    jump: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input['HostConnectionArgsDict']]]]]
+    """
+    Hosts to go through, outermost first.
+    """
+    known_hosts_file: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A known_hosts file in place of `~/.ssh/known_hosts`.
+    """
+    lock_timeout: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Seconds to wait for the host's lock; default 60.
+    """
+    max_sessions: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    Most shells kept open at once; default 4.
+    """
+    passphrase_env: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Environment variable that holds the key's passphrase.
+    """
+    password_env: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Environment variable that holds the password.
+    """
+    pools: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input['HostPoolArgsDict']]]]]
+    """
+    Pools by name.
+    """
+    port: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    SSH port; default 22, or what ssh_config says.
+    """
+    private_key_env: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Environment variable that holds the private key itself.
+    """
+    private_key_file: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Path of a private key; without it: the agent, ssh_config, the usual files.
+    """
+    protect: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Nothing that deletes is sent to the host.
+    """
+    read_only: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Nothing that changes anything is sent to the host.
+    """
+    state_directory: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+    """
+    sudo: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+    """
+    targets: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input['HostTargetArgsDict']]]]]
+    """
+    Targets by protocol: `iscsi`, `nvme-tcp`.
+    """
+    tries: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    How often an operation is tried when trying again may help; default 4.
+    """
+    user: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    SSH user; default: ssh_config's, else the user who runs Pulumi.
+    """
 
 @pulumi.input_type
 class HostArgs:
-    def __init__(__self__):
-        pass
+    def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
+                 connect_timeout: pulumi.Input[Optional[_builtins.int]] = None,
+                 decommissioned: pulumi.Input[Optional[_builtins.bool]] = None,
+                 host_key: pulumi.Input[Optional[Union[_builtins.str, Sequence[pulumi.Input[_builtins.str]]]]] = None,
+                 jump: pulumi.Input[Optional[Sequence[pulumi.Input['HostConnectionArgs']]]] = None,
+                 known_hosts_file: pulumi.Input[Optional[_builtins.str]] = None,
+                 lock_timeout: pulumi.Input[Optional[_builtins.int]] = None,
+                 max_sessions: pulumi.Input[Optional[_builtins.int]] = None,
+                 passphrase_env: pulumi.Input[Optional[_builtins.str]] = None,
+                 password_env: pulumi.Input[Optional[_builtins.str]] = None,
+                 pools: pulumi.Input[Optional[Mapping[str, pulumi.Input['HostPoolArgs']]]] = None,
+                 port: pulumi.Input[Optional[_builtins.int]] = None,
+                 private_key_env: pulumi.Input[Optional[_builtins.str]] = None,
+                 private_key_file: pulumi.Input[Optional[_builtins.str]] = None,
+                 protect: pulumi.Input[Optional[_builtins.bool]] = None,
+                 read_only: pulumi.Input[Optional[_builtins.bool]] = None,
+                 state_directory: pulumi.Input[Optional[_builtins.str]] = None,
+                 sudo: pulumi.Input[Optional[_builtins.bool]] = None,
+                 targets: pulumi.Input[Optional[Mapping[str, pulumi.Input['HostTargetArgs']]]] = None,
+                 tries: pulumi.Input[Optional[_builtins.int]] = None,
+                 user: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        A storage host.
+
+        :param pulumi.Input[_builtins.str] address: Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+        :param pulumi.Input[_builtins.int] connect_timeout: Milliseconds until a connection attempt fails; default 10000.
+        :param pulumi.Input[_builtins.bool] decommissioned: The host is gone for good: deletes drop their state without touching it.
+        :param pulumi.Input[Union[_builtins.str, Sequence[pulumi.Input[_builtins.str]]]] host_key: The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+        :param pulumi.Input[Sequence[pulumi.Input['HostConnectionArgs']]] jump: Hosts to go through, outermost first.
+        :param pulumi.Input[_builtins.str] known_hosts_file: A known_hosts file in place of `~/.ssh/known_hosts`.
+        :param pulumi.Input[_builtins.int] lock_timeout: Seconds to wait for the host's lock; default 60.
+        :param pulumi.Input[_builtins.int] max_sessions: Most shells kept open at once; default 4.
+        :param pulumi.Input[_builtins.str] passphrase_env: Environment variable that holds the key's passphrase.
+        :param pulumi.Input[_builtins.str] password_env: Environment variable that holds the password.
+        :param pulumi.Input[Mapping[str, pulumi.Input['HostPoolArgs']]] pools: Pools by name.
+        :param pulumi.Input[_builtins.int] port: SSH port; default 22, or what ssh_config says.
+        :param pulumi.Input[_builtins.str] private_key_env: Environment variable that holds the private key itself.
+        :param pulumi.Input[_builtins.str] private_key_file: Path of a private key; without it: the agent, ssh_config, the usual files.
+        :param pulumi.Input[_builtins.bool] protect: Nothing that deletes is sent to the host.
+        :param pulumi.Input[_builtins.bool] read_only: Nothing that changes anything is sent to the host.
+        :param pulumi.Input[_builtins.str] state_directory: Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+        :param pulumi.Input[_builtins.bool] sudo: Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+        :param pulumi.Input[Mapping[str, pulumi.Input['HostTargetArgs']]] targets: Targets by protocol: `iscsi`, `nvme-tcp`.
+        :param pulumi.Input[_builtins.int] tries: How often an operation is tried when trying again may help; default 4.
+        :param pulumi.Input[_builtins.str] user: SSH user; default: ssh_config's, else the user who runs Pulumi.
+        """
+        pulumi.set(__self__, "address", address)
+        if connect_timeout is not None:
+            pulumi.set(__self__, "connect_timeout", connect_timeout)
+        if decommissioned is not None:
+            pulumi.set(__self__, "decommissioned", decommissioned)
+        if host_key is not None:
+            pulumi.set(__self__, "host_key", host_key)
+        if jump is not None:
+            pulumi.set(__self__, "jump", jump)
+        if known_hosts_file is not None:
+            pulumi.set(__self__, "known_hosts_file", known_hosts_file)
+        if lock_timeout is not None:
+            pulumi.set(__self__, "lock_timeout", lock_timeout)
+        if max_sessions is not None:
+            pulumi.set(__self__, "max_sessions", max_sessions)
+        if passphrase_env is not None:
+            pulumi.set(__self__, "passphrase_env", passphrase_env)
+        if password_env is not None:
+            pulumi.set(__self__, "password_env", password_env)
+        if pools is not None:
+            pulumi.set(__self__, "pools", pools)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if private_key_env is not None:
+            pulumi.set(__self__, "private_key_env", private_key_env)
+        if private_key_file is not None:
+            pulumi.set(__self__, "private_key_file", private_key_file)
+        if protect is not None:
+            pulumi.set(__self__, "protect", protect)
+        if read_only is not None:
+            pulumi.set(__self__, "read_only", read_only)
+        if state_directory is not None:
+            pulumi.set(__self__, "state_directory", state_directory)
+        if sudo is not None:
+            pulumi.set(__self__, "sudo", sudo)
+        if targets is not None:
+            pulumi.set(__self__, "targets", targets)
+        if tries is not None:
+            pulumi.set(__self__, "tries", tries)
+        if user is not None:
+            pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter(name="connectTimeout")
+    def connect_timeout(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Milliseconds until a connection attempt fails; default 10000.
+        """
+        return pulumi.get(self, "connect_timeout")
+
+    @connect_timeout.setter
+    def connect_timeout(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "connect_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def decommissioned(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        The host is gone for good: deletes drop their state without touching it.
+        """
+        return pulumi.get(self, "decommissioned")
+
+    @decommissioned.setter
+    def decommissioned(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "decommissioned", value)
+
+    @_builtins.property
+    @pulumi.getter(name="hostKey")
+    def host_key(self) -> pulumi.Input[Optional[Union[_builtins.str, Sequence[pulumi.Input[_builtins.str]]]]]:
+        """
+        The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+        """
+        return pulumi.get(self, "host_key")
+
+    @host_key.setter
+    def host_key(self, value: pulumi.Input[Optional[Union[_builtins.str, Sequence[pulumi.Input[_builtins.str]]]]]):
+        pulumi.set(self, "host_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def jump(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['HostConnectionArgs']]]]:
+        """
+        Hosts to go through, outermost first.
+        """
+        return pulumi.get(self, "jump")
+
+    @jump.setter
+    def jump(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['HostConnectionArgs']]]]):
+        pulumi.set(self, "jump", value)
+
+    @_builtins.property
+    @pulumi.getter(name="knownHostsFile")
+    def known_hosts_file(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A known_hosts file in place of `~/.ssh/known_hosts`.
+        """
+        return pulumi.get(self, "known_hosts_file")
+
+    @known_hosts_file.setter
+    def known_hosts_file(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "known_hosts_file", value)
+
+    @_builtins.property
+    @pulumi.getter(name="lockTimeout")
+    def lock_timeout(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Seconds to wait for the host's lock; default 60.
+        """
+        return pulumi.get(self, "lock_timeout")
+
+    @lock_timeout.setter
+    def lock_timeout(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "lock_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxSessions")
+    def max_sessions(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        Most shells kept open at once; default 4.
+        """
+        return pulumi.get(self, "max_sessions")
+
+    @max_sessions.setter
+    def max_sessions(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_sessions", value)
+
+    @_builtins.property
+    @pulumi.getter(name="passphraseEnv")
+    def passphrase_env(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Environment variable that holds the key's passphrase.
+        """
+        return pulumi.get(self, "passphrase_env")
+
+    @passphrase_env.setter
+    def passphrase_env(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "passphrase_env", value)
+
+    @_builtins.property
+    @pulumi.getter(name="passwordEnv")
+    def password_env(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Environment variable that holds the password.
+        """
+        return pulumi.get(self, "password_env")
+
+    @password_env.setter
+    def password_env(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "password_env", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def pools(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input['HostPoolArgs']]]]:
+        """
+        Pools by name.
+        """
+        return pulumi.get(self, "pools")
+
+    @pools.setter
+    def pools(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input['HostPoolArgs']]]]):
+        pulumi.set(self, "pools", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        SSH port; default 22, or what ssh_config says.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="privateKeyEnv")
+    def private_key_env(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Environment variable that holds the private key itself.
+        """
+        return pulumi.get(self, "private_key_env")
+
+    @private_key_env.setter
+    def private_key_env(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "private_key_env", value)
+
+    @_builtins.property
+    @pulumi.getter(name="privateKeyFile")
+    def private_key_file(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Path of a private key; without it: the agent, ssh_config, the usual files.
+        """
+        return pulumi.get(self, "private_key_file")
+
+    @private_key_file.setter
+    def private_key_file(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "private_key_file", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def protect(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Nothing that deletes is sent to the host.
+        """
+        return pulumi.get(self, "protect")
+
+    @protect.setter
+    def protect(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "protect", value)
+
+    @_builtins.property
+    @pulumi.getter(name="readOnly")
+    def read_only(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Nothing that changes anything is sent to the host.
+        """
+        return pulumi.get(self, "read_only")
+
+    @read_only.setter
+    def read_only(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "read_only", value)
+
+    @_builtins.property
+    @pulumi.getter(name="stateDirectory")
+    def state_directory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+        """
+        return pulumi.get(self, "state_directory")
+
+    @state_directory.setter
+    def state_directory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "state_directory", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def sudo(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+        """
+        return pulumi.get(self, "sudo")
+
+    @sudo.setter
+    def sudo(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "sudo", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def targets(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input['HostTargetArgs']]]]:
+        """
+        Targets by protocol: `iscsi`, `nvme-tcp`.
+        """
+        return pulumi.get(self, "targets")
+
+    @targets.setter
+    def targets(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input['HostTargetArgs']]]]):
+        pulumi.set(self, "targets", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tries(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How often an operation is tried when trying again may help; default 4.
+        """
+        return pulumi.get(self, "tries")
+
+    @tries.setter
+    def tries(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "tries", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        SSH user; default: ssh_config's, else the user who runs Pulumi.
+        """
+        return pulumi.get(self, "user")
+
+    @user.setter
+    def user(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "user", value)
 
 
 class HostConnectionDict(TypedDict):
@@ -1804,6 +2233,9 @@ class InitiatorArgs:
 
 
 class InlineHostDict(TypedDict):
+    """
+    A storage host given inline, with its name.
+    """
     address: _builtins.str
     """
     Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
@@ -1919,6 +2351,8 @@ class InlineHost:
                  tries: Optional[_builtins.int] = None,
                  user: Optional[_builtins.str] = None):
         """
+        A storage host given inline, with its name.
+
         :param _builtins.str address: Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
         :param _builtins.str name: Name for ids and errors.
         :param _builtins.int connect_timeout: Milliseconds until a connection attempt fails; default 10000.
@@ -2251,6 +2685,9 @@ class InlineHost:
 
 
 class InlineHostArgsDict(TypedDict):
+    """
+    A storage host given inline, with its name.
+    """
     address: pulumi.Input[_builtins.str]
     """
     Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
@@ -2366,6 +2803,8 @@ class InlineHostArgs:
                  tries: pulumi.Input[Optional[_builtins.int]] = None,
                  user: pulumi.Input[Optional[_builtins.str]] = None):
         """
+        A storage host given inline, with its name.
+
         :param pulumi.Input[_builtins.str] address: Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
         :param pulumi.Input[_builtins.str] name: Name for ids and errors.
         :param pulumi.Input[_builtins.int] connect_timeout: Milliseconds until a connection attempt fails; default 10000.
@@ -2698,6 +3137,9 @@ class InlineHostArgs:
 
 
 class PoolAutoExtendArgsDict(TypedDict):
+    """
+    When, and by how much, a thin pool is extended.
+    """
     percent: pulumi.Input[_builtins.int]
     """
     By how many percent of its size.
@@ -2713,6 +3155,8 @@ class PoolAutoExtendArgs:
                  percent: pulumi.Input[_builtins.int],
                  threshold: pulumi.Input[_builtins.int]):
         """
+        When, and by how much, a thin pool is extended.
+
         :param pulumi.Input[_builtins.int] percent: By how many percent of its size.
         :param pulumi.Input[_builtins.int] threshold: Percent of data or metadata in use from which it is extended.
         """

@@ -200,6 +200,27 @@ class Attachment(pulumi.CustomResource):
         The client is a host like any other, with open-iscsi or the kernel's nvme-tcp. The export's secrets reach it on standard input only.
 
         ## Example Usage
+        ### An export attached on a database host
+
+        ```python
+        import pulumi
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        lun = blockhost.Export(
+            "lun",
+            source=data,
+            protocol=blockhost.Protocol.ISCSI,
+            initiators=[{"iqn": "iqn.2024-01.com.example:db1"}],
+        )
+        disk = blockhost.Attachment(
+            "disk",
+            host="db1",
+            connection=lun.connection,  # type: ignore[arg-type]  # mypy tells outputs' types from inputs'
+            size_bytes=data.size_bytes,
+        )
+        pulumi.export("path", disk.device_path)
+        ```
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -224,6 +245,27 @@ class Attachment(pulumi.CustomResource):
         The client is a host like any other, with open-iscsi or the kernel's nvme-tcp. The export's secrets reach it on standard input only.
 
         ## Example Usage
+        ### An export attached on a database host
+
+        ```python
+        import pulumi
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        lun = blockhost.Export(
+            "lun",
+            source=data,
+            protocol=blockhost.Protocol.ISCSI,
+            initiators=[{"iqn": "iqn.2024-01.com.example:db1"}],
+        )
+        disk = blockhost.Attachment(
+            "disk",
+            host="db1",
+            connection=lun.connection,  # type: ignore[arg-type]  # mypy tells outputs' types from inputs'
+            size_bytes=data.size_bytes,
+        )
+        pulumi.export("path", disk.device_path)
+        ```
 
         :param str resource_name: The name of the resource.
         :param AttachmentArgs args: The arguments to use to populate this resource's properties.

@@ -235,6 +235,26 @@ class Export(pulumi.CustomResource):
         Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
 
         ## Example Usage
+        ### Over iSCSI, with CHAP
+
+        ```python
+        import pulumi
+        import pulumi_blockhost as blockhost
+
+        config = pulumi.Config()
+        lun = blockhost.Export(
+            "lun",
+            source="san1/fast/data",
+            protocol=blockhost.Protocol.ISCSI,
+            initiators=[
+                {
+                    "iqn": "iqn.2024-01.com.example:db1",
+                    "chap": {"username": "db1", "password": config.require_secret("chap")},
+                }
+            ],
+        )
+        pulumi.export("connection", lun.connection)
+        ```
 
         ## Import
 
@@ -269,6 +289,26 @@ class Export(pulumi.CustomResource):
         Follows Cinder's create_export, ensure_export, initialize_connection, terminate_connection and remove_export. Adding or changing an export cuts no session of another one.
 
         ## Example Usage
+        ### Over iSCSI, with CHAP
+
+        ```python
+        import pulumi
+        import pulumi_blockhost as blockhost
+
+        config = pulumi.Config()
+        lun = blockhost.Export(
+            "lun",
+            source="san1/fast/data",
+            protocol=blockhost.Protocol.ISCSI,
+            initiators=[
+                {
+                    "iqn": "iqn.2024-01.com.example:db1",
+                    "chap": {"username": "db1", "password": config.require_secret("chap")},
+                }
+            ],
+        )
+        pulumi.export("connection", lun.connection)
+        ```
 
         ## Import
 

@@ -186,6 +186,19 @@ def get_host(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHost
     """
     Facts of a host: what it is, what it lacks, and its names as an initiator.
 
+    Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
+
+    ## Example Usage
+    ### What a host lacks
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_host_output(host="san1")
+    pulumi.export("missing", found.missing)
+    ```
+
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     """
     __args__ = dict()
@@ -210,6 +223,19 @@ def get_host_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['Inli
                     opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetHostResult]:
     """
     Facts of a host: what it is, what it lacks, and its names as an initiator.
+
+    Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
+
+    ## Example Usage
+    ### What a host lacks
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_host_output(host="san1")
+    pulumi.export("missing", found.missing)
+    ```
 
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     """

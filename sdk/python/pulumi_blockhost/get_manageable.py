@@ -85,6 +85,25 @@ def get_manageable(host: Optional[Union[_builtins.str, Union['InlineHost', 'Inli
     """
     What a pool holds that could be taken over with `adopt`, or the reason why not.
 
+    Follows Cinder's get_manageable_volumes and get_manageable_snapshots.
+
+    ## Example Usage
+    ### The largest first, a hundred at a time
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_manageable_output(
+        host="san1",
+        pool="fast",
+        sort_key=blockhost.SortKey.SIZE_BYTES,
+        sort_direction=blockhost.SortDirection.DESC,
+        limit=100,
+    )
+    pulumi.export("manageable", found.items)
+    ```
+
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param 'ObjectKind' kind: Only these.
     :param _builtins.int limit: Most items of a page; default 1000.
@@ -121,6 +140,25 @@ def get_manageable_output(host: pulumi.Input[Optional[Union[_builtins.str, Union
                           opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetManageableResult]:
     """
     What a pool holds that could be taken over with `adopt`, or the reason why not.
+
+    Follows Cinder's get_manageable_volumes and get_manageable_snapshots.
+
+    ## Example Usage
+    ### The largest first, a hundred at a time
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_manageable_output(
+        host="san1",
+        pool="fast",
+        sort_key=blockhost.SortKey.SIZE_BYTES,
+        sort_direction=blockhost.SortDirection.DESC,
+        limit=100,
+    )
+    pulumi.export("manageable", found.items)
+    ```
 
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param 'ObjectKind' kind: Only these.

@@ -58,6 +58,17 @@ def get_orphans(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineH
     """
     What carries an owner mark, but is of no use any more: half-made objects, marks without data, safety snapshots and snapshots whose volume is gone, exports whose device is gone; with `known`, also what a stack no longer declares.
 
+    ## Example Usage
+    ### What a stack does not know any more
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_orphans_output(host="san1", project="shop", stack="prod", known=["san1/fast/pg-data"])
+    pulumi.export("orphans", found.orphans)
+    ```
+
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param Sequence[_builtins.str] known: Ids of what the stack does declare: with it, all else of its objects is an orphan, too.
     :param _builtins.str organization: Only of this organisation.
@@ -83,6 +94,17 @@ def get_orphans_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['I
                        opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetOrphansResult]:
     """
     What carries an owner mark, but is of no use any more: half-made objects, marks without data, safety snapshots and snapshots whose volume is gone, exports whose device is gone; with `known`, also what a stack no longer declares.
+
+    ## Example Usage
+    ### What a stack does not know any more
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_orphans_output(host="san1", project="shop", stack="prod", known=["san1/fast/pg-data"])
+    pulumi.export("orphans", found.orphans)
+    ```
 
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param Sequence[_builtins.str] known: Ids of what the stack does declare: with it, all else of its objects is an orphan, too.

@@ -199,6 +199,19 @@ def get_pool(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHost
     """
     Capacity, over-subscription and capabilities of a pool.
 
+    Follows Cinder's get_volume_stats.
+
+    ## Example Usage
+    ### Room in a pool
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_pool_output(host="san1", pool="fast")
+    pulumi.export("free", found.virtual_free_bytes)
+    ```
+
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str pool: Name of a pool of the host.
     """
@@ -227,6 +240,19 @@ def get_pool_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['Inli
                     opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetPoolResult]:
     """
     Capacity, over-subscription and capabilities of a pool.
+
+    Follows Cinder's get_volume_stats.
+
+    ## Example Usage
+    ### Room in a pool
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_pool_output(host="san1", pool="fast")
+    pulumi.export("free", found.virtual_free_bytes)
+    ```
 
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str pool: Name of a pool of the host.

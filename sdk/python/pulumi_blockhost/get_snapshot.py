@@ -188,6 +188,19 @@ def get_snapshot(host: Optional[Union[_builtins.str, Union['InlineHost', 'Inline
     """
     A snapshot as it is on the host, whoever made it.
 
+    Of any snapshot, whoever has declared it.
+
+    ## Example Usage
+    ### A snapshot of another stack
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_snapshot_output(host="san1", pool="fast", name="pg-before-upgrade")
+    pulumi.export("volume", found.volume)
+    ```
+
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str name: Name of the snapshot on the host.
     :param _builtins.str pool: Name of a pool of the host.
@@ -218,6 +231,19 @@ def get_snapshot_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['
                         opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetSnapshotResult]:
     """
     A snapshot as it is on the host, whoever made it.
+
+    Of any snapshot, whoever has declared it.
+
+    ## Example Usage
+    ### A snapshot of another stack
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_snapshot_output(host="san1", pool="fast", name="pg-before-upgrade")
+    pulumi.export("volume", found.volume)
+    ```
 
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str name: Name of the snapshot on the host.

@@ -46,7 +46,7 @@ class GetUnmanagedResult:
     @pulumi.getter
     def objects(self) -> Sequence['outputs.UnmanagedObject']:
         """
-        Volumes, or what looks like one.
+        Volumes and snapshots, or what looks like one.
         """
         return pulumi.get(self, "objects")
 
@@ -67,6 +67,19 @@ def get_unmanaged(host: Optional[Union[_builtins.str, Union['InlineHost', 'Inlin
     """
     What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
 
+    `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+
+    ## Example Usage
+    ### What others have made
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_unmanaged_output(host="san1")
+    pulumi.export("volumes", found.objects)
+    ```
+
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str pool: Only this pool.
     """
@@ -84,6 +97,19 @@ def get_unmanaged_output(host: pulumi.Input[Optional[Union[_builtins.str, Union[
                          opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetUnmanagedResult]:
     """
     What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
+
+    `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+
+    ## Example Usage
+    ### What others have made
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_unmanaged_output(host="san1")
+    pulumi.export("volumes", found.objects)
+    ```
 
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str pool: Only this pool.

@@ -200,6 +200,19 @@ def get_volume(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHo
     """
     A volume as it is on the host, whoever made it.
 
+    Of any volume, whoever has declared it.
+
+    ## Example Usage
+    ### A volume of another stack
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_volume_output(host="san1", pool="fast", name="pg-data")
+    pulumi.export("size", found.size_bytes)
+    ```
+
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str name: Name of the volume on the host.
     :param _builtins.str pool: Name of a pool of the host.
@@ -231,6 +244,19 @@ def get_volume_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['In
                       opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetVolumeResult]:
     """
     A volume as it is on the host, whoever made it.
+
+    Of any volume, whoever has declared it.
+
+    ## Example Usage
+    ### A volume of another stack
+
+    ```python
+    import pulumi
+    import pulumi_blockhost as blockhost
+
+    found = blockhost.get_volume_output(host="san1", pool="fast", name="pg-data")
+    pulumi.export("size", found.size_bytes)
+    ```
 
     :param Union[_builtins.str, Union['InlineHost', 'InlineHostDict']] host: Name of a host in `blockhost:hosts`, or a host given inline, with its `name`.
     :param _builtins.str name: Name of the volume on the host.

@@ -77,10 +77,15 @@ class Chap(dict):
 
 @pulumi.output_type
 class Connection(dict):
+    """
+    What attaches an export, in os-brick's form.
+    """
     def __init__(__self__, *,
                  data: Mapping[str, Any],
                  driver_volume_type: _builtins.str):
         """
+        What attaches an export, in os-brick's form.
+
         :param Mapping[str, Any] data: What a connector needs to attach it.
         :param _builtins.str driver_volume_type: `iscsi` or `nvmeof`.
         """
@@ -158,8 +163,265 @@ class Dhchap(dict):
 
 @pulumi.output_type
 class Host(dict):
-    def __init__(__self__):
-        pass
+    """
+    A storage host.
+    """
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 connect_timeout: Optional[_builtins.int] = None,
+                 decommissioned: Optional[_builtins.bool] = None,
+                 host_key: Optional[Any] = None,
+                 jump: Optional[Sequence['outputs.HostConnection']] = None,
+                 known_hosts_file: Optional[_builtins.str] = None,
+                 lock_timeout: Optional[_builtins.int] = None,
+                 max_sessions: Optional[_builtins.int] = None,
+                 passphrase_env: Optional[_builtins.str] = None,
+                 password_env: Optional[_builtins.str] = None,
+                 pools: Optional[Mapping[str, 'outputs.HostPool']] = None,
+                 port: Optional[_builtins.int] = None,
+                 private_key_env: Optional[_builtins.str] = None,
+                 private_key_file: Optional[_builtins.str] = None,
+                 protect: Optional[_builtins.bool] = None,
+                 read_only: Optional[_builtins.bool] = None,
+                 state_directory: Optional[_builtins.str] = None,
+                 sudo: Optional[_builtins.bool] = None,
+                 targets: Optional[Mapping[str, 'outputs.HostTarget']] = None,
+                 tries: Optional[_builtins.int] = None,
+                 user: Optional[_builtins.str] = None):
+        """
+        A storage host.
+
+        :param _builtins.str address: Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+        :param _builtins.int connect_timeout: Milliseconds until a connection attempt fails; default 10000.
+        :param _builtins.bool decommissioned: The host is gone for good: deletes drop their state without touching it.
+        :param Union[_builtins.str, Sequence[_builtins.str]] host_key: The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+        :param Sequence['HostConnection'] jump: Hosts to go through, outermost first.
+        :param _builtins.str known_hosts_file: A known_hosts file in place of `~/.ssh/known_hosts`.
+        :param _builtins.int lock_timeout: Seconds to wait for the host's lock; default 60.
+        :param _builtins.int max_sessions: Most shells kept open at once; default 4.
+        :param _builtins.str passphrase_env: Environment variable that holds the key's passphrase.
+        :param _builtins.str password_env: Environment variable that holds the password.
+        :param Mapping[str, 'HostPool'] pools: Pools by name.
+        :param _builtins.int port: SSH port; default 22, or what ssh_config says.
+        :param _builtins.str private_key_env: Environment variable that holds the private key itself.
+        :param _builtins.str private_key_file: Path of a private key; without it: the agent, ssh_config, the usual files.
+        :param _builtins.bool protect: Nothing that deletes is sent to the host.
+        :param _builtins.bool read_only: Nothing that changes anything is sent to the host.
+        :param _builtins.str state_directory: Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+        :param _builtins.bool sudo: Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+        :param Mapping[str, 'HostTarget'] targets: Targets by protocol: `iscsi`, `nvme-tcp`.
+        :param _builtins.int tries: How often an operation is tried when trying again may help; default 4.
+        :param _builtins.str user: SSH user; default: ssh_config's, else the user who runs Pulumi.
+        """
+        pulumi.set(__self__, "address", address)
+        if connect_timeout is not None:
+            pulumi.set(__self__, "connect_timeout", connect_timeout)
+        if decommissioned is not None:
+            pulumi.set(__self__, "decommissioned", decommissioned)
+        if host_key is not None:
+            pulumi.set(__self__, "host_key", host_key)
+        if jump is not None:
+            pulumi.set(__self__, "jump", jump)
+        if known_hosts_file is not None:
+            pulumi.set(__self__, "known_hosts_file", known_hosts_file)
+        if lock_timeout is not None:
+            pulumi.set(__self__, "lock_timeout", lock_timeout)
+        if max_sessions is not None:
+            pulumi.set(__self__, "max_sessions", max_sessions)
+        if passphrase_env is not None:
+            pulumi.set(__self__, "passphrase_env", passphrase_env)
+        if password_env is not None:
+            pulumi.set(__self__, "password_env", password_env)
+        if pools is not None:
+            pulumi.set(__self__, "pools", pools)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if private_key_env is not None:
+            pulumi.set(__self__, "private_key_env", private_key_env)
+        if private_key_file is not None:
+            pulumi.set(__self__, "private_key_file", private_key_file)
+        if protect is not None:
+            pulumi.set(__self__, "protect", protect)
+        if read_only is not None:
+            pulumi.set(__self__, "read_only", read_only)
+        if state_directory is not None:
+            pulumi.set(__self__, "state_directory", state_directory)
+        if sudo is not None:
+            pulumi.set(__self__, "sudo", sudo)
+        if targets is not None:
+            pulumi.set(__self__, "targets", targets)
+        if tries is not None:
+            pulumi.set(__self__, "tries", tries)
+        if user is not None:
+            pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter(name="connectTimeout")
+    def connect_timeout(self) -> Optional[_builtins.int]:
+        """
+        Milliseconds until a connection attempt fails; default 10000.
+        """
+        return pulumi.get(self, "connect_timeout")
+
+    @_builtins.property
+    @pulumi.getter
+    def decommissioned(self) -> Optional[_builtins.bool]:
+        """
+        The host is gone for good: deletes drop their state without touching it.
+        """
+        return pulumi.get(self, "decommissioned")
+
+    @_builtins.property
+    @pulumi.getter(name="hostKey")
+    def host_key(self) -> Optional[Any]:
+        """
+        The host's key, `SHA256:…`; without it, known_hosts decides. Never accepted blindly.
+        """
+        return pulumi.get(self, "host_key")
+
+    @_builtins.property
+    @pulumi.getter
+    def jump(self) -> Optional[Sequence['outputs.HostConnection']]:
+        """
+        Hosts to go through, outermost first.
+        """
+        return pulumi.get(self, "jump")
+
+    @_builtins.property
+    @pulumi.getter(name="knownHostsFile")
+    def known_hosts_file(self) -> Optional[_builtins.str]:
+        """
+        A known_hosts file in place of `~/.ssh/known_hosts`.
+        """
+        return pulumi.get(self, "known_hosts_file")
+
+    @_builtins.property
+    @pulumi.getter(name="lockTimeout")
+    def lock_timeout(self) -> Optional[_builtins.int]:
+        """
+        Seconds to wait for the host's lock; default 60.
+        """
+        return pulumi.get(self, "lock_timeout")
+
+    @_builtins.property
+    @pulumi.getter(name="maxSessions")
+    def max_sessions(self) -> Optional[_builtins.int]:
+        """
+        Most shells kept open at once; default 4.
+        """
+        return pulumi.get(self, "max_sessions")
+
+    @_builtins.property
+    @pulumi.getter(name="passphraseEnv")
+    def passphrase_env(self) -> Optional[_builtins.str]:
+        """
+        Environment variable that holds the key's passphrase.
+        """
+        return pulumi.get(self, "passphrase_env")
+
+    @_builtins.property
+    @pulumi.getter(name="passwordEnv")
+    def password_env(self) -> Optional[_builtins.str]:
+        """
+        Environment variable that holds the password.
+        """
+        return pulumi.get(self, "password_env")
+
+    @_builtins.property
+    @pulumi.getter
+    def pools(self) -> Optional[Mapping[str, 'outputs.HostPool']]:
+        """
+        Pools by name.
+        """
+        return pulumi.get(self, "pools")
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.int]:
+        """
+        SSH port; default 22, or what ssh_config says.
+        """
+        return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter(name="privateKeyEnv")
+    def private_key_env(self) -> Optional[_builtins.str]:
+        """
+        Environment variable that holds the private key itself.
+        """
+        return pulumi.get(self, "private_key_env")
+
+    @_builtins.property
+    @pulumi.getter(name="privateKeyFile")
+    def private_key_file(self) -> Optional[_builtins.str]:
+        """
+        Path of a private key; without it: the agent, ssh_config, the usual files.
+        """
+        return pulumi.get(self, "private_key_file")
+
+    @_builtins.property
+    @pulumi.getter
+    def protect(self) -> Optional[_builtins.bool]:
+        """
+        Nothing that deletes is sent to the host.
+        """
+        return pulumi.get(self, "protect")
+
+    @_builtins.property
+    @pulumi.getter(name="readOnly")
+    def read_only(self) -> Optional[_builtins.bool]:
+        """
+        Nothing that changes anything is sent to the host.
+        """
+        return pulumi.get(self, "read_only")
+
+    @_builtins.property
+    @pulumi.getter(name="stateDirectory")
+    def state_directory(self) -> Optional[_builtins.str]:
+        """
+        Directory on the host for our own files (lock, boot files, long work); default /var/lib/blockhost.
+        """
+        return pulumi.get(self, "state_directory")
+
+    @_builtins.property
+    @pulumi.getter
+    def sudo(self) -> Optional[_builtins.bool]:
+        """
+        Run scripts under `sudo -n`. It is as good as root: whoever has the SSH key has the host.
+        """
+        return pulumi.get(self, "sudo")
+
+    @_builtins.property
+    @pulumi.getter
+    def targets(self) -> Optional[Mapping[str, 'outputs.HostTarget']]:
+        """
+        Targets by protocol: `iscsi`, `nvme-tcp`.
+        """
+        return pulumi.get(self, "targets")
+
+    @_builtins.property
+    @pulumi.getter
+    def tries(self) -> Optional[_builtins.int]:
+        """
+        How often an operation is tried when trying again may help; default 4.
+        """
+        return pulumi.get(self, "tries")
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> Optional[_builtins.str]:
+        """
+        SSH user; default: ssh_config's, else the user who runs Pulumi.
+        """
+        return pulumi.get(self, "user")
 
 
 @pulumi.output_type
@@ -794,6 +1056,9 @@ class Initiator(dict):
 
 @pulumi.output_type
 class InlineHost(dict):
+    """
+    A storage host given inline, with its name.
+    """
     @staticmethod
     def __key_warning(key: str):
         suggest = None
@@ -855,6 +1120,8 @@ class InlineHost(dict):
                  tries: Optional[_builtins.int] = None,
                  user: Optional[_builtins.str] = None):
         """
+        A storage host given inline, with its name.
+
         :param _builtins.str address: Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
         :param _builtins.str name: Name for ids and errors.
         :param _builtins.int connect_timeout: Milliseconds until a connection attempt fails; default 10000.
@@ -1100,6 +1367,9 @@ class InlineHost(dict):
 
 @pulumi.output_type
 class Manageable(dict):
+    """
+    Something in a pool, and whether it can be taken over.
+    """
     def __init__(__self__, *,
                  extra: Mapping[str, _builtins.str],
                  kind: _builtins.str,
@@ -1109,6 +1379,8 @@ class Manageable(dict):
                  safe_to_manage: _builtins.bool,
                  size_bytes: _builtins.float):
         """
+        Something in a pool, and whether it can be taken over.
+
         :param Mapping[str, _builtins.str] extra: What only the driver tells.
         :param _builtins.str kind: `volume` or `snapshot`.
         :param _builtins.str managed_by: Who manages it already; empty where nobody does.
@@ -1184,10 +1456,15 @@ class Manageable(dict):
 
 @pulumi.output_type
 class MissingTool(dict):
+    """
+    A stock tool that a host lacks.
+    """
     def __init__(__self__, *,
                  package: _builtins.str,
                  tool: _builtins.str):
         """
+        A stock tool that a host lacks.
+
         :param _builtins.str package: Debian package that has it.
         :param _builtins.str tool: The tool.
         """
@@ -1213,6 +1490,9 @@ class MissingTool(dict):
 
 @pulumi.output_type
 class Orphan(dict):
+    """
+    Something that carries an owner mark, and that nobody will miss.
+    """
     def __init__(__self__, *,
                  generation: _builtins.str,
                  id: _builtins.str,
@@ -1222,6 +1502,8 @@ class Orphan(dict):
                  size_bytes: _builtins.float,
                  type: _builtins.str):
         """
+        Something that carries an owner mark, and that nobody will miss.
+
         :param _builtins.str generation: Its generation.
         :param _builtins.str id: Id of the object.
         :param 'Owner' owner: Who has declared it.
@@ -1364,10 +1646,15 @@ class Owner(dict):
 
 @pulumi.output_type
 class Path(dict):
+    """
+    A session with a target, over one of its portals.
+    """
     def __init__(__self__, *,
                  portal: _builtins.str,
                  state: _builtins.str):
         """
+        A session with a target, over one of its portals.
+
         :param _builtins.str portal: Address and port of the target.
         :param _builtins.str state: State of the session, as the client's kernel says it.
         """
@@ -1393,10 +1680,15 @@ class Path(dict):
 
 @pulumi.output_type
 class PoolAutoExtend(dict):
+    """
+    When, and by how much, a thin pool is extended.
+    """
     def __init__(__self__, *,
                  percent: _builtins.int,
                  threshold: _builtins.int):
         """
+        When, and by how much, a thin pool is extended.
+
         :param _builtins.int percent: By how many percent of its size.
         :param _builtins.int threshold: Percent of data or metadata in use from which it is extended.
         """
@@ -1422,6 +1714,9 @@ class PoolAutoExtend(dict):
 
 @pulumi.output_type
 class PoolCapabilities(dict):
+    """
+    What a pool can do.
+    """
     def __init__(__self__, *,
                  discard: _builtins.bool,
                  grows_in_use: _builtins.bool,
@@ -1430,6 +1725,8 @@ class PoolCapabilities(dict):
                  thick: _builtins.bool,
                  thin: _builtins.bool):
         """
+        What a pool can do.
+
         :param _builtins.bool discard: Discarding gives space back.
         :param _builtins.bool grows_in_use: Volumes can grow while they are used.
         :param _builtins.bool revert: A volume can go back to a snapshot.
@@ -1495,6 +1792,9 @@ class PoolCapabilities(dict):
 
 @pulumi.output_type
 class ThinPool(dict):
+    """
+    A thin pool as it is on the host.
+    """
     @staticmethod
     def __key_warning(key: str):
         suggest = None
@@ -1521,6 +1821,8 @@ class ThinPool(dict):
                  metadata_bytes: _builtins.float,
                  size_bytes: _builtins.float):
         """
+        A thin pool as it is on the host.
+
         :param _builtins.float chunk_bytes: Size of a chunk in bytes.
         :param _builtins.float metadata_bytes: Size of its metadata in bytes.
         :param _builtins.float size_bytes: Size of its data in bytes.
@@ -1556,11 +1858,16 @@ class ThinPool(dict):
 
 @pulumi.output_type
 class UnmanagedExport(dict):
+    """
+    An export that another tool has set up.
+    """
     def __init__(__self__, *,
                  by: _builtins.str,
                  path: _builtins.str,
                  protocol: _builtins.str):
         """
+        An export that another tool has set up.
+
         :param _builtins.str by: What exports it.
         :param _builtins.str path: Path that is exported.
         :param _builtins.str protocol: `iscsi` or `nvme-tcp`.
@@ -1596,8 +1903,12 @@ class UnmanagedExport(dict):
 
 @pulumi.output_type
 class UnmanagedObject(dict):
+    """
+    Something in a pool that carries no owner mark.
+    """
     def __init__(__self__, *,
                  id: _builtins.str,
+                 kind: _builtins.str,
                  path: _builtins.str,
                  pool: _builtins.str,
                  reason_not_safe: _builtins.str,
@@ -1605,7 +1916,10 @@ class UnmanagedObject(dict):
                  safe_to_manage: _builtins.bool,
                  size_bytes: _builtins.float):
         """
-        :param _builtins.str id: Id for `pulumi import`; empty where its name cannot be one.
+        Something in a pool that carries no owner mark.
+
+        :param _builtins.str id: Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
+        :param _builtins.str kind: `volume` or `snapshot`.
         :param _builtins.str path: Path on the host.
         :param _builtins.str pool: Its pool.
         :param _builtins.str reason_not_safe: Why not; empty where it can.
@@ -1614,6 +1928,7 @@ class UnmanagedObject(dict):
         :param _builtins.float size_bytes: Size in bytes.
         """
         pulumi.set(__self__, "id", id)
+        pulumi.set(__self__, "kind", kind)
         pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "pool", pool)
         pulumi.set(__self__, "reason_not_safe", reason_not_safe)
@@ -1625,9 +1940,17 @@ class UnmanagedObject(dict):
     @pulumi.getter
     def id(self) -> _builtins.str:
         """
-        Id for `pulumi import`; empty where its name cannot be one.
+        Id for `pulumi import`; empty where its name cannot be one, and for a snapshot, which is adopted.
         """
         return pulumi.get(self, "id")
+
+    @_builtins.property
+    @pulumi.getter
+    def kind(self) -> _builtins.str:
+        """
+        `volume` or `snapshot`.
+        """
+        return pulumi.get(self, "kind")
 
     @_builtins.property
     @pulumi.getter

@@ -286,6 +286,18 @@ class Pool(pulumi.CustomResource):
         What a pool is called on the host, and its driver, is in the host's configuration. With driver `lvm`, a volume group and a thin pool are made from the disks named.
 
         ## Example Usage
+        ### A thin pool on two disks
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        fast = blockhost.Pool(
+            "fast",
+            host="san1",
+            disks=["/dev/disk/by-id/wwn-0x5000c500a1b2c3d4", "/dev/disk/by-id/wwn-0x5000c500a1b2c3d5"],
+        )
+        data = blockhost.Volume("data", pool=fast, size="200GiB")
+        ```
 
         ## Import
 
@@ -323,6 +335,18 @@ class Pool(pulumi.CustomResource):
         What a pool is called on the host, and its driver, is in the host's configuration. With driver `lvm`, a volume group and a thin pool are made from the disks named.
 
         ## Example Usage
+        ### A thin pool on two disks
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        fast = blockhost.Pool(
+            "fast",
+            host="san1",
+            disks=["/dev/disk/by-id/wwn-0x5000c500a1b2c3d4", "/dev/disk/by-id/wwn-0x5000c500a1b2c3d5"],
+        )
+        data = blockhost.Volume("data", pool=fast, size="200GiB")
+        ```
 
         ## Import
 

@@ -168,6 +168,14 @@ class Snapshot(pulumi.CustomResource):
         Follows Cinder's create_snapshot, manage_existing_snapshot and delete_snapshot. A snapshot is never taken anew in place of an old one unless `allow` names `data-loss`.
 
         ## Example Usage
+        ### Before an upgrade
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        before = blockhost.Snapshot("before-upgrade", volume=data)
+        ```
 
         ## Import
 
@@ -198,6 +206,14 @@ class Snapshot(pulumi.CustomResource):
         Follows Cinder's create_snapshot, manage_existing_snapshot and delete_snapshot. A snapshot is never taken anew in place of an old one unless `allow` names `data-loss`.
 
         ## Example Usage
+        ### Before an upgrade
+
+        ```python
+        import pulumi_blockhost as blockhost
+
+        data = blockhost.Volume("data", host="san1", pool="fast", size="200GiB")
+        before = blockhost.Snapshot("before-upgrade", volume=data)
+        ```
 
         ## Import
 

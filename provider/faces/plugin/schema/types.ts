@@ -27,7 +27,7 @@ export interface EnumSpec {
     enum: { name: string; value: string; description?: string }[];
 }
 
-/** What we read of a JSON schema; `resources`, `replaces` and `secret` are metadata of our own. */
+/** What we read of a JSON schema; `resources`, `replaces`, `secret` and `values` are metadata of our own. */
 interface JsonSchema {
     readonly type?: string | readonly string[];
     readonly $ref?: string;
@@ -39,6 +39,8 @@ interface JsonSchema {
     readonly additionalProperties?: JsonSchema | boolean;
     readonly anyOf?: readonly JsonSchema[];
     readonly enum?: readonly string[];
+    /** What each value of `enum` means. */
+    readonly values?: Readonly<Record<string, string>>;
     readonly resources?: readonly string[];
     readonly replaces?: boolean;
     readonly secret?: boolean;
@@ -132,7 +134,10 @@ export class Types {
             this.specs[token] = {
                 type: "string",
                 ...(json.description === undefined ? {} : { description: json.description }),
-                enum: json.enum.map((value) => ({ name: pascal(value), value })),
+                enum: json.enum.map((value) => {
+                    const description = json.values?.[value];
+                    return { name: pascal(value), value, ...(description && { description }) };
+                }),
             };
             return;
         }
@@ -143,7 +148,10 @@ export class Types {
 }
 
 function toJson(schema: z.ZodType): JsonSchema {
-    return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+    const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+    // A definition with an id of its own is only referred to.
+    const own = json.$defs?.[json.$ref?.slice("#/$defs/".length) ?? ""];
+    return own === undefined ? json : { ...own, $defs: json.$defs ?? {} };
 }
 
 function oneOf(types: readonly PropertySpec[]): PropertySpec {

@@ -3,15 +3,33 @@
 
 
 export const ChangeClass = {
+    /**
+     * Sessions end.
+     */
     SessionDrop: "session-drop",
+    /**
+     * The device is taken away or exchanged for a while under an initiator that uses it.
+     */
     Offline: "offline",
+    /**
+     * Data is deleted.
+     */
     DataLoss: "data-loss",
 } as const;
 
+/**
+ * What a change does to the running I/O of initiators, or to data.
+ */
 export type ChangeClass = (typeof ChangeClass)[keyof typeof ChangeClass];
 
 export const HostPoolProvisioning = {
+    /**
+     * Sparse files: space is taken as it is written, and may be over-subscribed.
+     */
     Thin: "thin",
+    /**
+     * All space is taken at creation.
+     */
     Thick: "thick",
 } as const;
 
@@ -21,7 +39,13 @@ export const HostPoolProvisioning = {
 export type HostPoolProvisioning = (typeof HostPoolProvisioning)[keyof typeof HostPoolProvisioning];
 
 export const HostPoolRaid = {
+    /**
+     * Mirrored.
+     */
     Raid1: "raid1",
+    /**
+     * Mirrored and striped.
+     */
     Raid10: "raid10",
 } as const;
 
@@ -31,11 +55,29 @@ export const HostPoolRaid = {
 export type HostPoolRaid = (typeof HostPoolRaid)[keyof typeof HostPoolRaid];
 
 export const HostTargetDhGroup = {
+    /**
+     * The keys alone.
+     */
     Null: "null",
+    /**
+     * Group of 2,048 bits.
+     */
     Ffdhe2048: "ffdhe2048",
+    /**
+     * Group of 3,072 bits.
+     */
     Ffdhe3072: "ffdhe3072",
+    /**
+     * Group of 4,096 bits.
+     */
     Ffdhe4096: "ffdhe4096",
+    /**
+     * Group of 6,144 bits.
+     */
     Ffdhe6144: "ffdhe6144",
+    /**
+     * Group of 8,192 bits.
+     */
     Ffdhe8192: "ffdhe8192",
 } as const;
 
@@ -45,22 +87,49 @@ export const HostTargetDhGroup = {
 export type HostTargetDhGroup = (typeof HostTargetDhGroup)[keyof typeof HostTargetDhGroup];
 
 export const MultipathUse = {
+    /**
+     * One portal only.
+     */
     None: "none",
+    /**
+     * Where the client can join paths.
+     */
     Prefer: "prefer",
+    /**
+     * It fails where the client cannot.
+     */
     Require: "require",
 } as const;
 
+/**
+ * Whether all portals are logged in to, as paths of one device.
+ */
 export type MultipathUse = (typeof MultipathUse)[keyof typeof MultipathUse];
 
 export const ObjectKind = {
+    /**
+     * A volume.
+     */
     Volume: "volume",
+    /**
+     * A snapshot.
+     */
     Snapshot: "snapshot",
 } as const;
 
+/**
+ * What an object of a pool is.
+ */
 export type ObjectKind = (typeof ObjectKind)[keyof typeof ObjectKind];
 
 export const OnDelete = {
+    /**
+     * It is deleted.
+     */
     Delete: "delete",
+    /**
+     * Our mark is taken off, and the data stays.
+     */
     Retain: "retain",
 } as const;
 
@@ -70,37 +139,85 @@ export const OnDelete = {
 export type OnDelete = (typeof OnDelete)[keyof typeof OnDelete];
 
 export const Protocol = {
+    /**
+     * iSCSI.
+     */
     Iscsi: "iscsi",
+    /**
+     * NVMe over TCP.
+     */
     NvmeTcp: "nvme-tcp",
 } as const;
 
+/**
+ * How initiators reach an export.
+ */
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 
 export const SortDirection = {
+    /**
+     * The smallest first.
+     */
     Asc: "asc",
+    /**
+     * The greatest first.
+     */
     Desc: "desc",
 } as const;
 
+/**
+ * How a list is sorted.
+ */
 export type SortDirection = (typeof SortDirection)[keyof typeof SortDirection];
 
 export const SortKey = {
+    /**
+     * What `adopt` takes.
+     */
     Reference: "reference",
+    /**
+     * The size.
+     */
     SizeBytes: "sizeBytes",
 } as const;
 
+/**
+ * What a list is sorted by.
+ */
 export type SortKey = (typeof SortKey)[keyof typeof SortKey];
 
 export const WhenFull = {
+    /**
+     * An error at once.
+     */
     Error: "error",
+    /**
+     * It waits for a minute for the pool to be extended.
+     */
     Queue: "queue",
 } as const;
 
+/**
+ * What a write gets when a thin pool is full.
+ */
 export type WhenFull = (typeof WhenFull)[keyof typeof WhenFull];
 
 export const WipeMethod = {
+    /**
+     * Nothing.
+     */
     None: "none",
+    /**
+     * It is overwritten with zeros.
+     */
     Zero: "zero",
+    /**
+     * The device is told that it is of no use any more (driver lvm).
+     */
     Discard: "discard",
 } as const;
 
+/**
+ * What is done with the data of a volume before it is deleted.
+ */
 export type WipeMethod = (typeof WipeMethod)[keyof typeof WipeMethod];
