@@ -45,30 +45,27 @@ const verbs = {
         await prepare(needsOf(args));
         return node("vitest/vitest.mjs", ["watch", ...(args.length > 0 ? args : usual)]);
     },
+    /** `--lab`: on hosts of the lab, one power cut and one other way an operation (`BLOCKHOST_FAULTS=full`: all). */
     async faults(args) {
-        await prepare({ packages: true });
+        const lab = args.includes("--lab");
+        const only = args.filter((argument) => argument !== "--lab");
+        await prepare(lab ? everything : { packages: true });
         const results = temporaryDirectory("faults");
         const began = new Date();
         const { stateOfSources, writeReport } = await import("../test/faults/report.mjs");
         const sources = await stateOfSources();
+        const here = lab ? ["--project", "lab-long"] : ["--project", "faults"];
         const status = await node(
             "vitest/vitest.mjs",
             // Once each: what fails now and then has failed.
-            [
-                "run",
-                "--retry",
-                "0",
-                "--maxWorkers",
-                "2",
-                "--minWorkers",
-                "2",
-                ...(args.length === 0 ? ["test/faults"] : args),
-            ],
-            { BLOCKHOST_FAULTS: "full", BLOCKHOST_FAULTS_RESULTS: results },
+            ["run", "--retry", "0", "--maxWorkers", "2", "--minWorkers", "2", ...here].concat(
+                only.length === 0 ? [lab ? "test/faults/lvm-" : "test/faults"] : only,
+            ),
+            { BLOCKHOST_FAULTS_RESULTS: results, ...(lab ? {} : { BLOCKHOST_FAULTS: "full" }) },
         );
         // Only a whole run says something about everything.
-        if (args.length === 0) {
-            const file = await writeReport(results, { began, sources, status });
+        if (only.length === 0) {
+            const file = await writeReport(results, { began, sources, status, lab });
             process.stdout.write(`results: ${file}\n`);
         }
         return status;

@@ -1,13 +1,11 @@
 // @ts-check
-/** Writes `RESULTS.md` from what a full run of the matrix recorded. */
+/** Writes `RESULTS.md`, or `RESULTS-lab.md`, from what a whole run of the matrix recorded. */
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../tools/command.mjs";
 import { checkout } from "../../tools/paths.mjs";
 
 /** @typedef {import("./results.ts").Result} Result */
-
-const target = join(checkout, "test", "faults", "RESULTS.md");
 
 /** What is going to be tested, to be asked before it is. */
 export async function stateOfSources() {
@@ -24,9 +22,11 @@ export async function stateOfSources() {
 
 /**
  * @param {string} directory where the run recorded
- * @param {{ began: Date, sources: string, status: number | undefined }} about without a status: ended early
+ * @param {{ began: Date, sources: string, status: number | undefined, lab?: boolean }} about without a status: ended
+ *     early; `lab`: on hosts of the lab
  */
-export async function writeReport(directory, { began, sources, status }) {
+export async function writeReport(directory, { began, sources, status, lab = false }) {
+    const target = join(checkout, "test", "faults", lab ? "RESULTS-lab.md" : "RESULTS.md");
     /** @type {Result[]} */
     const results = readdirSync(directory)
         .flatMap((file) => readFileSync(join(directory, file), "utf8").trimEnd().split("\n"))
@@ -34,9 +34,9 @@ export async function writeReport(directory, { began, sources, status }) {
     const minutes = Math.round((Date.now() - began.getTime()) / 60_000);
     const bad = results.filter(({ ok }) => !ok);
     const lines = [
-        "# Results of the fault matrix",
+        `# Results of the fault matrix${lab ? " on hosts of the lab" : ""}`,
         "",
-        "Written by `npm run test:faults`; not to be edited. What is done, and what has to hold after each trial:",
+        `Written by \`npm run test:faults${lab ? " -- --lab" : ""}\`; not to be edited. What is done, and what has to hold after each trial:`,
         "[README](README.md).",
         "",
         `- commit: ${sources}`,
