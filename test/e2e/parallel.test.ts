@@ -1,6 +1,8 @@
-import { readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { removeDirectory, temporaryDirectory } from "../../tools/lifetime.mjs";
 import { FACES } from "./support/package";
 import { TestStack } from "./support/stack";
 
@@ -8,14 +10,20 @@ describe.each(FACES)("$face face:", ({ blockhost }) => {
     /** Two hosts that look the same, and the same program for each. */
     let hosts: EmbeddedHost[];
     let stacks: TestStack[];
+    let directory: string;
+    let statsFile: string;
     beforeAll(async () => {
         hosts = await Promise.all([1, 2].map(() => startEmbeddedHost({ name: "san1" })));
         stacks = [];
-        for (const host of hosts) stacks.push(await TestStack.create({ hosts: [host] }));
+        directory = temporaryDirectory("stats");
+        statsFile = join(directory, "stats.jsonl");
+        const environment = { BLOCKHOST_STATS_FILE: statsFile };
+        for (const host of hosts) stacks.push(await TestStack.create({ hosts: [host], environment }));
     });
     afterAll(async () => {
         for (const host of hosts) await host.stop();
         for (const stack of stacks) stack.remove();
+        removeDirectory(directory);
     });
 
     const program = async () => {
@@ -49,12 +57,22 @@ describe.each(FACES)("$face face:", ({ blockhost }) => {
             expect(up).toMatchObject({ failed: false, diagnostics: [] });
             const state = JSON.stringify(await stack.resources(), timeless);
             found.push([anonymous(state, host), filesOf(host)]);
+            writeFileSync(statsFile, "");
+            expect(await stack.preview(program, { parallel })).toMatchObject({ failed: false, changes: {} });
+            expect(runsOf(statsFile)).toBeLessThanOrEqual(2);
             expect(await stack.destroy({ parallel })).toMatchObject({ failed: false, diagnostics: [] });
             expect(filesOf(host)).toEqual([".blockhost"]);
         }
         expect(Object.keys(JSON.parse((found[0] as string[])[0] ?? "") as object)).toHaveLength(22);
         expect(found[1]).toEqual(found[0]);
     });
+
+    /** Remote runs that all processes of the provider have counted, whatever the number of resources. */
+    function runsOf(file: string): number {
+        const lines = readFileSync(file, "utf8").trim().split("\n");
+        const counted = lines.map((line) => JSON.parse(line) as { remoteRuns: number });
+        return counted.reduce((sum, { remoteRuns }) => sum + remoteRuns, 0);
+    }
 
     function filesOf(host: EmbeddedHost): string[] {
         return readdirSync(host.poolDirectories["fast"] ?? "").sort();
