@@ -4,7 +4,7 @@ import { type Sh, lines, sh } from "../../sh";
 import type { Wipe } from "../types";
 import { zeroBytes } from "./bytes";
 import { isThin } from "./options";
-import { type Context, realName } from "./steps";
+import { type Context, full, lvm, realName, step } from "./steps";
 import { type WorkState, workState } from "./work";
 
 /**
@@ -36,7 +36,12 @@ export function wipeWork(
             }),
         );
     const what = zero ? `overwrite "${target.name}" with zeros` : `discard the data of "${target.name}"`;
-    return workState(context, { ...target, job: "wipe", label: what, bytes, script });
+    const work = workState(context, { ...target, job: "wipe", label: what, bytes, script });
+    // Snapshots of thin volumes, safety snapshots with them, are read-only.
+    const sealed = holding.filter(({ extra = {} }) => extra["permissions"] === "read-only");
+    if (work.steps.length === 0 || sealed.length === 0) return work;
+    const open = sealed.map((object) => lvm(context, "lvchange", "-prw", full(context, realName(object))));
+    return { ...work, steps: [step("make writable what is read-only", ...open), ...work.steps] };
 }
 
 function discard(path: string, lengthBytes: number): Sh {

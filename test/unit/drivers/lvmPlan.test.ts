@@ -246,6 +246,15 @@ describe("remove", () => {
         });
         expect(commands(thin).join("\n")).toContain("blkdiscard -l 41943040 /dev/vg0/a");
     });
+
+    test("makes a thin volume's safety snapshot writable, which could not be wiped else", () => {
+        const safety = thinLv("a.safety", { ...tags({ kind: "safety" }), lv_permissions: "read-only" });
+        const world = { ...known, volumes: [thinLv("a", tags()), safety] };
+        const zero = { method: "zero", limitBytes: 0, ionice: 3 } as const;
+        expect(commands(lvmDriver.remove(contextOf(world), { ...want, wipe: zero })).join("\n")).toMatch(
+            /lvchange -prw vg0\/a\.safety\n[^]*blkdiscard -l \d+ \/dev\/vg0\/a\.safety/,
+        );
+    });
 });
 
 describe("revert of a thin volume", () => {
