@@ -37,6 +37,7 @@ export interface Reported {
     readonly thinPool?: number;
     readonly volumes?: readonly string[];
     readonly monitored?: boolean;
+    readonly inactive?: boolean;
     readonly whenFull?: string;
     readonly profile?: string;
     readonly profiles?: Readonly<Record<string, string>>;
@@ -118,6 +119,7 @@ function group(reported: Reported, members: NonNullable<Reported["members"]>) {
         lv_size: String(EXTENT),
         lv_layout: "linear",
         pool_lv: "",
+        lv_active: "active",
         lv_device_open: "",
         lv_metadata_size: "",
         lv_when_full: "",
@@ -130,6 +132,7 @@ function group(reported: Reported, members: NonNullable<Reported["members"]>) {
         lv_metadata_size: String(4 * EXTENT),
         lv_when_full: reported.whenFull ?? "queue",
         lv_profile: reported.profile ?? "blockhost-extend-80-20",
+        lv_active: reported.inactive === true ? "" : "active",
     });
     return {
         vg: [

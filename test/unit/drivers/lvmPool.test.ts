@@ -227,6 +227,18 @@ describe("changing a pool", () => {
         expect(error.code).toBe("no-space");
     });
 
+    test("brings up a thin pool that is down, before anything else of it", () => {
+        const down = poolContext({ ...READY, inactive: true, monitored: false });
+        expect(lvmPools.drift(down, want())).toEqual([
+            'thin pool "vg0/pool0" is not active',
+            'thin pool "vg0/pool0" is not monitored by dmeventd',
+        ]);
+        const [, first] = lvmPools.alter(down, want()).steps;
+        expect(first?.label).toBe('activate "vg0/pool0"');
+        const adopted = want({ adopted: true, disks: undefined });
+        expect(lvmPools.alter(down, adopted).steps).toEqual([]);
+    });
+
     test("mends guard rails, and only declared ones of an adopted pool", () => {
         const off = poolContext({ ...READY, monitored: false, whenFull: "error", profile: "", profiles: {} });
         expect(lvmPools.drift(off, want())).toHaveLength(4);

@@ -118,6 +118,8 @@ function dismiss(
     const devices = leaving.map(({ device }) => device);
     const steps: Step[] = [
         guard(context),
+        // First: when nobody leaves any more, nobody looks for it.
+        ...(unit === undefined ? [] : [forgetUnit(context.pool.stateDirectory, unit)]),
         onMembers(
             context,
             `take ${devices.join(", ")} out of "${group.name}"`,
@@ -127,7 +129,6 @@ function dismiss(
             group.name,
         ),
         ...leaving.map(({ device, uuid }) => clearLabel(context, { device, uuid })),
-        ...(unit === undefined ? [] : [forgetUnit(context.pool.stateDirectory, unit)]),
     ];
     return plan(context, disks, steps);
 }

@@ -36,6 +36,7 @@ export interface VolumeFacts {
     readonly isThinPool: boolean;
     /** Of which thin pool it is a volume. */
     readonly thinPool: string;
+    readonly active: boolean;
     readonly open: boolean;
     /** Of thin pools only. */
     readonly metadataBytes: number;

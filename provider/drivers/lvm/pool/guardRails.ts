@@ -5,7 +5,7 @@ import { type AutoExtend, NEVER, profileName, profileText, writeProfile } from "
 import { DEFAULT_AUTO_EXTEND } from "./sizes";
 import { step } from "./steps";
 
-/** The guard rails of a thin pool (F31): what is declared, what differs, and how it is mended. */
+/** The guard rails of a thin pool (F31), and that it is up at all: what is declared, what differs, and how it is mended. */
 
 interface Rail {
     /** What is wrong, as a sentence. */
@@ -24,6 +24,7 @@ export function brokenRails(context: Context, want: WantedPool): Rail[] {
     const pool = thinPoolOf(context);
     if (group === undefined || pool === undefined) return [];
     return [
+        ...activation(context, group, pool, want),
         ...monitoring(context, group, pool, want),
         ...autoExtension(context, group, pool, want),
         ...whenFull(context, group, pool, want),
@@ -32,6 +33,18 @@ export function brokenRails(context: Context, want: WantedPool): Rail[] {
 
 export function mendGuardRails(context: Context, _group: GroupFacts, want: WantedPool): Step[] {
     return brokenRails(context, want).flatMap(({ steps }) => steps);
+}
+
+/** Comes first: an inactive pool is not monitored, nor can it be. An adopted one stays as it is. */
+function activation(context: Context, group: GroupFacts, pool: VolumeFacts, want: WantedPool): Rail[] {
+    if (pool.active || want.adopted) return [];
+    const name = `${group.name}/${pool.name}`;
+    return [
+        {
+            says: `thin pool "${name}" is not active`,
+            steps: [step(context, `activate "${name}"`, "lvchange", "-q", "-ay", "-K", name)],
+        },
+    ];
 }
 
 function monitoring(context: Context, group: GroupFacts, pool: VolumeFacts, want: WantedPool): Rail[] {

@@ -75,7 +75,7 @@ const REPORT = [
     ...["--configreport", "pv", "-o"],
     "pv_name,pv_uuid,pv_pe_count,pv_pe_alloc_count,pv_allocatable",
     ...["--configreport", "lv", "-o"],
-    "lv_name,lv_uuid,lv_tags,lv_size,lv_layout,pool_lv,lv_device_open,lv_metadata_size,lv_when_full,lv_profile",
+    "lv_name,lv_uuid,lv_tags,lv_size,lv_layout,pool_lv,lv_active,lv_device_open,lv_metadata_size,lv_when_full,lv_profile",
     ...["--configreport", "seg", "-o", "lv_name,chunk_size,seg_monitor"],
     ...["--configreport", "pvseg", "-S", "pvseg_size<0"],
 ] as const;

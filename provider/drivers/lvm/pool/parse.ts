@@ -125,6 +125,7 @@ function parseVolume(lv: Row, segment: Row): VolumeFacts {
         sizeBytes: Number(lv["lv_size"]),
         isThinPool: layout.includes("thin") && layout.includes("pool"),
         thinPool: lv["pool_lv"] ?? "",
+        active: lv["lv_active"] === "active",
         open: lv["lv_device_open"] !== "",
         metadataBytes: Number(lv["lv_metadata_size"] ?? 0),
         chunkBytes: Number(segment["chunk_size"] ?? 0),

@@ -25,12 +25,13 @@ export function remove(context: Context, want: { mark: Mark; made: MadePool }): 
         steps.push(step(context, label, "lvremove", "-q", "-y", "-S", only, group.name));
     }
     steps.push(empty(context, group), forget(context));
-    steps.push(step(context, `delete volume group "${group.name}"`, "vgremove", "-q", group.name));
-    for (const { device, uuid } of group.members) steps.push(clearLabel(context, { device, uuid }));
+    // While the group is there: without it nobody asks for them any more.
     steps.push({
         label: "remove profiles that nothing goes by",
         script: clearProfiles(context.pool.options),
     });
+    steps.push(step(context, `delete volume group "${group.name}"`, "vgremove", "-q", group.name));
+    for (const { device, uuid } of group.members) steps.push(clearLabel(context, { device, uuid }));
     return plan(context, disks, steps);
 }
 
