@@ -151,9 +151,14 @@ export class LabHost {
         await this.#settle();
     }
 
-    /** Waits until nothing is starting any more; what udev finds may start more, such as LVM's activation. */
+    /**
+     * Waits until nothing is starting any more. The kernel may find disks later than all else is up, and what udev finds
+     * may start more, such as LVM's activation.
+     */
     async #settle() {
         await this.#setClock();
+        const disks = this.machine.record().disks.map((disk) => `-b ${this.diskPath(disk)}`);
+        if (disks.length > 0) await this.#waitFor(`[ ${disks.join(" -a ")} ]`);
         await this.run(
             `systemctl is-system-running --wait >/dev/null
             udevadm settle -t 60
