@@ -27,7 +27,10 @@ export const importFileCommand: Command = {
             },
         });
         const [host, ...more] = positionals;
-        if (host === undefined || more.length > 0) throw new BlockhostError("invalid", "name one host");
+        if (host === undefined || more.length > 0)
+            throw new BlockhostError("invalid", "name one host", {
+                hint: "`blockhost import-file HOST`, with a name that the host has in blockhost:hosts",
+            });
         const context = await contextOf(values);
         try {
             const owner = values.of === undefined ? {} : parseOwner(values.of);

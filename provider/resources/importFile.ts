@@ -1,4 +1,5 @@
 import type { HostReference } from "../host/hosts";
+import type { Owner } from "../host/mark";
 import { parseId } from "../names";
 import { placeOf } from "./functions/types";
 import { getUnmanaged } from "./functions/unmanaged";
@@ -25,10 +26,10 @@ export async function importFile(
     filter: ImportFilter,
 ): Promise<ImportFile> {
     const place = await placeOf(context, reference);
-    const marked = inventory(context, place)
-        .filter(
-            ({ kind, mark, missing }) => kind !== "safety" && mark.phase === "ready" && missing === undefined,
-        )
+    const whole = inventory(context, place).filter(
+        ({ kind, mark, missing }) => kind !== "safety" && mark.phase === "ready" && missing === undefined,
+    );
+    const marked = whole
         .filter(
             ({ mark: { owner } }) =>
                 owner.installation === context.installation &&
@@ -37,6 +38,12 @@ export async function importFile(
                 (filter.stack ?? owner.stack) === owner.stack,
         )
         .map(({ kind, id, mark }) => ({ type: `blockhost:index:${kind}`, name: mark.owner.resource, id }));
+    warnOfStacks(
+        context,
+        filter,
+        [...new Set(whole.map(({ mark: { owner } }) => stackOf(owner)))],
+        marked.length,
+    );
     const unmarked =
         filter.unmanaged === true
             ? (await getUnmanagedObjects(context, reference)).map((id) => ({
@@ -46,6 +53,21 @@ export async function importFile(
               }))
             : [];
     return { resources: distinct([...marked, ...unmarked]) };
+}
+
+const stackOf = ({ project, stack }: Owner) => `${project}/${stack}`;
+
+/** An import takes only what is of its own stack; and a stack's name is soon mistyped. */
+function warnOfStacks(context: Context, filter: ImportFilter, stacks: string[], listed: number): void {
+    const all = stacks.sort().join(", ");
+    if (filter.stack === undefined && stacks.length > 1)
+        context.warn(
+            `there are objects of several stacks (${all}), and an import takes only those of its own stack: choose one with \`--of\``,
+        );
+    if (filter.stack !== undefined && listed === 0)
+        context.warn(
+            `nothing there is of the stack asked for; there are objects of ${all === "" ? "none" : all}`,
+        );
 }
 
 async function getUnmanagedObjects(context: Context, host: HostReference): Promise<string[]> {

@@ -10,7 +10,7 @@ import * as utilities from "./utilities";
 /**
  * What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
  *
- * `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+ * `npx pulumi-blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
  *
  * ## Example Usage
  * ### What others have made
@@ -54,7 +54,7 @@ export interface GetUnmanagedResult {
 /**
  * What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
  *
- * `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+ * `npx pulumi-blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
  *
  * ## Example Usage
  * ### What others have made

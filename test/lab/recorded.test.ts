@@ -94,7 +94,7 @@ async function record(version: string): Promise<void> {
     const { stdout: group } = await a().run(`vgcfgbackup -q -f ${BACKUP} vgbulk >/dev/null && cat ${BACKUP}`);
     const { stdout: deviceId } = await a().run("pvs --noheadings -o pv_uuid | tr -d ' \\n'");
     const files = { a: await filesOf(a()), c: await filesOf(c()) };
-    const text = JSON.stringify({ group, deviceId, files, resources } satisfies Recording, null, 4);
+    const text = JSON.stringify({ group, deviceId, files, resources } satisfies Recording, null, 2);
     writeFileSync(join(folder, `${version}.json`), `${text}\n`);
 }
 

@@ -13,7 +13,7 @@ import (
 
 // What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
 //
-// `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+// `npx pulumi-blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
 //
 // ## Example Usage
 func GetUnmanaged(ctx *pulumi.Context, args *GetUnmanagedArgs, opts ...pulumi.InvokeOption) (*GetUnmanagedResult, error) {

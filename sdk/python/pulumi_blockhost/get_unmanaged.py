@@ -67,7 +67,7 @@ def get_unmanaged(host: Optional[Union[_builtins.str, Union['InlineHost', 'Inlin
     """
     What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
 
-    `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+    `npx pulumi-blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
 
     ## Example Usage
     ### What others have made
@@ -98,7 +98,7 @@ def get_unmanaged_output(host: pulumi.Input[Optional[Union[_builtins.str, Union[
     """
     What a host holds that carries no owner mark: volumes to be imported or adopted, others' exports.
 
-    `npx blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
+    `npx pulumi-blockhost import-file HOST --unmanaged` writes the volumes among them into a file for `pulumi import --file`.
 
     ## Example Usage
     ### What others have made
