@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 const labFaults = "test/faults/lvm-*.test.ts";
 
 /** What is tried on hosts of the lab by `npm test`, which is to stay short; `npm run test:lab` runs all. */
-const labShare = ["test/lab/examples.test.ts", "test/lab/lvm-thin.test.ts"];
+const labShare = ["test/lab/examples.test.ts"];
 
 /** Hosts of the lab share the machine's cores: one file at a time, after everything else. */
 const lab = (name: string) => ({
