@@ -62,9 +62,15 @@ export function exampleNames() {
         .sort();
 }
 
-/** Whether an example needs hosts with real kernels. @param {string} name */
-export async function needsLab(name) {
-    return (await readChecks(name)).lab !== undefined;
+/** Names of those that run on the embedded host, or on hosts of the lab. @param {"embedded" | "lab"} place */
+export async function examplesOn(place) {
+    /** @type {string[]} */
+    const names = [];
+    for (const name of exampleNames()) {
+        const { lab } = await readChecks(name);
+        if ((lab === undefined) === (place === "embedded")) names.push(name);
+    }
+    return names;
 }
 
 /** @param {string[]} args */

@@ -34,7 +34,7 @@ export async function importPlace(
         const form = what === "export" ? "<host>/<protocol>/<name>" : "<host>/<pool>/<name>";
         throw new BlockhostError(
             "invalid",
-            `${JSON.stringify(text.slice(0, 120))} is not the id of ${what === "export" || what === "attachment" ? "an" : "a"} ${what}`,
+            `${JSON.stringify(text.slice(0, 120))} is not the id of ${what === "export" ? "an" : "a"} ${what}`,
             {
                 hint: `an id is ${form}, with the host's name in blockhost:hosts: san1/${what === "export" ? "iscsi" : "fast"}/data; \`npx pulumi-blockhost import-file HOST\` lists what a host holds`,
             },

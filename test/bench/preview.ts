@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { removeDirectory, temporaryDirectory } from "../../tools/lifetime.mjs";
+import { readStats } from "../../tools/stats.mjs";
 import { FACES } from "../e2e/support/package";
 import { TestStack } from "../e2e/support/stack";
 
@@ -46,8 +47,8 @@ async function ofFace(
         // The stack itself, and for the plugin its provider.
         if (preview.failed || Object.keys(preview.changes).length > 0 || same < volumes)
             throw new Error(`the preview found changes:\n${preview.output.slice(-2000)}`);
-        const [statistics = ""] = readFileSync(statsFile, "utf8").trim().split("\n");
-        const { remoteRuns, connections } = JSON.parse(statistics) as PreviewBench;
+        const { processes, remoteRuns, connections } = readStats(statsFile);
+        if (processes === 0) throw new Error("the preview has counted nothing");
         return { volumes, upSeconds: up.seconds, previewSeconds: preview.seconds, remoteRuns, connections };
     } finally {
         await host.stop();

@@ -14,6 +14,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { checkout } from "../../tools/paths.mjs";
 import { PluginClient } from "../support/plugin";
+import { type Recorded, type Values, expectAsRecorded, makeRecorded } from "../support/recorded";
 
 /**
  * State and pool of a released version, replayed by this one: nothing may differ. What a version writes is recorded once,
@@ -23,9 +24,8 @@ import { PluginClient } from "../support/plugin";
 interface Recording {
     /** Below the pool's directory: the text of symbolic links, the size of files in bytes. */
     readonly pool: Record<string, string | number>;
-    readonly resources: { kind: string; name: string; id: string; inputs: Values; outputs: Values }[];
+    readonly resources: Recorded[];
 }
-type Values = Record<string, unknown>;
 
 const folder = join(checkout, "test", "contract", "recorded");
 let host: EmbeddedHost;
@@ -43,14 +43,9 @@ afterEach(async () => {
 const pool = () => host.poolDirectories["fast"] ?? "";
 
 async function record(version: string): Promise<void> {
-    const resources: Recording["resources"] = [];
-    const make = async (kind: string, name: string, given: Values) => {
-        const { inputs, failures } = await plugin.check(kind, name, given);
-        expect(failures).toEqual([]);
-        const { id, state } = await plugin.create(kind, name, inputs);
-        resources.push({ kind, name, id, inputs, outputs: state });
-        return id;
-    };
+    const resources: Recorded[] = [];
+    const make = async (kind: string, name: string, given: Values) =>
+        (await makeRecorded(plugin, resources, kind, name, given)).id;
     const place = { host: "san1", pool: "fast" };
     const data = await make("Volume", "data", {
         ...place,
@@ -92,17 +87,7 @@ test.each(readdirSync(folder).filter((name) => name.endsWith(".json")))(
                 truncateSync(at, content);
             }
         }
-        for (const one of recording.resources) {
-            const { kind, name, id, inputs, outputs } = one;
-            const read = await plugin.read(kind, name, id, { olds: outputs, inputs });
-            expect(read).toEqual({ id, state: outputs, inputs });
-            const checked = await plugin.check(kind, name, inputs, { olds: inputs });
-            expect(checked).toEqual({ inputs, failures: [] });
-            const given = { id, olds: read.state, oldInputs: inputs, news: checked.inputs };
-            expect(await plugin.diff(kind, name, given)).toMatchObject({ changes: false, detailed: {} });
-        }
-        for (const { kind, name, id, outputs } of [...recording.resources].reverse())
-            await plugin.delete(kind, name, id, outputs);
+        await expectAsRecorded(plugin, recording.resources);
         expect(existsSync(join(pool(), "data.img"))).toBe(false);
     },
 );

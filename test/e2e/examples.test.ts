@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { exampleNames, needsLab, runExample } from "../../tools/example.mjs";
+import { exampleNames, examplesOn, runExample } from "../../tools/example.mjs";
 
 test("there are examples", () => {
     expect(exampleNames()).toEqual(
@@ -20,10 +20,7 @@ test("there are examples", () => {
 
 describe("an example", async () => {
     // The others are a matter of `test/lab/examples.test.ts`.
-    for (const name of exampleNames()) {
-        if (await needsLab(name)) continue;
-        test(`${name} does what it says`, async () => {
-            await runExample(name);
-        });
-    }
+    test.each(await examplesOn("embedded"))("%s does what it says", async (name) => {
+        await runExample(name);
+    });
 });

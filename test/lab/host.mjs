@@ -133,6 +133,11 @@ export class LabHost {
         }
     }
 
+    /** Where its targets listen on the storage networks, by IPv4. @param {number} port */
+    portals(port) {
+        return this.addresses.ipv4.map((address) => `${address}:${port}`);
+    }
+
     /** Drops the connection that `run` keeps. */
     disconnect() {
         this.#client?.destroy();

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkout } from "../../tools/paths.mjs";
 import { quote } from "../../provider/sh";
 import { PluginClient } from "../support/plugin";
+import { type Recorded, type Values, expectAsRecorded, makeRecorded } from "../support/recorded";
 import { type Lab, startLab } from "./lab.mjs";
 import { CHAP, CLIENT_IQN, CLIENT_NQN, KEYS, LEAVINGS, MUTUAL } from "./support/attachments";
 
@@ -20,9 +21,8 @@ interface Recording {
     readonly deviceId: string;
     /** Text of the state directories' files, by host and path. They hold secrets, which are secret nowhere else. */
     readonly files: Readonly<Record<"a" | "c", Readonly<Record<string, string>>>>;
-    readonly resources: { kind: string; name: string; id: string; inputs: Values; outputs: Values }[];
+    readonly resources: Recorded[];
 }
-type Values = Record<string, unknown>;
 
 const folder = join(checkout, "test", "lab", "recorded");
 const STATE = "/var/lib/blockhost";
@@ -36,14 +36,13 @@ const c = () => lab.host("c");
 beforeAll(async () => {
     lab = await startLab({ hosts: ["a", "c"] });
     plugin = await PluginClient.start();
-    const portals = (port: number) => a().addresses.ipv4.map((address) => `${address}:${String(port)}`);
     const hosts = {
         san: a().configuration({
             connectTimeout: 60_000,
             pools: { bulk: { driver: "lvm", volumeGroup: "vgbulk" } },
             targets: {
-                iscsi: { helper: "lio", portals: portals(3260) },
-                "nvme-tcp": { helper: "nvmet", portals: portals(4420) },
+                iscsi: { helper: "lio", portals: a().portals(3260) },
+                "nvme-tcp": { helper: "nvmet", portals: a().portals(4420) },
             },
         }),
         db: c().configuration({ connectTimeout: 60_000 }),
@@ -64,14 +63,9 @@ async function filesOf(host: ReturnType<typeof a>): Promise<Record<string, strin
 }
 
 async function record(version: string): Promise<void> {
-    const resources: Recording["resources"] = [];
-    const make = async (kind: string, name: string, given: Values) => {
-        const { inputs, failures } = await plugin.check(kind, name, given);
-        expect(failures).toEqual([]);
-        const { id, state } = await plugin.create(kind, name, inputs);
-        resources.push({ kind, name, id, inputs, outputs: state });
-        return { id, state };
-    };
+    const resources: Recorded[] = [];
+    const make = (kind: string, name: string, given: Values) =>
+        makeRecorded(plugin, resources, kind, name, given);
     await make("Pool", "bulk", { host: "san", disks: [a().diskPath("disk1")] });
     const place = { host: "san", pool: "bulk", size: "16MiB" };
     const data = await make("Volume", "data", place);
@@ -88,9 +82,9 @@ async function record(version: string): Promise<void> {
         protocol: "nvme-tcp",
         initiators: [{ nqn: CLIENT_NQN, dhchap: KEYS }],
     });
-    const disk = { host: "db", connection: lun.state["connection"], sizeBytes: data.state["sizeBytes"] };
+    const disk = { host: "db", connection: lun.outputs["connection"], sizeBytes: data.outputs["sizeBytes"] };
     await make("Attachment", "disk", disk);
-    await make("Attachment", "drive", { host: "db", connection: namespace.state["connection"] });
+    await make("Attachment", "drive", { host: "db", connection: namespace.outputs["connection"] });
     const { stdout: group } = await a().run(`vgcfgbackup -q -f ${BACKUP} vgbulk >/dev/null && cat ${BACKUP}`);
     const { stdout: deviceId } = await a().run("pvs --noheadings -o pv_uuid | tr -d ' \\n'");
     const files = { a: await filesOf(a()), c: await filesOf(c()) };
@@ -120,16 +114,7 @@ udevadm settle`);
 }
 
 async function expectUnchanged(recording: Recording): Promise<void> {
-    for (const { kind, name, id, inputs, outputs } of recording.resources) {
-        const read = await plugin.read(kind, name, id, { olds: outputs, inputs });
-        expect(read, name).toEqual({ id, state: outputs, inputs });
-        const checked = await plugin.check(kind, name, inputs, { olds: inputs });
-        expect(checked, name).toEqual({ inputs, failures: [] });
-        const given = { id, olds: read.state, oldInputs: inputs, news: checked.inputs };
-        expect(await plugin.diff(kind, name, given), name).toMatchObject({ changes: false, detailed: {} });
-    }
-    for (const { kind, name, id, outputs } of [...recording.resources].reverse())
-        await plugin.delete(kind, name, id, outputs);
+    await expectAsRecorded(plugin, recording.resources);
     expect((await a().run("pvs --noheadings; vgs --noheadings")).stdout.trim()).toBe("");
     expect((await c().run(LEAVINGS)).stdout).toBe("");
 }

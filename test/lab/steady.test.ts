@@ -19,7 +19,7 @@ async function place(kind: "thin" | "thick"): Promise<Place> {
             stateDirectory,
             pools: { [POOL]: options },
             targets: {
-                iscsi: { helper: "lio", portals: host.addresses.ipv4.map((address) => `${address}:3260`) },
+                iscsi: { helper: "lio", portals: host.portals(3260) },
             },
         }),
         sizeOf: (name) => backend.sizeOf(name),

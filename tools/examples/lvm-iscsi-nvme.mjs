@@ -10,15 +10,13 @@ export const secrets = {
 /** @param {Pick<import("../example.mjs").LabScene, "lab">} scene */
 export function config({ lab }) {
     const [san1, db1] = [lab.host("a"), lab.host("c")];
-    const portals = (/** @type {number} */ port) =>
-        san1.addresses.ipv4.map((address) => `${address}:${port}`);
     return {
         "blockhost:hosts": {
             san1: san1.configuration({
                 pools: { fast: { driver: "lvm", volumeGroup: "fast", thinPool: "pool0" } },
                 targets: {
-                    iscsi: { helper: "lio", portals: portals(3260) },
-                    "nvme-tcp": { helper: "nvmet", portals: portals(4420) },
+                    iscsi: { helper: "lio", portals: san1.portals(3260) },
+                    "nvme-tcp": { helper: "nvmet", portals: san1.portals(4420) },
                 },
             }),
             db1: db1.configuration(),

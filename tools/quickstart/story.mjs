@@ -1,9 +1,10 @@
 // @ts-check
-import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync } from "node:fs";
+import { closeSync, openSync, readSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../command.mjs";
 import { targetsOf } from "../embedded-host/tgtd.mjs";
 import * as iscsi from "../iscsi.mjs";
+import { readStats } from "../stats.mjs";
 
 const MiB = 1024 * 1024;
 /** The stack's outputs have been shown once. */
@@ -172,18 +173,4 @@ async function openToEverybody(host, lun) {
     const username = lun.chap?.username ?? "";
     await tgtadm("--mode", "account", "--op", "unbind", "--tid", tid, "--user", username);
     await tgtadm("--mode", "target", "--op", "bind", "--tid", tid, "--initiator-address", "ALL");
-}
-
-/** Sums what each provider process said about itself at its end. @param {string} file */
-function readStats(file) {
-    const sums = { processes: 0, connections: 0, remoteRuns: 0, operations: 0 };
-    if (!existsSync(file)) return sums;
-    for (const line of readFileSync(file, "utf8").split("\n").filter(Boolean)) {
-        const { connections = 0, remoteRuns = 0, operations = 0 } = JSON.parse(line);
-        sums.processes++;
-        sums.connections += connections;
-        sums.remoteRuns += remoteRuns;
-        sums.operations += operations;
-    }
-    return sums;
 }

@@ -51,14 +51,13 @@ lvcreate -q -y --type thin-pool -L 3g --poolmetadatasize 32m -n pool bhattach; }
 
 export function configurations(lab: Lab): Record<string, unknown> {
     const [a, c] = [lab.host("a"), lab.host("c")];
-    const portals = (port: number) => a.addresses.ipv4.map((address: string) => `${address}:${String(port)}`);
     return {
         [SAN]: a.configuration({
             connectTimeout: 60_000,
             pools: { fast: { driver: "lvm", volumeGroup: "bhattach", thinPool: "pool" } },
             targets: {
-                iscsi: { helper: "lio", portals: portals(3260) },
-                "nvme-tcp": { helper: "nvmet", portals: portals(4420) },
+                iscsi: { helper: "lio", portals: a.portals(3260) },
+                "nvme-tcp": { helper: "nvmet", portals: a.portals(4420) },
             },
         }),
         [DB]: c.configuration({ connectTimeout: 60_000 }),
