@@ -54,7 +54,8 @@ export function lvmBackend(kind: keyof typeof GROUPS, start: () => Promise<Lab>)
 rm -rf ${stateDirectory}
 wipefs -q -a ${paths()}
 vgcreate -q ${group} ${paths()}
-${kind === "thin" ? `lvcreate -q --type thin-pool -L 3g --poolmetadatasize 32m -n pool0 ${group} 2>/dev/null` : ":"}`);
+${kind === "thin" ? `lvcreate -q --type thin-pool -L 3g --poolmetadatasize 32m -n pool0 ${group} 2>/dev/null` : ":"}
+sync ${paths()}`);
     };
     return {
         get host() {
