@@ -104,6 +104,29 @@ describe("create", () => {
     });
 });
 
+describe("a thick copy that was cut short", () => {
+    test("lets go what it holds now, not what had been held before", () => {
+        const creating = mark({ phase: "creating", extra: { source: "v" } });
+        const held = mark({ kind: "safety", extra: { origin: "v", for: "copy" } });
+        const world = {
+            ...knownThick,
+            volumes: [
+                lv("v", tags({ generation: "5".repeat(16) })),
+                lv("a", tags(creating)),
+                cowLv("a.safety", "v", tags(held)),
+            ],
+        };
+        const from = { name: "v", inUse: false };
+        const [before, after] = commands(lvmDriver.create(contextOf(world), { ...want, from }))
+            .join("\n")
+            .split("lvcreate")
+            .map((part) => /lvremove -y -S .*/.exec(part)?.[0] ?? "");
+        expect(before).toMatch(/lv_uuid=.*vg0\/a\.safety/);
+        expect(after).toMatch(/lv_tags=.*for:copy.*vg0\/a\.safety/);
+        expect(after).not.toContain("lv_uuid");
+    });
+});
+
 describe("a thick snapshot that has overflowed", () => {
     const world = {
         ...knownThick,
