@@ -57,20 +57,29 @@ describe("configuration", () => {
         });
         expect(failures).toEqual([
             {
-                property: "inputs.instalation",
-                reason: expect.stringContaining('did you mean "installation"?') as string,
+                property: "",
+                reason: 'blockhost:instalation: there is no such property; did you mean "installation"?',
             },
             {
-                property: "hosts.san1.prot",
-                reason: expect.stringContaining('did you mean "port"?') as string,
+                property: "",
+                reason: 'blockhost:hosts.san1.prot: there is no such property; did you mean "port"?',
             },
             {
-                property: "hosts.san1.pools.fast.driver",
-                reason: expect.stringContaining('did you mean "file"?') as string,
+                property: "",
+                reason: 'blockhost:hosts.san1.pools.fast.driver: there is no driver "flie"; did you mean "file"?',
             },
         ]);
         expect(await plugin.checkConfig({ hosts: "{" })).toEqual([
-            { property: "inputs.hosts", reason: "must be an object of hosts by name" },
+            { property: "", reason: "blockhost:hosts: must be an object of hosts by name" },
+        ]);
+    });
+
+    test("of an explicit provider is checked as a whole, with paths of its own", async () => {
+        const news = { hosts: { "san1.example.com": { user: "root", readOnly: "yes" } } };
+        const own = "urn:pulumi:dev::shop::pulumi:providers:blockhost::other";
+        expect(await plugin.checkConfig(news, own)).toEqual([
+            { property: "", reason: 'hosts["san1.example.com"].address: is missing: give a string' },
+            { property: "", reason: 'hosts["san1.example.com"].readOnly: must be a boolean, not a string' },
         ]);
     });
 
@@ -84,7 +93,7 @@ describe("configuration", () => {
         expect(detail?.type).toBe("pulumirpc.ConfigureErrorMissingKeys");
         const keys = ConfigureErrorMissingKeys.deserializeBinary(detail?.bytes ?? new Uint8Array());
         expect(keys.getMissingkeysList().map((key) => key.getName())).toEqual([
-            "blockhost:hosts.san1.address",
+            "--path 'blockhost:hosts.san1.address'",
         ]);
     });
 

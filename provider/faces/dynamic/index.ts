@@ -4,7 +4,7 @@ import { lifecycles } from "../../resources";
 import { readConfiguration } from "../../resources/configuration";
 import { IncompleteCreation } from "../../resources/creation";
 import type { Change, Context, Lifecycle } from "../../resources/types";
-import { withoutValues } from "../failures";
+import { asPulumiShows } from "../failures";
 import { hasUnknown } from "../../validate";
 
 /**
@@ -97,7 +97,7 @@ export function check(olds: Inputs, news: Inputs) {
         const old = ownInputs(olds);
         const before = Object.keys(old).length === 0 ? undefined : old;
         const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
-        return { inputs: recorded(inputs, news), failures: withoutValues(failures, news) };
+        return { inputs: recorded(inputs, news), failures: asPulumiShows(failures, news) };
     });
 }
 

@@ -19,7 +19,7 @@ import { IncompleteCreation } from "../../resources/creation";
 import { ignoring } from "../../resources/ignore";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
-import { withoutValues } from "../failures";
+import { asPulumiShows } from "../failures";
 import { parseUrn } from "../urn";
 import { detailedDiff, toDiffResponse } from "./diff";
 import { partialFailure } from "./errors";
@@ -81,7 +81,7 @@ export function check(session: Session, request: CheckRequest): Promise<CheckRes
         if (news["owner"] !== undefined) {
             response.addFailures(failureOf({ property: "owner", reason: "there is no such property" }));
         }
-        for (const failure of withoutValues(checked.failures, news)) response.addFailures(failureOf(failure));
+        for (const failure of asPulumiShows(checked.failures, news)) response.addFailures(failureOf(failure));
         return response;
     });
 }
@@ -105,6 +105,11 @@ export function diff(session: Session, request: DiffRequest): Promise<DiffRespon
         }
         const relevant = changes.filter(({ property }) => !ignored.includes(property));
         const differences = detailedDiff(relevant, before, after, hasUnknown(after));
+        // Pulumi shows of a difference only what is among the inputs.
+        for (const { path, input } of session.declared.has(urn) ? differences : []) {
+            const why = input ? undefined : relevant.find(({ property }) => property === path);
+            if (why !== undefined) session.log.info(`${path}: ${why.reason}`, urn);
+        }
         return toDiffResponse(differences, lifecycle.stable ?? []);
     });
 }
