@@ -72,7 +72,10 @@ export class Host {
     private current: HostFacts | undefined;
     private observing: Promise<HostFacts> | undefined;
     private lastFailure: { at: number; error: BlockhostError } | undefined;
-    /** Pools that a creation announced in preview is going to make, which nothing can be said about before. */
+    /**
+     * What an operation announced in preview is going to bring about, of which nothing can be said before: pools that
+     * are made (`fast`), and volumes that were imported without a mark and are taken over (`fast/data`).
+     */
     readonly coming = new Set<string>();
     /** Claims of creations announced in preview, by pool and object. */
     private readonly announced = new Map<string, Claim>();

@@ -32,7 +32,10 @@ export function configure({ config }: { config: Config }): void {
     context = {
         hosts,
         installation,
-        warn: warnOnce(),
+        warn,
+        inform: once((message) => {
+            console.log(message);
+        }),
         progress: (message) => {
             console.log(message);
         },
@@ -46,17 +49,21 @@ export function configure({ config }: { config: Config }): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(0));
 }
 
-function warnOnce(): (message: string) => void {
+function once(tell: (message: string) => void): (message: string) => void {
     const said = new Set<string>();
     return (message) => {
         if (said.has(message)) return;
         said.add(message);
-        console.log(`warning: ${message}`);
+        tell(message);
     };
 }
 
+const warn = once((message) => {
+    console.log(`warning: ${message}`);
+});
+
 function current(): Context {
-    context ??= { hosts: new Hosts({}), installation: "default", warn: warnOnce() };
+    context ??= { hosts: new Hosts({}), installation: "default", warn };
     return context;
 }
 

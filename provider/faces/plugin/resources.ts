@@ -16,6 +16,7 @@ import { BlockhostError } from "../../errors";
 import { version } from "../../version";
 import { lifecycles } from "../../resources";
 import { IncompleteCreation } from "../../resources/creation";
+import { TAKING_OVER } from "../../resources/changes";
 import { ignoring } from "../../resources/ignore";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
@@ -103,12 +104,15 @@ export function diff(session: Session, request: DiffRequest): Promise<DiffRespon
             if (session.declared.has(urn) || !(error instanceof BlockhostError)) throw error;
             changes = refused(error);
         }
+        // Nothing is taken over by a refresh, and what was imported is on the host as it was.
+        if (!session.declared.has(urn)) changes = changes.filter((change) => change !== TAKING_OVER);
         const relevant = changes.filter(({ property }) => !ignored.includes(property));
         const differences = detailedDiff(relevant, before, after, hasUnknown(after));
-        // Pulumi shows of a difference only what is among the inputs.
-        for (const { path, input } of session.declared.has(urn) ? differences : []) {
-            const why = input ? undefined : relevant.find(({ property }) => property === path);
-            if (why !== undefined) session.log.info(`${path}: ${why.reason}`, urn);
+        // Of what is not among the inputs Pulumi shows only what is recorded, and not what comes of it.
+        const hidden = differences.filter(({ input }) => !input && session.declared.has(urn));
+        for (const { path } of hidden) {
+            const why = relevant.find(({ property }) => property === path)?.reason ?? "";
+            session.log.info(`${lifecycle.kind} "${parseUrn(urn).name}", ${path}: ${why}`, urn);
         }
         return toDiffResponse(differences, lifecycle.stable ?? []);
     });
