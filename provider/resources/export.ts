@@ -20,7 +20,7 @@ import type {
     TargetFacts,
 } from "../targets/types";
 import { attachable } from "../targets/attachable";
-import { CHAP_USERNAME, CHAP_USERNAME_RULE } from "../targets/chap";
+import { CHAP_SECRET_MAX_LENGTH, CHAP_USERNAME, CHAP_USERNAME_RULE, chapProblems } from "../targets/chap";
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { iscsiNameProblem } from "../targets/iqn";
 import { nqnProblem } from "../targets/nqn";
@@ -629,7 +629,7 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
     const args = wellFormed(inputs);
     if (hasUnknown(inputs["host"]) || inputs["host"] === undefined) {
         if (args === undefined) return [];
-        return [...initiatorProblems(protocol, args), ...initiatorNameProblems(protocol, args)];
+        return [...initiatorProblems(protocol, args), ...commonProblems(protocol, args)];
     }
     let config: HostConfig;
     try {
@@ -651,7 +651,7 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
     if (args === undefined) return [];
     const failures = initiatorProblems(protocol, args);
     if (failures.length > 0) return failures;
-    if (hasUnknown({ ...inputs, source: "" })) return initiatorNameProblems(protocol, args);
+    if (hasUnknown({ ...inputs, source: "" })) return commonProblems(protocol, args);
     const mark: Mark = {
         kind: "export",
         owner: ownerOf(context, args.owner),
@@ -689,14 +689,24 @@ function initiatorProblems(protocol: Protocol, { initiators }: ExportArgs): Fail
     });
 }
 
-function initiatorNameProblems(protocol: Protocol, { initiators }: ExportArgs): Failure[] {
+/** What no helper of the protocol accepts. */
+function commonProblems(protocol: Protocol, args: ExportArgs): Failure[] {
     const named = nameOf(protocol);
     const problemOf = protocol === "iscsi" ? iscsiNameProblem : nqnProblem;
-    return initiators.flatMap((initiator, i) => {
-        const name = initiator[named];
+    const problems = withoutChap(args).flatMap(({ [named]: name, chap, mutualChap }, i) => {
+        const at = `initiators[${String(i)}]`;
         const reason = name === undefined || name === UNKNOWN ? undefined : problemOf(name);
-        return reason === undefined ? [] : [{ property: `initiators[${String(i)}].${named}`, reason }];
+        return [
+            ...(reason === undefined ? [] : [{ path: `${at}.${named}`, reason }]),
+            ...(chap === undefined
+                ? []
+                : chapProblems(secretChap(chap), `${at}.chap`, CHAP_SECRET_MAX_LENGTH)),
+            ...(mutualChap === undefined
+                ? []
+                : chapProblems(secretChap(mutualChap), `${at}.mutualChap`, CHAP_SECRET_MAX_LENGTH)),
+        ];
     });
+    return problems.map(({ path, reason }) => ({ property: path, reason }));
 }
 
 /** The inputs without what is not of the right kind in them, so that the rest can be checked as well. */
@@ -709,8 +719,7 @@ function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
         }),
     );
     const { initiators } = inputs;
-    if (!Array.isArray(initiators) || kept["name"] === undefined || kept["owner"] === undefined)
-        return undefined;
+    if (!Array.isArray(initiators) || kept["owner"] === undefined) return undefined;
     const texts = (value: unknown) =>
         typeof value === "object" &&
         value !== null &&
@@ -722,7 +731,7 @@ function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
             Object.entries(one).filter(([, value]) => typeof value === "string" || texts(value)),
         );
     });
-    return { ...kept, initiators: clean } as unknown as ExportArgs;
+    return { name: "", ...kept, initiators: clean } as unknown as ExportArgs;
 }
 
 function wantedFrom(
