@@ -103,7 +103,7 @@ describe.each(FACES)("$face face:", ({ face, blockhost }) => {
             new blockhost.Volume("theirs", { host: "san1", pool: "fast", size: "10MiB" });
         });
         expect(preview.failed).toBe(true);
-        expect(saidOf(preview)).toMatch(/has a problem: (name|host): .*(carries no owner mark|not empty)/);
+        expect(saidOf(preview)).toMatch(/property (name|host) value .*(carries no owner mark|not empty)/);
         expect(preview.output).not.toContain("nil");
     });
 
