@@ -180,10 +180,14 @@ export class Host {
         return holder === resource ? undefined : holder;
     }
 
-    /** Brings something about, and returns its verified state. */
-    async perform<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T> {
+    /**
+     * Brings something about, and returns its verified state.
+     *
+     * @param begun another operation of the same call has gone before, so that what ends this one is in the middle
+     */
+    async perform<T>(operation: Operation<T>, options: CallOptions = {}, begun = false): Promise<T> {
         this.refuseDecommissioned();
-        const progress: Progress = { begun: false };
+        const progress: Progress = { begun };
         for (let attempt = 1; ; attempt++) {
             try {
                 return await this.attempt(operation, options, progress);
@@ -265,7 +269,7 @@ export class Host {
                     {
                         host: this.config.name,
                         doing,
-                        hint: "the next run starts it again",
+                        hint: "the next `pulumi up` starts it again",
                     },
                 );
             }

@@ -11,7 +11,7 @@ import { type Mark, type Owner, describeOwner, sameOwner, sameStack } from "../h
 import { BlockhostError, hasCode, toBlockhostError } from "../errors";
 import { HOST_NAME, type Id, nameProblem, parseId } from "../names";
 import { parseSize } from "../size";
-import { type Failure, UNKNOWN, hasUnknown, suggestion } from "../validate";
+import { type Failure, UNKNOWN, formatPath, hasUnknown, suggestion } from "../validate";
 import { RECORDED } from "./changes";
 import { ALLOWABLE, type Change, type Context } from "./types";
 
@@ -211,7 +211,8 @@ export function hostReferenceProblems(context: Context, host: unknown): Failure[
         const known = context.hosts.names();
         const reason =
             known.length === 0
-                ? `there is no host ${JSON.stringify(host)}: blockhost:hosts in the stack's configuration is empty`
+                ? `there is no host ${JSON.stringify(host)}: blockhost:hosts in the stack's configuration is empty (docs/configuration.md; ` +
+                  `\`pulumi config set --path '${formatPath([host, "address"], "blockhost:hosts")}' ADDRESS\` begins it)`
                 : `there is no host ${JSON.stringify(host)} in blockhost:hosts${suggestion(host, known)}`;
         return [{ property: "host", reason }];
     }

@@ -322,7 +322,7 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
             before.incomplete === true || before.generation === ""
                 ? await host.perform(creation(context, firstOf(before, news)).operation, context)
                 : before;
-        return host.perform(alteration(context, olds, news), context);
+        return host.perform(alteration(context, olds, news), context, olds !== before);
     },
 
     async delete(context, state) {

@@ -253,6 +253,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                 result: (facts) => stateOf(host.config, facts, news),
             },
             context,
+            olds !== before,
         );
     },
 

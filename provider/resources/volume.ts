@@ -348,7 +348,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             creation(context, { ...news, owner: olds.owner }).operation,
             context,
         );
-        return host.perform(alteration(context, finished, news), context);
+        return host.perform(alteration(context, finished, news), context, true);
     },
 
     async delete(context, state) {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { NOTHING } from "../../provider/host/plan";
 import { IncompleteCreation } from "../../provider/resources/creation";
 import { volume } from "../../provider/resources/volume";
 import { Client, MiB, refused } from "../support/client";
@@ -67,6 +68,15 @@ test("what is cancelled after it has begun says so, and is recorded; before, tha
     });
     expect(String(failure)).not.toContain("before");
 
+    // The second operation of an update is in the middle of it, too.
+    const second = {
+        doing: "update",
+        effect: "change",
+        plan: () => NOTHING,
+        result: () => undefined,
+    } as const;
+    const both = await refused(client.host.perform(second, context, true), "cancelled");
+    expect(both.message).toMatch(/cancelled half-way/);
     const late = await refused(volume.create(context, client.volumeArgs("late")), "cancelled");
     expect(late.message).toMatch(/cancelled before anything was changed on the host/);
     expect((await client.volume("half")).sizeBytes).toBe(4 * MiB);
