@@ -23,10 +23,16 @@ export function nameProblem(name: string): string | undefined {
     return undefined;
 }
 
-/** The parts of a resource's id: `<host>/<pool>/<name>`, for exports `<host>/<protocol>/<name>`. */
+/** Second part of an attachment's id. */
+export const ATTACHMENTS = "attachment";
+
+/**
+ * The parts of a resource's id: `<host>/<pool>/<name>`, for exports `<host>/<protocol>/<name>`, for attachments
+ * `<host>/attachment/<name>`.
+ */
 export interface Id {
     readonly host: string;
-    /** Pool, or protocol. */
+    /** Pool, protocol, or {@link ATTACHMENTS}. */
     readonly container: string;
     readonly name: string;
 }

@@ -63,8 +63,8 @@ const verbs = {
             ),
             { BLOCKHOST_FAULTS_RESULTS: results, ...(lab ? {} : { BLOCKHOST_FAULTS: "full" }) },
         );
-        // Only a whole run says something about everything.
-        if (only.length === 0) {
+        // Only a whole run says something about everything, or in the lab about a world.
+        if (only.length === 0 || (lab && !only.some((argument) => argument.startsWith("-")))) {
             const file = await writeReport(results, { began, sources, status, lab });
             process.stdout.write(`results: ${file}\n`);
         }

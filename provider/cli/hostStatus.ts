@@ -1,9 +1,10 @@
+import { differences } from "../clients/faults";
 import { capacityFigures } from "../drivers/capacity";
 import { toBlockhostError } from "../errors";
 import type { HostFacts, PoolFacts } from "../host/facts";
 import type { Host } from "../host/host";
 import { describeOwner } from "../host/mark";
-import { formatId } from "../names";
+import { ATTACHMENTS, formatId } from "../names";
 import { usablePool } from "../resources/common";
 import { getOrphans } from "../resources/functions/orphans";
 import type { Context } from "../resources/types";
@@ -45,6 +46,13 @@ export interface ExportStatus {
     readonly differences: readonly string[];
 }
 
+/** An export attached to the host as a client. */
+export interface AttachmentStatus {
+    readonly id: string;
+    readonly level: Level;
+    readonly differences: readonly string[];
+}
+
 export interface OrphanStatus {
     readonly id: string;
     readonly owner: string;
@@ -67,6 +75,7 @@ export interface HostStatus {
     readonly error?: string;
     readonly pools: readonly PoolStatus[];
     readonly exports: readonly ExportStatus[];
+    readonly attachments: readonly AttachmentStatus[];
     readonly orphans: readonly OrphanStatus[];
     readonly work: readonly WorkStatus[];
     readonly findings: readonly Finding[];
@@ -77,7 +86,7 @@ export async function hostStatus(
     name: string,
     known?: KnownResources,
 ): Promise<HostStatus> {
-    const nothing = { pools: [], exports: [], orphans: [], work: [], findings: [] };
+    const nothing = { pools: [], exports: [], attachments: [], orphans: [], work: [], findings: [] };
     try {
         const host = context.hosts.get(name);
         if (host.config.decommissioned)
@@ -85,14 +94,15 @@ export async function hostStatus(
         const facts = await host.facts(context);
         const pools = [...host.config.pools.keys()].map((pool) => poolStatus(host, facts, pool));
         const exports = exportStatus(host, facts);
+        const attachments = attachmentStatus(host, facts);
         const orphans = await orphanStatus(context, name, known);
         const work = workStatus(facts);
         const findings = [...targetFindings(facts), ...objectFindings(host, facts)];
         const level = worst([
-            ...[...pools, ...exports, ...work, ...findings].map((one) => one.level),
+            ...[...pools, ...exports, ...attachments, ...work, ...findings].map((one) => one.level),
             ...orphans.map((): Level => "warning"),
         ]);
-        return { name, level, pools, exports, orphans, work, findings };
+        return { name, level, pools, exports, attachments, orphans, work, findings };
     } catch (error) {
         return { name, level: "unknown", error: toBlockhostError(error).message, ...nothing };
     }
@@ -152,16 +162,28 @@ function exportStatus(host: Host, facts: HostFacts): ExportStatus[] {
     return [...facts.targets].flatMap(([protocol, target]) =>
         [...target.exports.values()].map((one) => ({
             id: formatId({ host: host.config.name, container: protocol, name: one.name }),
-            level:
-                one.differences.length === 0
-                    ? ("ok" as const)
-                    : one.differences.includes("missing")
-                      ? ("critical" as const)
-                      : ("warning" as const),
+            level: levelOf(one.differences),
             sessions: one.sessions.length,
             differences: one.differences,
         })),
     );
+}
+
+function attachmentStatus(host: Host, { client }: HostFacts): AttachmentStatus[] {
+    if (client === undefined) return [];
+    return [...client.attachments.values()].map((one) => {
+        const wrong = differences(client, one);
+        return {
+            id: formatId({ host: host.config.name, container: ATTACHMENTS, name: one.name }),
+            level: levelOf(wrong),
+            differences: wrong,
+        };
+    });
+}
+
+function levelOf(wrong: readonly string[]): Level {
+    if (wrong.length === 0) return "ok";
+    return wrong.some((text) => /^missing(?:$|:)/.test(text)) ? "critical" : "warning";
 }
 
 function targetFindings(facts: HostFacts): Finding[] {

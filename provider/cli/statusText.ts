@@ -21,15 +21,11 @@ function hostLines(host: HostStatus): string[] {
     const lines = ["", `${host.name}${tag(host.level)}`];
     if (host.error !== undefined) return [...lines, indent(host.error)];
     for (const pool of host.pools) lines.push(...poolLines(pool));
-    const changed = host.exports.filter(({ level }) => level !== "ok");
-    if (host.exports.length > 0) {
-        const sessions = host.exports.reduce((sum, one) => sum + one.sessions, 0);
-        lines.push(
-            `  exports: ${String(host.exports.length)}, ${changed.length === 0 ? "all as declared" : `${String(changed.length)} not as declared`}, ${String(sessions)} ${plural(sessions, "session")}`,
-        );
-    }
-    for (const { id, level, differences } of changed)
-        lines.push(`    ${id}${tag(level)}: ${differences.join("; ")}`);
+    const sessions = host.exports.reduce((sum, one) => sum + one.sessions, 0);
+    lines.push(
+        ...declaredLines("exports", host.exports, `, ${String(sessions)} ${plural(sessions, "session")}`),
+        ...declaredLines("attachments", host.attachments),
+    );
     for (const { id, owner, reason } of host.orphans) lines.push(`  orphan ${id}: ${reason} (${owner})`);
     for (const { name, state, doneBytes, totalBytes, log } of host.work) {
         const percent =
@@ -42,6 +38,21 @@ function hostLines(host: HostStatus): string[] {
     }
     for (const { level, text } of host.findings) lines.push(`  ${text}${tag(level)}`);
     return lines;
+}
+
+/** How many there are, and each that is not as declared. */
+function declaredLines(
+    what: string,
+    all: readonly { id: string; level: Level; differences: readonly string[] }[],
+    more = "",
+): string[] {
+    if (all.length === 0) return [];
+    const changed = all.filter(({ level }) => level !== "ok");
+    const said = changed.length === 0 ? "all as declared" : `${String(changed.length)} not as declared`;
+    return [
+        `  ${what}: ${String(all.length)}, ${said}${more}`,
+        ...changed.map(({ id, level, differences }) => `    ${id}${tag(level)}: ${differences.join("; ")}`),
+    ];
 }
 
 function poolLines({ name, driver, level, capacity, findings }: PoolStatus): string[] {

@@ -18,7 +18,7 @@ import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { isEmpty } from "../host/plan";
 import { HOST_TOOLS } from "../host/observation";
-import { formatId } from "../names";
+import { ATTACHMENTS, formatId } from "../names";
 import { parseSize } from "../size";
 import type { ConnectionProperties } from "../targets/types";
 import { UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
@@ -50,7 +50,6 @@ import { previewed } from "./previews";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
 /** In ids, where exports have their protocol. */
-const CONTAINER = "attachment";
 
 export const attachmentArgs = z
     .strictObject({
@@ -168,7 +167,7 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
                 failures.push({ property: `connection.${path}`, reason });
         }
         if (failures.length > 0) return { inputs, failures: distinct(failures) };
-        failures.push(...nameClashes(context, inputs["host"], CONTAINER, inputs));
+        failures.push(...nameClashes(context, inputs["host"], ATTACHMENTS, inputs));
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as AttachmentArgs;
         const host = context.hosts.get(args.host);
@@ -486,5 +485,5 @@ function refuseOthers(
 }
 
 function attachmentId(args: AttachmentArgs): string {
-    return formatId({ host: hostName(args.host) ?? "", container: CONTAINER, name: args.name });
+    return formatId({ host: hostName(args.host) ?? "", container: ATTACHMENTS, name: args.name });
 }

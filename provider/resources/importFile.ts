@@ -27,7 +27,9 @@ export async function importFile(
 ): Promise<ImportFile> {
     const place = await placeOf(context, reference);
     const whole = inventory(context, place).filter(
-        ({ kind, mark, missing }) => kind !== "safety" && mark.phase === "ready" && missing === undefined,
+        ({ kind, mark, missing }) =>
+            // What an attachment is attached by cannot be read back from its client.
+            kind !== "safety" && kind !== "Attachment" && mark.phase === "ready" && missing === undefined,
     );
     const marked = whole
         .filter(

@@ -1,15 +1,16 @@
 import type { HostFacts } from "../host/facts";
+import { devicePath } from "../clients/faults";
 import type { Host } from "../host/host";
 import type { Mark } from "../host/mark";
-import { formatId } from "../names";
+import { ATTACHMENTS, formatId } from "../names";
 import { poolsOf } from "./functions/types";
 import type { Context } from "./types";
 
 /** Everything on a host that carries an owner mark. */
 export interface InventoryItem {
-    readonly kind: "Volume" | "Snapshot" | "Export" | "safety";
+    readonly kind: "Volume" | "Snapshot" | "Export" | "Attachment" | "safety";
     readonly id: string;
-    /** Pool or protocol. */
+    /** Pool, protocol, or `attachment`. */
     readonly container: string;
     readonly name: string;
     readonly mark: Mark;
@@ -59,5 +60,19 @@ export function inventory(context: Context, place: { host: Host; facts: HostFact
             ...(paths.has(one.devicePath) ? {} : { missing: `what it exports is gone: ${one.devicePath}` }),
         })),
     );
-    return [...objects, ...exports].sort((a, b) => (`${a.kind}/${a.id}` < `${b.kind}/${b.id}` ? -1 : 1));
+    return [...objects, ...exports, ...attachments(host, place.facts)].sort((a, b) =>
+        `${a.kind}/${a.id}` < `${b.kind}/${b.id}` ? -1 : 1,
+    );
+}
+
+/** What is attached to the host as a client. */
+function attachments(host: string, { client }: HostFacts): InventoryItem[] {
+    return [...(client?.attachments.values() ?? [])].map(({ name, mark, declared }) => ({
+        kind: "Attachment",
+        id: formatId({ host, container: ATTACHMENTS, name }),
+        container: ATTACHMENTS,
+        name,
+        mark,
+        path: (client === undefined ? undefined : devicePath(client, declared)) ?? "",
+    }));
 }

@@ -1,5 +1,6 @@
 import {
     existsSync,
+    mkdirSync,
     mkdtempSync,
     readdirSync,
     readlinkSync,
@@ -13,6 +14,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { stringify } from "yaml";
 import { main } from "../../provider/cli/main";
 import type { HostStatus } from "../../provider/cli/hostStatus";
+import { encodeMark } from "../../provider/host/mark";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { Client, HOST, POOL, id } from "../support/client";
 
@@ -71,6 +73,48 @@ describe("status", () => {
         const { host: seen } = await statusOf();
         expect(seen.exports).toMatchObject([{ id: `${HOST}/iscsi/lun`, level: "ok" }]);
         expect(seen.pools[0]?.capacity?.provisionedBytes).toBe(4 * 1024 ** 2);
+    });
+
+    test("tells what is attached to the host, and that it is not as declared", async () => {
+        const folder = join(host.configuration().stateDirectory, "attachments");
+        const owner = client.owner("disk");
+        const declared = {
+            protocol: "iscsi",
+            target: "iqn.2024-01.com.example:pg:00000000",
+            portals: ["127.0.0.1:3260"],
+            unit: 0,
+            multipath: "prefer",
+            paths: "one",
+            initiator: "iqn.2024-01.com.example:db1",
+            digest: "0",
+        };
+        const { generation, phase } = { generation: "0123456789abcdef", phase: "ready" } as const;
+        const mark = encodeMark({
+            kind: "attachment",
+            owner: { installation: "default", ...owner },
+            generation,
+            phase,
+            extra: {},
+        });
+        mkdirSync(folder, { recursive: true });
+        const lines = [
+            "#!/bin/sh",
+            "# Attachment",
+            `#bh mark ${mark}`,
+            "#bh applied 1",
+            "#bh size 1048576",
+            `#bh target ${declared.target}`,
+            "#bh accounts ",
+            `#bh declared ${JSON.stringify(declared)}`,
+        ];
+        writeFileSync(join(folder, "disk"), `${lines.join("\n")}\n`, { mode: 0o600 });
+        const { stdout } = await blockhost(["status"]);
+        expect(stdout).toContain("attachments: 1, 1 not as declared");
+        expect(stdout).toContain(`${HOST}/attachment/disk [critical]: missing: no session`);
+        const { host: seen } = await statusOf();
+        expect(seen.attachments).toMatchObject([{ id: `${HOST}/attachment/disk`, level: "critical" }]);
+        rmSync(join(folder, "disk"));
+        expect((await statusOf()).host.attachments).toEqual([]);
     });
 
     test("tells what a state does not know, and what is left of a volume", async () => {

@@ -1,6 +1,7 @@
 import type { ExportState } from "../../provider/resources/export";
 import type { VolumeState } from "../../provider/resources/volume";
-import { CLIENT, type Client, MiB } from "../support/client";
+import { type Client, MiB } from "../support/client";
+import { access, type Who } from "./access";
 
 /** One of several stacks at work on a host at once: all that it declares, changed and in part deleted again. */
 export interface Crowd {
@@ -17,6 +18,12 @@ export interface CrowdResult {
     readonly deleted: readonly string[];
 }
 
+/** Who comes in by the i-th export of a stack: a stack's exports share a few accounts. */
+export function whoseIs(stack: string, i: number): Who {
+    const user = `${stack}${String(i % 5)}`;
+    return { user, secret: `Password-of-${user}` };
+}
+
 /** Every volume goes its own way as fast as it can: create, export (where there are targets), every second one grows, every third one goes. */
 export async function crowd(
     client: Client,
@@ -28,16 +35,12 @@ export async function crowd(
     await Promise.all(
         Array.from({ length: count }, async (_, i) => {
             const name = `${stack}-${String(i)}`;
-            const chap = {
-                username: `${stack}${String(i % 5)}`,
-                password: `Password-of-${stack}-${String(i % 5)}`,
-            };
-            const initiators = [{ iqn: CLIENT, chap }];
+            const whom = access(client.protocol, whoseIs(stack, i));
             let volume = await client.volume(name);
-            let one = exporting ? await client.export(name, name, { initiators }) : undefined;
+            let one = exporting ? await client.export(name, name, whom) : undefined;
             if (i % 2 === 0) {
                 volume = await client.change(volume, { size: 8 * MiB });
-                if (one !== undefined) one = await client.changeExport(one, { initiators });
+                if (one !== undefined) one = await client.changeExport(one, whom);
             }
             if (i % 3 === 0) {
                 if (one !== undefined) await client.delete(one);

@@ -5,9 +5,9 @@ import { promisify } from "node:util";
 import { type Filesystem, mountFilesystem } from "../../tools/embedded-host/filesystems.mjs";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { freePort } from "../../tools/embedded-host/ports.mjs";
-import * as iscsi from "../../tools/iscsi.mjs";
 import { quote } from "../../provider/sh";
-import { CLIENT, POOL } from "../support/client";
+import { POOL } from "../support/client";
+import { iscsiInitiator } from "./iscsiInitiator";
 import type { Volume, World } from "./world";
 
 const execute = promisify(execFile);
@@ -30,6 +30,8 @@ export async function embeddedWorld(flavour: Flavour): Promise<World> {
     const host = await startEmbeddedHost({ poolDirectories: { [POOL]: directory } });
     return new Embedded(title, host, pool, state, directory, flavour === "thick", await freePort());
 }
+
+const INITIATOR = iscsiInitiator();
 
 class Embedded implements World {
     readonly grain = 1;
@@ -134,25 +136,10 @@ class Embedded implements World {
         return Promise.resolve();
     }
 
-    async login(state: Parameters<World["login"]>[0], as: Parameters<World["login"]>[1] = {}) {
-        const lun = iscsi.lunOf(state.connection, as.initiator ?? CLIENT);
-        const { chap: _, ...open } = lun;
-        const answer = await iscsi.login({
-            ...("chap" in as && as.chap === undefined ? open : lun),
-            ...(as.chap === undefined ? {} : { chap: as.chap }),
-            ...(as.mutual === undefined ? {} : { mutual: as.mutual }),
-            ...(as.portal === undefined ? {} : { portal: as.portal }),
-        });
-        return answer.ok ? "" : answer.reason || "refused";
-    }
-
-    capacity(state: Parameters<World["capacity"]>[0]): Promise<number> {
-        return iscsi.capacity(iscsi.lunOf(state.connection, CLIENT));
-    }
-
-    readThrough(state: Parameters<World["readThrough"]>[0], length: number): Promise<Buffer> {
-        return iscsi.read(iscsi.lunOf(state.connection, CLIENT), { offset: 0, length });
-    }
+    readonly portals = INITIATOR.portals;
+    readonly login = INITIATOR.login;
+    readonly capacity = INITIATOR.capacity;
+    readonly readThrough = INITIATOR.readThrough;
 
     private tgtadm(args: string): string {
         return `tgtadm -C ${String(this.host.tgt?.controlPort ?? 0)} --lld iscsi ${args}`;

@@ -1,9 +1,5 @@
 import { CASES } from "./cases";
-import { lioWorld } from "./lioWorld";
-import { faultMatrix } from "./matrix";
-import { MOMENTS, STOPS } from "./stops";
+import { lioWorld } from "./kernelWorlds";
+import { lvmExportFaults } from "./lvm";
 
-const { between, inside, transit } = STOPS;
-faultMatrix("exports by LIO", lioWorld, CASES.exports, [...between, ...inside, ...transit, ...MOMENTS], {
-    slow: true,
-});
+lvmExportFaults("exports by LIO", lioWorld, CASES.exports);

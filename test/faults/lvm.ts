@@ -1,8 +1,10 @@
 import { vi } from "vitest";
 import { CASES } from "./cases";
 import { lvmWorld } from "./lvmWorld";
+import type { Case } from "./cases/types";
 import { faultMatrix } from "./matrix";
 import { MOMENTS, STOPS } from "./stops";
+import type { World } from "./world";
 
 /** Volumes and snapshots on LVM, cut short. */
 export function lvmFaults(kind: "thin" | "thick"): void {
@@ -10,8 +12,7 @@ export function lvmFaults(kind: "thin" | "thick"): void {
     const { between, inside, noSpace, transit } = STOPS;
     // What is full here is the volume group; a thin pool that is full is another matter: see `test/lab/full.test.ts`.
     const full = noSpace.filter(({ title }) => kind === "thick" && title.startsWith("pool full"));
-    // One test tries many points, and hosts boot in many of them.
-    vi.setConfig({ testTimeout: 3_600_000 });
+    patiently();
     faultMatrix(
         `${kind} LVM`,
         () => lvmWorld(kind),
@@ -20,4 +21,16 @@ export function lvmFaults(kind: "thin" | "thick"): void {
         [...between, ...inside, ...full, ...transit, ...MOMENTS],
         { slow: true },
     );
+}
+
+/** Exports of thin volumes by a target of the kernel's. */
+export function lvmExportFaults(title: string, start: () => Promise<World>, cases: readonly Case[]): void {
+    const { between, inside, transit } = STOPS;
+    patiently();
+    faultMatrix(title, start, cases, [...between, ...inside, ...transit, ...MOMENTS], { slow: true });
+}
+
+/** One test tries many points, and hosts boot in many of them. */
+function patiently(): void {
+    vi.setConfig({ testTimeout: 3_600_000 });
 }

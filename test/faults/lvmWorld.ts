@@ -1,5 +1,6 @@
 import { quote } from "../../provider/sh";
 import { startLab } from "../lab/lab.mjs";
+import type { HostName } from "../lab/layout.mjs";
 import { type LvmBackend, lvmBackend } from "../lab/lvmBackend";
 import { POOL } from "../support/client";
 import { type TcpProxy, tcpProxy } from "./tcpProxy";
@@ -15,9 +16,12 @@ export async function lvmWorld(kind: "thin" | "thick"): Promise<World> {
     return new LvmHost(kind, ...(await lvmHost(kind)));
 }
 
-/** Starts the host, and a way to it that can be cut. */
-export async function lvmHost(kind: "thin" | "thick"): Promise<[LvmBackend, TcpProxy]> {
-    const backend = lvmBackend(kind, () => startLab({ hosts: ["a"] }));
+/** Starts the host, others beside it, and a way to it that can be cut. */
+export async function lvmHost(
+    kind: "thin" | "thick",
+    others: readonly HostName[] = [],
+): Promise<[LvmBackend, TcpProxy]> {
+    const backend = lvmBackend(kind, () => startLab({ hosts: ["a", ...others] }));
     await backend.start();
     const proxy = await tcpProxy(() => backend.host.port);
     await backend.run(`mkdir -p ${HALTS}; sync`);
@@ -135,6 +139,9 @@ cd /dev; ${script} ${lv}
         await this.sh(`lvremove -q -y ${quote(this.lv(name))}`);
     }
 
+    portals(..._: Parameters<World["portals"]>): readonly string[] {
+        return noExports();
+    }
     login(..._: Parameters<World["login"]>): Promise<string> {
         return noExports();
     }

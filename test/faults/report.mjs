@@ -21,6 +21,9 @@ export async function stateOfSources() {
 }
 
 /**
+ * A section for each world that was tried. In the lab, where each takes most of an hour, those of other worlds stay as
+ * they are, each with its own commit and date.
+ *
  * @param {string} directory where the run recorded
  * @param {{ began: Date, sources: string, status: number | undefined, lab?: boolean }} about without a status: ended
  *     early; `lab`: on hosts of the lab
@@ -32,36 +35,62 @@ export async function writeReport(directory, { began, sources, status, lab = fal
         .flatMap((file) => readFileSync(join(directory, file), "utf8").trimEnd().split("\n"))
         .map((line) => JSON.parse(line));
     const minutes = Math.round((Date.now() - began.getTime()) / 60_000);
-    const bad = results.filter(({ ok }) => !ok);
-    const lines = [
+    const head = [
         `# Results of the fault matrix${lab ? " on hosts of the lab" : ""}`,
         "",
         `Written by \`npm run test:faults${lab ? " -- --lab" : ""}\`; not to be edited. What is done, and what has to hold after each trial:`,
         "[README](README.md).",
         "",
+    ];
+    const about = [
         `- commit: ${sources}`,
         `- date: ${began.toISOString()}, ${minutes} minutes, Node.js ${process.version}`,
-        `- trials: **${results.length}**, failed: **${bad.length}**`,
         status === undefined
             ? "- the run was ended before it was through: tests come in random order, so what is missing is spread evenly"
             : `- exit status of the run, other suites included: ${status}`,
-        "",
     ];
-    for (const world of unique(results.map((one) => one.world)).sort()) {
+    const sections = lab ? sectionsOf(readFileSync(target, "utf8")) : new Map();
+    for (const world of unique(results.map((one) => one.world))) {
         const here = results.filter((one) => one.world === world);
-        lines.push(`## ${world}`, "", ...table(here), "");
+        sections.set(
+            world,
+            [...about, ...trials(here), "", ...table(here), ...failures(here)].join("\n").trimEnd(),
+        );
     }
-    if (bad.length > 0) {
-        lines.push("## Failures", "");
-        for (const { world, operation, stop, point, error = "" } of bad) {
-            lines.push(
-                `- ${world}: ${operation}, ${stop}, point ${point}: ${error.slice(0, 400).replace(/\s+/g, " ")}`,
-            );
-        }
-        lines.push("");
-    }
-    writeFileSync(target, `${lines.join("\n").trimEnd()}\n`);
+    const worlds = [...sections.keys()].sort().map((world) => `## ${world}\n\n${sections.get(world)}\n`);
+    writeFileSync(target, [head.join("\n"), ...worlds].join("\n"));
     return target;
+}
+
+/** What a report says of each world. @param {string} report */
+function sectionsOf(report) {
+    const [, ...parts] = report.split(/^## /m);
+    return new Map(
+        parts.map((part) => {
+            const end = part.indexOf("\n");
+            return [part.slice(0, end), part.slice(end).trim()];
+        }),
+    );
+}
+
+/** @param {Result[]} results */
+function trials(results) {
+    return [`- trials: **${results.length}**, failed: **${results.filter(({ ok }) => !ok).length}**`];
+}
+
+/** @param {Result[]} results */
+function failures(results) {
+    const bad = results.filter(({ ok }) => !ok);
+    if (bad.length === 0) return [];
+    return [
+        "",
+        "Failures:",
+        "",
+        ...bad.map(
+            ({ operation, stop, point, error = "" }) =>
+                `- ${operation}, ${stop}, point ${point}: ${error.slice(0, 400).replace(/\s+/g, " ")}`,
+        ),
+    ];
 }
 
 /** One row a way to stop, one column an operation would be too wide: a row each, with points that held and all points. @param {Result[]} results */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CrowdResult } from "./crowd";
+import { type CrowdResult, whoseIs } from "./crowd";
 import { noMoreProviders, provider } from "./providerProcess";
 import { type World, clientOf } from "./world";
 
@@ -63,7 +63,10 @@ export function describeStacks(start: () => Promise<World>): void {
                 expect(client.runs).toBe(1);
                 await client.close();
                 const [first] = exports;
-                if (first !== undefined) expect(await world.login(first)).toBe("");
+                if (first !== undefined) {
+                    const who = whoseIs(stack, Number(first.name.replace(/.*-/, "")));
+                    expect(await world.login(first, who)).toBe("");
+                }
                 for (const name of deleted) expect(await world.exists(name)).toBe(false);
             }
             const lines = await world.inventory();

@@ -91,7 +91,12 @@ export class Trials {
         try {
             return await this.attempt(what, stop, at);
         } catch (error) {
-            await this.recover();
+            await this.recover().catch((reason: unknown) => {
+                throw new AggregateError(
+                    [error, reason],
+                    `${String(error)}\nand after that: ${String(reason)}`,
+                );
+            });
             throw error;
         } finally {
             await this.close();

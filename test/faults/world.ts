@@ -1,6 +1,6 @@
 import type { ExportState } from "../../provider/resources/export";
 import { Client, type ClientOptions } from "../support/client";
-import type { Chap } from "../../tools/iscsi.mjs";
+import type { Who } from "./access";
 
 /**
  * A storage host to be tormented, with what backs its volumes and exports. Suites and cases know nothing but this, so
@@ -45,11 +45,13 @@ export interface World {
     discard(name: string): Promise<void>;
 
     // Exports.
+    /** Addresses by which an export is reached, as its connection has them. */
+    portals(state: ExportState): readonly string[];
     /** The reason why a login was refused, or `""`. */
-    login(state: ExportState, as?: LoginAs): Promise<string>;
+    login(state: ExportState, who: Who, portal?: string): Promise<string>;
     /** The size that initiators see, bytes. */
-    capacity(state: ExportState): Promise<number>;
-    readThrough(state: ExportState, length: number): Promise<Buffer>;
+    capacity(state: ExportState, who: Who): Promise<number>;
+    readThrough(state: ExportState, who: Who, length: number): Promise<Buffer>;
     /** Names of all targets that the daemon or kernel has. */
     targets(): Promise<string[]>;
     /** Takes a target away behind everybody's back. */
@@ -84,13 +86,6 @@ export interface World {
 
 /** A file system that can be full: the pool's, or that of the state directory. */
 export type Volume = "pool" | "state directory";
-
-export interface LoginAs {
-    readonly initiator?: string;
-    readonly chap?: Chap | undefined;
-    readonly mutual?: Chap;
-    readonly portal?: string | undefined;
-}
 
 /** A process of the provider; several at once where a case needs it. */
 export function clientOf(world: World, options: ClientOptions = {}): Client {

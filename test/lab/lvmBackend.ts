@@ -11,6 +11,7 @@ const GROUPS = {
 } as const;
 
 export interface LvmBackend extends VolumeBackend {
+    readonly lab: Lab;
     readonly host: Host;
     readonly group: string;
     readonly stateDirectory: string;
@@ -32,10 +33,11 @@ export function lvmBackend(kind: keyof typeof GROUPS, start: () => Promise<Lab>)
         ...(kind === "thin" ? { thinPool: "pool0" } : {}),
     };
     let lab: Lab | undefined;
-    const host = (): Host => {
+    const started = (): Lab => {
         if (lab === undefined) throw new Error("the lab was not started");
-        return lab.host("a");
+        return lab;
     };
+    const host = (): Host => started().host("a");
     const run = async (script: string) =>
         (await host().run(`export LVM_SUPPRESS_FD_WARNINGS=1\n${script}`)).stdout.trim();
     const device = (name: string) => `/dev/${group}/${name}`;
@@ -54,9 +56,13 @@ export function lvmBackend(kind: keyof typeof GROUPS, start: () => Promise<Lab>)
 rm -rf ${stateDirectory}
 wipefs -q -a ${paths()}
 vgcreate -q ${group} ${paths()}
-${kind === "thin" ? `lvcreate -q --type thin-pool -L 3g --poolmetadatasize 32m -n pool0 ${group} 2>/dev/null` : ":"}`);
+${kind === "thin" ? `lvcreate -q --type thin-pool -L 3g --poolmetadatasize 32m -n pool0 ${group} 2>/dev/null` : ":"}
+sync ${paths()}`);
     };
     return {
+        get lab() {
+            return started();
+        },
         get host() {
             return host();
         },

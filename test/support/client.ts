@@ -6,6 +6,7 @@ import { IncompleteCreation } from "../../provider/resources/creation";
 import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/resources/snapshot";
 import type { Context } from "../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
+import type { Protocol } from "../../provider/targets/types";
 import type { createTransport } from "../../provider/transport";
 
 export const HOST = "emb";
@@ -29,11 +30,16 @@ export class Client {
     readonly hosts: Hosts;
     readonly context: Context;
     readonly warnings: string[] = [];
+    /** What is exported over where nothing else is asked for: iSCSI, unless the host has only the other. */
+    readonly protocol: Protocol;
     private readonly stack: string;
 
     constructor(host: ConfiguredHost, options: ClientOptions = {}) {
         this.stack = options.stack ?? "test";
-        this.hosts = new Hosts({ [HOST]: host.configuration(options.configuration) }, options.transport);
+        const configuration = host.configuration(options.configuration);
+        const { targets = {} } = configuration as { targets?: object };
+        this.protocol = "nvme-tcp" in targets && !("iscsi" in targets) ? "nvme-tcp" : "iscsi";
+        this.hosts = new Hosts({ [HOST]: configuration }, options.transport);
         this.context = {
             hosts: this.hosts,
             installation: "default",
@@ -68,9 +74,9 @@ export class Client {
         return {
             host: HOST,
             source: id(source),
-            protocol: "iscsi",
+            protocol: this.protocol,
             name,
-            initiators: [{ iqn: CLIENT, chap: CHAP }],
+            initiators: [this.protocol === "iscsi" ? { iqn: CLIENT, chap: CHAP } : { nqn: CLIENT_NQN }],
             owner: this.owner(name),
             ...more,
         };
@@ -117,6 +123,7 @@ export class Client {
 }
 
 export const CLIENT = "iqn.2024-01.com.example:db1";
+export const CLIENT_NQN = "nqn.2024-01.com.example:db1";
 export const CHAP = { username: "db1", password: "Open-Sesame-123" };
 
 export function id(name: string): string {

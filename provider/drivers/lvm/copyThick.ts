@@ -79,7 +79,8 @@ export function copyThick(context: Context, want: CopyWanted, found: ObjectFacts
         return plan(context, names, [...begin, ...work.steps], { ...rest, waitFor: work.waitFor });
     }
     const leave = hasWork(context, name, mark.generation) ? [dropWork(context, name, mark.generation)] : [];
-    const thaw = freezes ? [thawStep(context, want, creating, frozen)] : [];
+    // What was held by a run that was cut short has been exchanged for a new one by then, unless the copy is done.
+    const thaw = freezes ? [thawStep(context, want, creating, work.done ? frozen : undefined)] : [];
     const ready = step(
         `mark "${name}" as ready`,
         found === undefined ? changeMark(context, name, creating, mark) : setMark(context, found, mark),

@@ -110,7 +110,8 @@ function objectFacts(pool: PoolRef<LvmOptions>, row: VolumeRow): ObjectFacts {
     };
     if (!member) return { name: row.lv_name, path, uid: row.lv_uuid, extra };
     const cow = isCow(row);
-    const { mark, text, unreadable } = readMark(row.lv_tags);
+    const { mark: written, text, unreadable } = readMark(row.lv_tags);
+    const mark = halfMadeCow(pool, written, cow) ? { ...written, phase: "creating" as const } : written;
     const size = Number(row.lv_size);
     const health = mark === undefined ? {} : objectHealth(pool, row, mark);
     return {
@@ -150,6 +151,20 @@ function isLost(row: VolumeRow): boolean {
 /** A snapshot of a thick volume: it holds what has changed since. */
 function isCow(row: VolumeRow): boolean {
     return row.lv_role.split(",").includes("thicksnapshot");
+}
+
+/**
+ * `lvcreate -s` of a thick volume commits a plain logical volume first, with all its tags, and makes the snapshot of it
+ * after that. What the power failed between is nobody's copy of anything.
+ */
+function halfMadeCow(pool: PoolRef<LvmOptions>, mark: Mark | undefined, cow: boolean): mark is Mark {
+    return (
+        mark !== undefined &&
+        mark.kind !== "volume" &&
+        mark.phase === "ready" &&
+        !cow &&
+        !isThin(pool.options)
+    );
 }
 
 function isMember(pool: PoolRef<LvmOptions>, row: VolumeRow, layout: readonly string[]): boolean {

@@ -39,9 +39,11 @@ export function safetyMark(volume: Data, token: string): Mark {
     };
 }
 
-/** The safety snapshot is of the revert with this token. */
+/** There is all of a safety snapshot, and it is of the revert with this token. */
 export function isSafetyOf(safety: ObjectFacts | undefined, token: string | undefined): boolean {
-    return token !== undefined && safety?.mark?.extra["token"] === digest(token);
+    return (
+        token !== undefined && safety?.mark?.phase === "ready" && safety.mark.extra["token"] === digest(token)
+    );
 }
 
 /** A mark is short, and a token may be long. */

@@ -131,8 +131,12 @@ export function settleThick(context: Context, volume: Data): Plan {
     const isDone = context.host.units.get(`lvm-revert-${name}-${generation}`)?.state === "done";
     if (safety === undefined || !isSafetyOf(safety, pendingOf(mark)) || isDone) {
         const token = isDone ? pendingOf(mark) : mark.extra["token"];
+        const half = safety?.mark?.phase === "creating" ? [safety] : [];
         const steps = [
-            guardStep(context, { same: [volume] }),
+            guardStep(context, { same: [volume, ...half] }),
+            ...half.map((object) =>
+                step("remove the safety snapshot that was not finished", removeCommand(context, object)),
+            ),
             ...clear,
             step(`mark "${name}" as ready`, setMark(context, volume, settledMark(mark, token))),
         ];

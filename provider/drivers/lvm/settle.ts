@@ -1,4 +1,4 @@
-import { type Sh, sh } from "../../sh";
+import { raw, type Sh, sh } from "../../sh";
 import type { PoolRef } from "../types";
 import { recordFile } from "./observe";
 import type { LvmOptions } from "./options";
@@ -16,8 +16,9 @@ const BATCH = 40;
  *                                  which LVM looks at under its own lock (and no thick volume that still has snapshots)
  *     remember <identity>          which pool was seen here
  *
- * Where a command for many fails, each is tried alone, so that it can be told which it was. LVM itself writes its
- * metadata through to the disks, so there is nothing to flush.
+ * Where a command for many fails, each is tried alone, so that it can be told which it was. LVM writes its metadata past
+ * the page cache, but does not have the disks flush it: without that, what was told as done could be undone when the
+ * power fails (in the lab, a volume group that had just been made was gone).
  */
 export function settle(pool: PoolRef<LvmOptions>): Sh {
     const { options } = pool;
@@ -71,5 +72,15 @@ for work; do
         break ;;
     esac
 done
+${FLUSH}
 exit $failed`;
 }
+
+/** Flushes the disks of all volume groups that this run knows. */
+const FLUSH = raw(`set --
+while case $bh_lvm_now in *'"pv_name":"'*) ;; *) false ;; esac; do
+    bh_lvm_now=\${bh_lvm_now#*'"pv_name":"'}
+    disk=\${bh_lvm_now%%'"'*}
+    [ ! -b "$disk" ] || set -- "$@" "$disk"
+done
+[ $# = 0 ] || sync -- "$@" || failed=1`);

@@ -1,33 +1,31 @@
 import assert from "node:assert/strict";
-import type { ExportArgs } from "../../../provider/resources/export";
-import { CLIENT, type Client, MiB, id } from "../../support/client";
+import { type Client, MiB, id } from "../../support/client";
+import { access, type Who } from "../access";
 import type { World } from "../world";
 import { type Case, type States, need } from "./types";
 
 /** Exports: create, change, heal, grow, rename, delete. */
 
 const SIZE = 4 * MiB;
-const OTHER = "iqn.2024-01.com.example:db2";
 const SECRET = "Open-Sesame-123";
+const BACK = "Who-Are-You-456";
 
-/** With tgt a user name has one password in all exports, so each case has its own. */
-function access(name: string, password = SECRET, initiators = [CLIENT]): Pick<ExportArgs, "initiators"> {
-    return { initiators: initiators.map((iqn) => ({ iqn, chap: { username: name, password } })) };
+/** Each case has a user of its own. */
+function who(user: string, more: Partial<Who> = {}): Who {
+    return { user, secret: SECRET, ...more };
 }
 
-async function exported(client: Client, name: string, more: Partial<ExportArgs> = {}): Promise<States> {
+async function exported(client: Client, name: string, ...more: readonly Who[]): Promise<States> {
     const volume = await client.volume(name);
-    return { volume, export: await client.export(name, name, { ...access(name), ...more }) };
+    const whom = access(client.protocol, who(name), ...more);
+    return { volume, export: await client.export(name, name, whom) };
 }
 
-/** Lets in who may come, by the right password only. */
-async function admits(world: World, { export: one }: States): Promise<void> {
-    const right = await world.login(need(one));
-    assert.equal(right, "");
-    if (need(one).initiators[0]?.chap !== undefined) {
-        assert.notEqual(await world.login(need(one), { chap: undefined }), "");
-    }
-    assert.notEqual(await world.login(need(one), { initiator: "iqn.2024-01.com.example:nobody" }), "");
+/** Lets in who may come, by the right secret only. */
+async function admits(world: World, { export: one }: States, whom: Who): Promise<void> {
+    assert.equal(await world.login(need(one), whom), "");
+    assert.notEqual(await world.login(need(one), { ...whom, secret: undefined, mutual: undefined }), "");
+    assert.notEqual(await world.login(need(one), { ...whom, initiator: "nobody" }), "");
 }
 
 export const exports: readonly Case[] = [
@@ -36,51 +34,49 @@ export const exports: readonly Case[] = [
         exported: true,
         touchesPool: false,
         prepare: async (client, name) => ({ volume: await client.volume(name) }),
-        act: async (client, name) => ({ export: await client.export(name, name, access(name)) }),
-        verify: (world, _name, after) => admits(world, after),
+        act: async (client, name) => ({
+            export: await client.export(name, name, access(client.protocol, who(name))),
+        }),
+        verify: (world, name, after) => admits(world, after, who(name)),
     },
     {
-        title: "create an export: mutual CHAP, two portals, two initiators, read-only",
+        title: "create an export: both prove themselves, two portals, two initiators, read-only where that can be",
         exported: true,
         touchesPool: false,
         prepare: async (client, name) => ({ volume: await client.volume(name) }),
-        act: async (client, name) => ({
-            export: await client.export(name, name, {
-                initiators: [CLIENT, OTHER].map((iqn) => ({
-                    iqn,
-                    chap: { username: name, password: SECRET },
-                    mutualChap: { username: `${name}-out`, password: "Who-Are-You-456" },
-                })),
-                readOnly: true,
-            }),
-        }),
+        act: async (client, name) => {
+            const both = who(name, { mutual: BACK });
+            const whom = access(client.protocol, both, { ...both, initiator: "other" });
+            const readOnly = client.protocol === "iscsi";
+            return { export: await client.export(name, name, { ...whom, readOnly }) };
+        },
         verify: async (world, name, after) => {
             const state = need(after.export);
-            const mutual = { username: `${name}-out`, password: "Who-Are-You-456" };
-            for (const initiator of [CLIENT, OTHER]) {
-                assert.equal(await world.login(state, { initiator, mutual }), "");
+            const both = who(name, { mutual: BACK });
+            for (const initiator of ["client", "other"] as const) {
+                assert.equal(await world.login(state, { ...both, initiator }), "");
             }
-            const wrong = { ...mutual, password: "Somebody-Else-78" };
-            assert.notEqual(await world.login(state, { mutual: wrong }), "");
-            assert.equal(state.connection.data["access_mode"], "ro");
-            const portals = state.connection.data["target_portals"] as string[];
+            assert.notEqual(await world.login(state, { ...both, mutual: "Somebody-Else-78" }), "");
+            if (state.readOnly === true) assert.equal(state.connection.data["access_mode"], "ro");
+            const portals = world.portals(state);
             assert.equal(portals.length, 2);
-            assert.equal(await world.login(state, { mutual, portal: portals[1] }), "");
+            assert.equal(await world.login(state, both, portals[1]), "");
         },
     },
     {
         title: "export a snapshot",
         exported: true,
+        readOnly: true,
         touchesPool: false,
         prepare: async (client, name) => {
             const origin = await client.volume(`${name}-o`);
             return { origin, snapshot: await client.snapshot(`${name}-s`, `${name}-o`) };
         },
         act: async (client, name) => ({
-            export: await client.export(name, `${name}-s`, access(name)),
+            export: await client.export(name, `${name}-s`, access(client.protocol, who(name))),
         }),
-        verify: async (world, _name, after) => {
-            await admits(world, after);
+        verify: async (world, name, after) => {
+            await admits(world, after, who(name));
             assert.equal(need(after.export).connection.data["access_mode"], "ro");
         },
     },
@@ -90,12 +86,14 @@ export const exports: readonly Case[] = [
         touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
-            export: await client.changeExport(need(before.export), access(name, "Another-Word-1")),
+            export: await client.changeExport(
+                need(before.export),
+                access(client.protocol, who(name, { secret: "Another-Word-1" })),
+            ),
         }),
         verify: async (world, name, after) => {
-            await admits(world, after);
-            const old = { username: name, password: SECRET };
-            assert.notEqual(await world.login(need(after.export), { chap: old }), "");
+            await admits(world, after, who(name, { secret: "Another-Word-1" }));
+            assert.notEqual(await world.login(need(after.export), who(name)), "");
         },
     },
     {
@@ -104,12 +102,14 @@ export const exports: readonly Case[] = [
         touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
-            export: await client.changeExport(need(before.export), access(`${name}-2`, "Another-Word-1")),
+            export: await client.changeExport(
+                need(before.export),
+                access(client.protocol, who(`${name}-2`, { secret: "Another-Word-1" })),
+            ),
         }),
         verify: async (world, name, after) => {
-            await admits(world, after);
-            const old = { username: name, password: SECRET };
-            assert.notEqual(await world.login(need(after.export), { chap: old }), "");
+            await admits(world, after, who(`${name}-2`, { secret: "Another-Word-1" }));
+            assert.notEqual(await world.login(need(after.export), who(name)), "");
         },
     },
     {
@@ -118,24 +118,30 @@ export const exports: readonly Case[] = [
         touchesPool: false,
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
-            export: await client.changeExport(need(before.export), access(name, SECRET, [CLIENT, OTHER])),
+            export: await client.changeExport(
+                need(before.export),
+                access(client.protocol, who(name), who(name, { initiator: "other" })),
+            ),
         }),
-        verify: async (world, _name, after) => {
-            await admits(world, after);
-            assert.equal(await world.login(need(after.export), { initiator: OTHER }), "");
+        verify: async (world, name, after) => {
+            await admits(world, after, who(name));
+            assert.equal(await world.login(need(after.export), who(name, { initiator: "other" })), "");
         },
     },
     {
-        title: "change an export: one initiator less, read-only",
+        title: "change an export: one initiator less, read-only where that can be",
         exported: true,
         touchesPool: false,
-        prepare: (client, name) => exported(client, name, access(name, SECRET, [CLIENT, OTHER])),
+        prepare: (client, name) => exported(client, name, who(name, { initiator: "other" })),
         act: async (client, name, before) => ({
-            export: await client.changeExport(need(before.export), { ...access(name), readOnly: true }),
+            export: await client.changeExport(need(before.export), {
+                ...access(client.protocol, who(name)),
+                readOnly: client.protocol === "iscsi",
+            }),
         }),
-        verify: async (world, _name, after) => {
-            await admits(world, after);
-            assert.notEqual(await world.login(need(after.export), { initiator: OTHER }), "");
+        verify: async (world, name, after) => {
+            await admits(world, after, who(name));
+            assert.notEqual(await world.login(need(after.export), who(name, { initiator: "other" })), "");
         },
     },
     {
@@ -150,7 +156,7 @@ export const exports: readonly Case[] = [
         act: async (client, _name, before) => ({
             export: await client.changeExport(need(before.export), {}),
         }),
-        verify: (world, _name, after) => admits(world, after),
+        verify: (world, name, after) => admits(world, after, who(name)),
     },
     {
         title: "rename an export's resource",
@@ -163,7 +169,7 @@ export const exports: readonly Case[] = [
             }),
         }),
         verify: async (world, name, after) => {
-            await admits(world, after);
+            await admits(world, after, who(name));
             assert.match(await world.exportOwner(name), new RegExp(`${name}-renamed`));
         },
     },
@@ -173,11 +179,11 @@ export const exports: readonly Case[] = [
         prepare: (client, name) => exported(client, name),
         act: async (client, name, before) => ({
             volume: await client.change(need(before.volume), { size: 2 * SIZE }),
-            export: await client.changeExport(need(before.export), access(name)),
+            export: await client.changeExport(need(before.export), access(client.protocol, who(name))),
         }),
-        verify: async (world, _name, after) => {
-            await admits(world, after);
-            assert.equal(await world.capacity(need(after.export)), 2 * SIZE);
+        verify: async (world, name, after) => {
+            await admits(world, after, who(name));
+            assert.equal(await world.capacity(need(after.export), who(name)), 2 * SIZE);
         },
     },
     {
@@ -188,21 +194,22 @@ export const exports: readonly Case[] = [
             await world.fill(name, 1);
             const snapshot = await client.snapshot(`${name}-s`, name);
             await world.fill(name, 2);
-            return { volume, snapshot, export: await client.export(name, name, access(name)) };
+            const whom = access(client.protocol, who(name));
+            return { volume, snapshot, export: await client.export(name, name, whom) };
         },
         act: async (client, name, before) => {
             const revertTo = { snapshot: id(`${name}-s`), token: "one" };
             return {
                 volume: await client.change(need(before.volume), { revertTo }),
-                export: await client.changeExport(need(before.export), access(name)),
+                export: await client.changeExport(need(before.export), access(client.protocol, who(name))),
             };
         },
         always: async (world, name) => {
             assert.ok([1, 2].includes(await world.firstByte(name)), "old content or new");
         },
-        verify: async (world, _name, after) => {
-            await admits(world, after);
-            assert.equal((await world.readThrough(need(after.export), 512))[0], 1);
+        verify: async (world, name, after) => {
+            await admits(world, after, who(name));
+            assert.equal((await world.readThrough(need(after.export), who(name), 512))[0], 1);
         },
     },
     {

@@ -22,6 +22,8 @@ export interface Case {
     readonly leaves?: (name: string) => readonly string[];
     /** Has an export: stops of the target's daemon concern it. */
     readonly exported?: true;
+    /** Concerns only targets that export read-only. */
+    readonly readOnly?: true;
     /** `false`: no room of the pool is needed for it. */
     readonly touchesPool?: false;
     /** Takes seconds a run (long work on the host): every third point is tried, and fewer within steps. */

@@ -24,24 +24,23 @@ export function nvmeInitiator(client: ReturnType<Lab["host"]>): KernelInitiator 
             const { data } = exported.connection;
             const portals = data["portals"] as [string, string, string][];
             const [address = "", port = ""] = portals[0] ?? [];
-            const nqn = String(data["target_nqn"]);
             const host = hostOf(exported.name) + (stranger ? "2" : "");
-            const id = uuidOf(host);
             const keys =
                 secrets === "none"
-                    ? ""
-                    : `,dhchap_secret=${key(`${secrets} ${exported.name}`)},dhchap_ctrl_secret=${key(`${secrets} ${exported.name} ${impostor ? "another" : "controller"}`)}`;
-            const options = `transport=tcp,traddr=${address},trsvcid=${port},nqn=${nqn},hostnqn=${host},hostid=${id},reconnect_delay=2${keys}`;
-            await run(`modprobe nvme-tcp && printf %s '${options}' > /dev/nvme-fabrics`);
-            const uuid = String(data["vol_uuid"]);
-            const device = await run(`n=0
-until [ $n -ge 100 ]; do
-    for u in /sys/block/nvme*/uuid; do
-        [ -e "$u" ] && [ "$(cat "$u")" = ${uuid} ] || continue
-        d=\${u%/uuid}; [ -b "/dev/\${d##*/}" ] && echo "/dev/\${d##*/}" && exit
-    done
-    sleep 0.1; n=$((n + 1))
-done; exit 1`);
+                    ? {}
+                    : {
+                          key: key(`${secrets} ${exported.name}`),
+                          controllerKey: key(
+                              `${secrets} ${exported.name} ${impostor ? "another" : "controller"}`,
+                          ),
+                      };
+            const { device, disconnect } = await connectNvme(client, {
+                portal: `${address}:${port}`,
+                subsystem: String(data["target_nqn"]),
+                uuid: String(data["vol_uuid"]),
+                host,
+                ...keys,
+            });
             let attached = true;
             return {
                 device,
@@ -51,11 +50,54 @@ done; exit 1`);
                 detach: async () => {
                     if (!attached) return;
                     attached = false;
-                    await run(
-                        `for s in /sys/class/nvme/*; do [ "$(cat "$s/subsysnqn")" = ${nqn} ] && echo 1 > "$s/delete_controller"; done; :`,
-                    );
+                    await disconnect();
                 },
             };
+        },
+    };
+}
+
+/** Who connects to what. */
+export interface NvmeConnect {
+    /** `address:port` */
+    readonly portal: string;
+    /** NQN. */
+    readonly subsystem: string;
+    /** Of the namespace. */
+    readonly uuid: string;
+    /** NQN. */
+    readonly host: string;
+    readonly key?: string;
+    readonly controllerKey?: string;
+}
+
+/** Connects a client's kernel, and waits for the device. Rejects where it is not let in. */
+export async function connectNvme(
+    client: ReturnType<Lab["host"]>,
+    { portal, subsystem, uuid, host, key, controllerKey }: NvmeConnect,
+): Promise<{ device: string; disconnect: () => Promise<void> }> {
+    const [address = "", port = ""] = portal.split(":");
+    const options = [
+        ...["transport=tcp", `traddr=${address}`, `trsvcid=${port}`, `nqn=${subsystem}`, `hostnqn=${host}`],
+        ...[`hostid=${uuidOf(host)}`, "reconnect_delay=2"],
+        ...(key === undefined ? [] : [`dhchap_secret=${key}`]),
+        ...(controllerKey === undefined ? [] : [`dhchap_ctrl_secret=${controllerKey}`]),
+    ];
+    await client.run(`modprobe nvme-tcp && printf %s '${options.join(",")}' > /dev/nvme-fabrics`);
+    const { stdout } = await client.run(`n=0
+until [ $n -ge 100 ]; do
+    for u in /sys/block/nvme*/uuid; do
+        [ -e "$u" ] && [ "$(cat "$u")" = ${uuid} ] || continue
+        d=\${u%/uuid}; [ -b "/dev/\${d##*/}" ] && echo "/dev/\${d##*/}" && exit
+    done
+    sleep 0.1; n=$((n + 1))
+done; exit 1`);
+    return {
+        device: stdout.trim(),
+        disconnect: async () => {
+            await client.run(
+                `for s in /sys/class/nvme/*; do [ "$(cat "$s/subsysnqn")" = ${subsystem} ] && echo 1 > "$s/delete_controller"; done; :`,
+            );
         },
     };
 }

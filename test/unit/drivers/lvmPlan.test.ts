@@ -104,6 +104,64 @@ describe("create", () => {
     });
 });
 
+describe("a thick copy that was cut short", () => {
+    test("lets go what it holds now, not what had been held before", () => {
+        const creating = mark({ phase: "creating", extra: { source: "v" } });
+        const held = mark({ kind: "safety", extra: { origin: "v", for: "copy" } });
+        const world = {
+            ...knownThick,
+            volumes: [
+                lv("v", tags({ generation: "5".repeat(16) })),
+                lv("a", tags(creating)),
+                cowLv("a.safety", "v", tags(held)),
+            ],
+        };
+        const from = { name: "v", inUse: false };
+        const [before, after] = commands(lvmDriver.create(contextOf(world), { ...want, from }))
+            .join("\n")
+            .split("lvcreate")
+            .map((part) => /lvremove -y -S .*/.exec(part)?.[0] ?? "");
+        expect(before).toMatch(/lv_uuid=.*vg0\/a\.safety/);
+        expect(after).toMatch(/lv_tags=.*for:copy.*vg0\/a\.safety/);
+        expect(after).not.toContain("lv_uuid");
+    });
+});
+
+describe("what lvcreate had only begun to make a thick snapshot of, when the power failed", () => {
+    const extra = { origin: "v", origingen: "5".repeat(16) };
+    const volume = (more: Partial<Mark> = {}) => lv("v", tags({ generation: "5".repeat(16), ...more }));
+
+    test("is no snapshot: it is removed, and taken again", () => {
+        const world = { ...knownThick, volumes: [volume(), lv("s", tags({ kind: "snapshot", extra }))] };
+        const take = { name: "s", mark: mark({ kind: "snapshot" }), volume: "v", inUse: false };
+        const plan = lvmDriver.snapshot(contextOf(world), take);
+        expect(work(plan)).toEqual([expect.stringMatching(/^remove s uuid-s .*phase:ready/)]);
+    });
+
+    test("keeps nothing of a volume that is reverted: it is taken anew before anything is written", () => {
+        const snapshot = cowLv("s", "v", tags({ kind: "snapshot", generation: "4".repeat(16), extra }));
+        const safety = (token: string) =>
+            tags({ kind: "safety", generation: "5".repeat(16), extra: { ...extra, token } });
+        const reverting = volume({
+            phase: "reverting",
+            extra: { pending: "one", from: "s", size: String(40 * MiB) },
+        });
+        const want = {
+            name: "v",
+            mark: mark({ generation: "5".repeat(16), extra: { token: "one" } }),
+            snapshot: "s",
+        };
+        const begun = lvmDriver.revert(contextOf({ ...knownThick, volumes: [volume(), snapshot] }), want);
+        const made = /token:([0-9a-f]{16})/.exec(commands(begun).join("\n"))?.[1] ?? "";
+        const half = { ...knownThick, volumes: [reverting, snapshot, lv("v.safety", safety(made))] };
+        expect(commands(lvmDriver.revert(contextOf(half), want)).join("\n")).toMatch(
+            /lvremove -y -S .*uuid-v\.safety.*\n[^]*lvcreate .*-s .*-n v\.safety/,
+        );
+        const whole = { ...half, volumes: [reverting, snapshot, cowLv("v.safety", "v", safety(made))] };
+        expect(commands(lvmDriver.revert(contextOf(whole), want)).join("\n")).not.toContain("v.safety");
+    });
+});
+
 describe("a thick snapshot that has overflowed", () => {
     const world = {
         ...knownThick,

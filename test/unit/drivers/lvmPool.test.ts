@@ -37,6 +37,8 @@ function refusal(plan: () => unknown): { code: ErrorCode; message: string } {
     throw new Error("it was not refused");
 }
 
+const FLUSH = "flush the disks";
+
 describe("making a pool", () => {
     test("labels the disks, and makes the group with a mark that says it is not finished", () => {
         const plan = lvmPools.create(poolContext(EMPTY), want());
@@ -44,6 +46,7 @@ describe("making a pool", () => {
             `make a physical volume of ${disk(1)}`,
             `make a physical volume of ${disk(2)}`,
             'make volume group "vg0"',
+            FLUSH,
         ]);
         expect(commands(plan)).toContain("phase:creating");
         expect(plan.touched.containers).toEqual({ fast: [disk(1), disk(2)] });
@@ -58,6 +61,7 @@ describe("making a pool", () => {
         expect(lvmPools.create(labelled, want()).steps.map(({ label }) => label)).toEqual([
             `make a physical volume of ${disk(2)}`,
             'make volume group "vg0"',
+            FLUSH,
         ]);
         const creating = { ...MARK, phase: "creating" } as const;
         const grouped = poolContext({ ...READY, members: { 1: {}, 2: {} }, thinPool: 0, mark: creating });
@@ -68,6 +72,7 @@ describe("making a pool", () => {
             'monitor "vg0/pool0"',
             'set what "vg0/pool0" does when it is full',
             'mark volume group "vg0"',
+            FLUSH,
         ]);
         const half = poolContext({
             ...READY,
@@ -210,6 +215,7 @@ describe("changing a pool", () => {
         });
         expect(lvmPools.alter(left, leaving).steps.map(({ label }) => label)).toEqual([
             `take the label of LVM off ${disk(2)}`,
+            FLUSH,
         ]);
         expect(lvmPools.alter(left, { ...leaving, former: {} }).steps).toEqual([]);
     });
@@ -242,7 +248,7 @@ describe("changing a pool", () => {
     test("mends guard rails, and only declared ones of an adopted pool", () => {
         const off = poolContext({ ...READY, monitored: false, whenFull: "error", profile: "", profiles: {} });
         expect(lvmPools.drift(off, want())).toHaveLength(4);
-        expect(lvmPools.alter(off, want()).steps).toHaveLength(5);
+        expect(lvmPools.alter(off, want()).steps).toHaveLength(6);
         const adopted = want({ adopted: true, disks: undefined });
         expect(lvmPools.drift(off, adopted)).toEqual([]);
         expect(lvmPools.alter(off, adopted).steps).toEqual([]);
@@ -272,6 +278,7 @@ describe("deleting a pool", () => {
         const labels = poolContext({ disks: READY.disks, orphans: { 1: uuid(1), 2: "theirs" } });
         expect(lvmPools.remove(labels, { mark: MARK, made }).steps.map(({ label }) => label)).toEqual([
             `take the label of LVM off ${disk(1)}`,
+            FLUSH,
         ]);
     });
 

@@ -53,7 +53,7 @@ export function evacuate(context: Context, group: GroupFacts, want: WantedPool):
             startUnit(context.pool.stateDirectory, {
                 name: unitName,
                 label: `move data off ${names.join(", ")}`,
-                script: lines(...leaving.map((member) => move(context, member))),
+                script: lines(...leaving.map((member) => move(context, member)), flushGroup(context, group)),
                 progress: progress(context, group, leaving, moving),
                 totalBytes: moving * group.extentBytes,
             }),
@@ -77,6 +77,12 @@ function move(context: Context, { uuid }: MemberFacts) {
     return sh`bh_v=$(${ask}) || exit
 set -- $bh_v
 [ "$2" = 0 ] || ${lvmProcess(options, ["pvmove", "-i", "5"], ' "$1"')} || exit`;
+}
+
+/** What has moved is written through before anybody gives up the disks that it came from. */
+function flushGroup(context: Context, group: GroupFacts) {
+    const which = `vg_uuid="${group.uuid}"`;
+    return sh`bh_v=$(${lvm(context.pool.options, "pvs", "--noheadings", "-o", "pv_name", "-S", which)}) && sync -- $bh_v`;
 }
 
 /** Bytes that have left, counting whole pieces that LVM has committed and, of the piece under way, its percentage. */

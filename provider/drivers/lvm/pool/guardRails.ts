@@ -1,9 +1,10 @@
 import type { Step } from "../../../host/plan";
+import { type Sh, sh } from "../../../sh";
 import type { WantedPool } from "../../poolMaker";
 import { type Context, type GroupFacts, type VolumeFacts, containerOf, thinPoolOf } from "./facts";
 import { type AutoExtend, NEVER, profileName, profileText, writeProfile } from "./profile";
 import { DEFAULT_AUTO_EXTEND } from "./sizes";
-import { step } from "./steps";
+import { lvm, lvmProcess, step } from "./steps";
 
 /** The guard rails of a thin pool (F31), and that it is up at all: what is declared, what differs, and how it is mended. */
 
@@ -42,9 +43,30 @@ function activation(context: Context, group: GroupFacts, pool: VolumeFacts, want
     return [
         {
             says: `thin pool "${name}" is not active`,
-            steps: [step(context, `activate "${name}"`, "lvchange", "-q", "-ay", "-K", name)],
+            steps: [{ label: `activate "${name}"`, script: activate(context, group, pool) }],
         },
     ];
+}
+
+/**
+ * LVM (2.03.16) cannot activate a thin pool whose parts were being moved when the power failed: it reads the pool's
+ * metadata through a mirror that it has not resumed yet. It does activate a part by itself, with the mirror; then what
+ * was being moved can be given up (what has moved stays moved), and the pool comes up.
+ */
+function activate(context: Context, group: GroupFacts, pool: VolumeFacts): Sh {
+    const { options } = context.pool;
+    const name = `${group.name}/${pool.name}`;
+    const data = `${name}_tdata`;
+    const metadata = `${name}_tmeta`;
+    const up = lvm(options, "lvchange", "-q", "-ay", "-K", name);
+    const moves = ["-S", 'lv_name=~"^pvmove"', group.name];
+    return sh`bh_said=$(${up} 2>&1) && exit
+bh_v=$(${lvm(options, "lvs", "-a", "--noheadings", "-o", "move_pv", ...moves)}) || exit
+[ -n "$bh_v" ] || { printf '%s\\n' "$bh_said" >&2; exit 5; }
+${lvm(options, "lvchange", "-q", "-an", name, data, metadata)} &&
+${lvm(options, "lvchange", "-q", "-y", "-ay", metadata)} || exit
+for bh_d in $bh_v; do ${lvmProcess(options, ["pvmove", "-q", "--abort"], ' "$bh_d"')} || exit; done
+${lvm(options, "lvchange", "-q", "-an", metadata, data)} && ${up}`;
 }
 
 function monitoring(context: Context, group: GroupFacts, pool: VolumeFacts, want: WantedPool): Rail[] {

@@ -89,9 +89,24 @@ export function plan(
     waitFor?: string,
 ): Plan {
     return {
-        steps,
+        steps: steps.length === 0 ? [] : [...steps, flush(context, disks)],
         touched: { containers: { [context.pool.name]: disks } },
         timeout: TIMEOUT,
         ...(waitFor === undefined ? {} : { waitFor }),
+    };
+}
+
+/**
+ * LVM does not have the disks flush what it writes. Without that, when the power fails, one disk may have what is said
+ * of another one, which has lost it: a group that lacks the disk that was just added, while data is moved to it.
+ */
+function flush(context: Context, disks: readonly string[]): Step {
+    const members = containerOf(context.facts).group?.members ?? [];
+    const all = [...new Set([...disks, ...members.map(({ device }) => device)])];
+    return {
+        label: "flush the disks",
+        script: sh`set --
+for bh_d in ${all}; do [ ! -b "$bh_d" ] || set -- "$@" "$bh_d"; done
+[ $# = 0 ] || sync -- "$@"`,
     };
 }
