@@ -128,10 +128,15 @@ function closeTo(given: string, known: readonly string[]): string | undefined {
     return near ? best : undefined;
 }
 
+/**
+ * A property's path as Pulumi writes and reads it, also in `pulumi config set --path`: `initiators[0].chap.password`,
+ * `hosts["san1.example.com"].address`. Source: `PropertyPath` of pulumi's sdk/go/property.
+ */
 export function formatPath(path: Path, under = ""): string {
     let text = under;
     for (const part of path) {
         if (typeof part === "number") text += `[${String(part)}]`;
+        else if (!/^[A-Za-z_$][A-Za-z0-9_$-]*$/.test(String(part))) text += `[${JSON.stringify(part)}]`;
         else text += text === "" ? String(part) : `.${String(part)}`;
     }
     return text;

@@ -25,7 +25,13 @@ export async function quickstart(args) {
     if (values.stop) return stopKept(positionals[0]);
 
     const started = performance.now();
-    const prepared = await prepare({ packages: true, pulumi: true, packed: true });
+    const prepared = await prepare({
+        packages: true,
+        pulumi: true,
+        packed: true,
+        // Whoever looks around may want to write a program without a compiler.
+        yaml: values.keep === true,
+    });
     const toolsReady = performance.now();
     const directory = temporaryDirectory("quickstart");
     const narrative = createNarrative();

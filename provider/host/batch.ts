@@ -4,7 +4,7 @@ import type { Driver, PoolRef, Session } from "../drivers/types";
 import type { Transport } from "../transport/types";
 import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
-import { absorbReadback, type CallOptions, type Operation } from "./host";
+import { absorbReadback, type CallOptions, NOT_BEGUN, type Operation } from "./host";
 import { observationSections } from "./observation";
 import { clearLeftovers } from "./leftovers";
 import {
@@ -112,8 +112,7 @@ export class Batch {
                 continue;
             }
             try {
-                if (item.options.signal?.aborted === true)
-                    throw new BlockhostError("cancelled", "cancelled before it began");
+                if (item.options.signal?.aborted === true) throw new BlockhostError("cancelled", NOT_BEGUN);
                 if (facts === undefined) {
                     item.resolve({ plan: undefined });
                     continue;

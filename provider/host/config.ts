@@ -242,7 +242,7 @@ function entries(value: unknown): [string, unknown][] {
  * @throws BlockhostError `invalid` naming every problem and its path.
  */
 export function resolveHost(name: string, input: unknown, inline: boolean): HostConfig {
-    const under = inline ? "host" : `blockhost:hosts.${name}`;
+    const under = inline ? "host" : formatPath([name], "blockhost:hosts");
     const failures = hostProblems(input, under, inline);
     if (failures.length > 0) {
         const all = failures.map(({ property, reason }) => `${property}: ${reason}`).join("; ");

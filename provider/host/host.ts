@@ -52,6 +52,8 @@ interface Progress {
     begun: boolean;
 }
 
+/** Said of what was cancelled before it had sent anything that changes anything; reading the host may have begun. */
+export const NOT_BEGUN = "cancelled before anything was changed on the host";
 /** Rounds of steps within one try: initialise, start long work, put in place … */
 const MAX_ROUNDS = 8;
 /** Milliseconds without progress after which long work counts as stalled. */
@@ -72,7 +74,10 @@ export class Host {
     private current: HostFacts | undefined;
     private observing: Promise<HostFacts> | undefined;
     private lastFailure: { at: number; error: BlockhostError } | undefined;
-    /** Pools that a creation announced in preview is going to make, which nothing can be said about before. */
+    /**
+     * What an operation announced in preview is going to bring about, of which nothing can be said before: pools that
+     * are made (`fast`), and volumes that were imported without a mark and are taken over (`fast/data`).
+     */
     readonly coming = new Set<string>();
     /** Claims of creations announced in preview, by pool and object. */
     private readonly announced = new Map<string, Claim>();
@@ -175,10 +180,14 @@ export class Host {
         return holder === resource ? undefined : holder;
     }
 
-    /** Brings something about, and returns its verified state. */
-    async perform<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T> {
+    /**
+     * Brings something about, and returns its verified state.
+     *
+     * @param begun another operation of the same call has gone before, so that what ends this one is in the middle
+     */
+    async perform<T>(operation: Operation<T>, options: CallOptions = {}, begun = false): Promise<T> {
         this.refuseDecommissioned();
-        const progress: Progress = { begun: false };
+        const progress: Progress = { begun };
         for (let attempt = 1; ; attempt++) {
             try {
                 return await this.attempt(operation, options, progress);
@@ -190,14 +199,14 @@ export class Host {
                 if (hasCode(failure, "conflict", "unreachable", "timeout", "cancelled")) {
                     this.forget();
                 }
-                if (options.signal?.aborted === true) throw endedBy(options.signal, failure);
+                if (options.signal?.aborted === true) throw endedBy(options.signal, honest(failure));
                 const again = ERROR_TABLE[failure.code].retry && failure.code !== "timeout";
                 if (!again || attempt >= this.config.tries || (failure.code === "unreachable" && attempt > 1))
                     throw failure;
-                await sleep(
-                    50 * 2 ** attempt,
-                    undefined,
-                    options.signal === undefined ? {} : { signal: options.signal },
+                // A cancel ends the pause, and the next try ends at once: it knows what has been begun.
+                const { signal } = options;
+                await sleep(50 * 2 ** attempt, undefined, signal === undefined ? {} : { signal }).catch(
+                    () => undefined,
                 );
             }
         }
@@ -260,7 +269,7 @@ export class Host {
                     {
                         host: this.config.name,
                         doing,
-                        hint: "the next run starts it again",
+                        hint: "the next `pulumi up` starts it again",
                     },
                 );
             }
@@ -368,6 +377,19 @@ export function absorbReadback(
     };
 }
 
+/**
+ * A later round of an operation, or a later try, is cancelled before it sends anything, too; that does not make nothing
+ * of what the rounds before it have done.
+ */
+function honest(failure: BlockhostError): BlockhostError {
+    if (failure.code !== "cancelled" || failure.details.begun !== true || failure.summary !== NOT_BEGUN)
+        return failure;
+    return new BlockhostError("cancelled", "cancelled half-way, between two runs on the host", {
+        ...failure.details,
+        hint: "what was begun is on the host, and the next `pulumi up` finishes it",
+    });
+}
+
 /** What was cancelled, with the reason that its signal gives where that is an error of ours: a time-out. */
 function endedBy({ reason }: AbortSignal, failure: BlockhostError): BlockhostError {
     if (failure.code !== "cancelled" || !(reason instanceof BlockhostError)) return failure;
@@ -380,7 +402,7 @@ async function abandonable<T>(promise: Promise<T>, signal: AbortSignal | undefin
     if (signal === undefined) return promise;
     let give: () => void = () => undefined;
     const given = new Promise<never>((_, reject) => {
-        give = () => reject(endedBy(signal, new BlockhostError("cancelled", "cancelled before it began")));
+        give = () => reject(endedBy(signal, new BlockhostError("cancelled", NOT_BEGUN)));
     });
     if (signal.aborted) give();
     signal.addEventListener("abort", give);

@@ -2,7 +2,7 @@ import { appendFileSync } from "node:fs";
 import { BlockhostError } from "../errors";
 import { createTransport } from "../transport";
 import type { Transport, TransportConfig } from "../transport/types";
-import { suggestion } from "../validate";
+import { formatPath, suggestion } from "../validate";
 import { resolveHost } from "./config";
 import { Host } from "./host";
 import { CountingSink } from "./sink";
@@ -46,7 +46,9 @@ export class Hosts {
                 "invalid",
                 `there is no host "${name}" in the configuration${suggestion(name, this.names())}`,
                 {
-                    hint: `add it under blockhost:hosts in the stack's configuration, e.g. \`pulumi config set --path 'blockhost:hosts.${name}.address' 10.0.0.5\``,
+                    hint:
+                        `add it under blockhost:hosts in the stack's configuration, e.g. \`pulumi config set --path '${formatPath([name, "address"], "blockhost:hosts")}' 10.0.0.5\`; ` +
+                        "if it is there: of the plugin, `pulumi refresh`, `destroy` and `import` still have the configuration of the last `pulumi up`, so run that first",
                 },
             );
         }

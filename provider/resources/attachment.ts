@@ -22,7 +22,7 @@ import { ATTACHMENTS, formatId } from "../names";
 import { parseSize } from "../size";
 import type { ConnectionProperties } from "../targets/types";
 import { UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
-import { RECORDED, refuseUnlessAllowed } from "./changes";
+import { recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     allowSchema,
@@ -32,6 +32,7 @@ import {
     hostName,
     hostReferenceProblems,
     hostReferenceSchema,
+    isUnasked,
     nameClashes,
     nameSchema,
     newGeneration,
@@ -41,6 +42,7 @@ import {
     refuseStranger,
     requireTools,
     sizeSchema,
+    warnUnasked,
 } from "./common";
 import { performCreation } from "./creation";
 import { connectionSchema } from "./export";
@@ -198,7 +200,7 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
         }
         for (const property of ["force", "ignoreErrors", "allow", "owner"] as const) {
             if (isDeepStrictEqual(olds[property], news[property])) continue;
-            changes.push({ property, kind: "update", class: "none", reason: RECORDED });
+            changes.push(recorded(property));
         }
         const replaced = changes.some(({ kind }) => kind === "replace");
         if (!replaced && !hasUnknown(news)) changes.push(...(await impact(context, olds, news, changes)));
@@ -418,11 +420,12 @@ async function impact(
         );
     } catch (error) {
         const failure = toBlockhostError(error);
-        context.warn(
-            `${failure.message}\n  so it could not be told whether attachment "${olds.name}" is as declared`,
+        warnUnasked(
+            context,
+            failure,
+            `it could not be told whether attachment "${olds.name}" is as declared`,
         );
-        const unreachable = ["unreachable", "timeout", "auth", "host-key"].includes(failure.code);
-        return unreachable ? [] : drift(failure.summary);
+        return isUnasked(failure) ? [] : drift(failure.summary);
     }
 }
 

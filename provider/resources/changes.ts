@@ -4,6 +4,12 @@ import { type Allowed, type Change, CHANGE_CLASSES, type ChangeClass } from "./t
 /** Why a change that concerns nothing on the host is one. */
 export const RECORDED = "is recorded";
 
+/** A property that only counts for us, or in the owner mark. */
+export function recorded(property: string): Change {
+    const reason = property === "owner" ? "the owner mark on the host is changed to it" : RECORDED;
+    return { property, kind: "update", class: "none", reason };
+}
+
 /** A creation that was cut short is finished. */
 export const COMPLETION: Change = {
     property: "incomplete",
@@ -17,7 +23,7 @@ export const MENDING: Change = {
     property: "health",
     kind: "update",
     class: "none",
-    reason: "is mended on the host",
+    reason: "what is wrong with it on the host is mended",
 };
 
 /** What was imported without a mark gets one. */
@@ -25,7 +31,7 @@ export const TAKING_OVER: Change = {
     property: "generation",
     kind: "update",
     class: "none",
-    reason: "is taken over: it gets an owner mark, and its data stays as it is",
+    reason: "it is taken over: it gets an owner mark, and its data stays as it is",
 };
 
 /**

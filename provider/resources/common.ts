@@ -11,7 +11,7 @@ import { type Mark, type Owner, describeOwner, sameOwner, sameStack } from "../h
 import { BlockhostError, hasCode, toBlockhostError } from "../errors";
 import { HOST_NAME, type Id, nameProblem, parseId } from "../names";
 import { parseSize } from "../size";
-import { type Failure, UNKNOWN, hasUnknown, suggestion } from "../validate";
+import { type Failure, UNKNOWN, formatPath, hasUnknown, suggestion } from "../validate";
 import { RECORDED } from "./changes";
 import { ALLOWABLE, type Change, type Context } from "./types";
 
@@ -203,15 +203,39 @@ export function hostChange(olds: { host: HostReference }, news: { host: HostRefe
 /** Problems of a host reference: an unknown name, or an inline configuration that is not right. */
 export function hostReferenceProblems(context: Context, host: unknown): Failure[] {
     if (typeof host === "string") {
-        if (host === UNKNOWN || context.hosts.names().includes(host)) return [];
+        if (host === UNKNOWN) return [];
+        if (context.hosts.names().includes(host)) {
+            tellReadOnly(context, host);
+            return [];
+        }
         const known = context.hosts.names();
         const reason =
             known.length === 0
-                ? `there is no host ${JSON.stringify(host)}: blockhost:hosts in the stack's configuration is empty`
+                ? `there is no host ${JSON.stringify(host)}: blockhost:hosts in the stack's configuration is empty (docs/configuration.md; ` +
+                  `\`pulumi config set --path '${formatPath([host, "address"], "blockhost:hosts")}' ADDRESS\` begins it)`
                 : `there is no host ${JSON.stringify(host)} in blockhost:hosts${suggestion(host, known)}`;
         return [{ property: "host", reason }];
     }
-    return typeof host === "object" && host !== null ? hostProblems(host, "host", true) : [];
+    if (typeof host !== "object" || host === null) return [];
+    const problems = hostProblems(host, "host", true);
+    if (problems.length === 0 && !hasUnknown(host)) tellReadOnly(context, host as HostReference);
+    return problems;
+}
+
+/** Whoever only looks at a plan shall know that it is not going to be carried out. */
+function tellReadOnly(context: Context, reference: HostReference): void {
+    let config: HostConfig;
+    try {
+        config = context.hosts.get(reference).config;
+    } catch {
+        // Said where it is used.
+        return;
+    }
+    if (!config.readOnly) return;
+    context.inform?.(
+        `host "${config.name}" is configured as readOnly: nothing is changed there. ` +
+            "A preview shows what would be; `pulumi up` fails on each change and leaves the host as it is, until `readOnly` is taken off the host's configuration",
+    );
 }
 
 /** Problems of how the pool is to wipe, where host and pool are known and right. */
@@ -257,7 +281,7 @@ export async function previewFailures(
         return [];
     } catch (error) {
         if (hasCode(error, "unreachable", "timeout", "conflict", "busy", "cancelled")) {
-            context.warn(`${error.message}\n  so ${operation.doing} could not be checked against the host`);
+            warnUnasked(context, error, `${operation.doing} is not checked against it`);
             return [];
         }
         const failure = toBlockhostError(error);
@@ -269,6 +293,29 @@ export async function previewFailures(
         const property = failure.details.property ?? byCode[failure.code] ?? "host";
         return [{ property, reason: failure.message }];
     }
+}
+
+/** Whether a host cannot be asked anything. */
+export function isUnasked(error: unknown): boolean {
+    return hasCode(error, "unreachable", "timeout", "auth", "host-key");
+}
+
+/** Warns of a host that cannot be asked, of each once, and of what a resource goes without in a line of its own. */
+export function warnUnasked(context: Context, error: unknown, without?: string): void {
+    const failure = toBlockhostError(error);
+    if (!isUnasked(failure)) {
+        context.warn(`${failure.message}\n  so ${without ?? "it goes on without what is on the host"}`);
+        return;
+    }
+    context.warn(`${failure.message}\n  so it goes on without what is on the host`, "run");
+    if (without !== undefined)
+        context.warn(`host "${failure.details.host ?? ""}" cannot be asked: ${without}`);
+}
+
+/** Whether an id names a volume that an operation of this run is going to take over: it carries no mark yet. */
+export function isComing(host: Host, id: string | undefined): boolean {
+    const parsed = id === undefined ? undefined : parseId(id);
+    return parsed !== undefined && host.coming.has(`${parsed.container}/${parsed.name}`);
 }
 
 /** A pool and its driver, proven to be usable. */

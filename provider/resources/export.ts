@@ -20,10 +20,12 @@ import type {
     TargetFacts,
 } from "../targets/types";
 import { attachable } from "../targets/attachable";
-import { CHAP_USERNAME, CHAP_USERNAME_RULE } from "../targets/chap";
+import { CHAP_SECRET_MAX_LENGTH, CHAP_USERNAME, CHAP_USERNAME_RULE, chapProblems } from "../targets/chap";
 import { dhchapKeyProblem } from "../targets/dhchap";
+import { iscsiNameProblem } from "../targets/iqn";
+import { nqnProblem } from "../targets/nqn";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
-import { RECORDED, refuseUnlessAllowed } from "./changes";
+import { recorded, refuseUnlessAllowed } from "./changes";
 import { importPlace, importedOwner } from "./imports";
 import { previewed } from "./previews";
 import { performCreation } from "./creation";
@@ -38,6 +40,7 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
+    isComing,
     nameClashes,
     nameSchema,
     newGeneration,
@@ -48,6 +51,7 @@ import {
     refuseStranger,
     requireTools,
     usablePool,
+    warnUnasked,
 } from "./common";
 import { refuseUnfinished } from "./objects";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
@@ -207,9 +211,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         // Without a `host` of its own, an export is where its source is.
         if (hasUnknown(declared) || inputs["host"] === undefined) return { inputs, failures };
         const args = declared as unknown as ExportArgs;
+        const host = context.hosts.get(args.host);
         const operation =
-            args.source === "" ? ensuringUnmade(context, args) : ensuring(context, args, newGeneration());
-        failures.push(...(await previewFailures(context, context.hosts.get(args.host), operation)));
+            args.source === "" || isComing(host, args.source)
+                ? ensuringUnmade(context, args)
+                : ensuring(context, args, newGeneration());
+        failures.push(...(await previewFailures(context, host, operation)));
         return { inputs, failures };
     },
 
@@ -235,7 +242,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         }
         for (const property of ["allow", "owner"] as const) {
             if (isDeepStrictEqual(olds[property], news[property])) continue;
-            changes.push({ property, kind: "update", class: "none", reason: RECORDED });
+            changes.push(recorded(property));
         }
         const replaced = changes.some(({ kind }) => kind === "replace");
         if (!replaced && !hasUnknown(news)) changes.push(...(await impact(context, olds, news, changes)));
@@ -543,9 +550,7 @@ async function impact(
     try {
         facts = await host.facts(context);
     } catch (error) {
-        context.warn(
-            `${error instanceof Error ? error.message : String(error)}\n  so it could not be told whether export "${olds.name}" is as declared`,
-        );
+        warnUnasked(context, error, `it could not be told whether export "${olds.name}" is as declared`);
         return [];
     }
     try {
@@ -614,18 +619,24 @@ function refuseCuts(
     refuseUnlessAllowed(`update export "${args.name}"`, [change], args.allow ?? [], config.name);
 }
 
-/** Problems that need no facts: protocol not served, and all that the helper cannot carry out. */
+/**
+ * Problems that need no facts: protocol not served, and all that the helper cannot carry out; without a host (of what is
+ * only going to be made it is not known yet) what no helper of the protocol can.
+ */
 function targetProblems(context: Context, inputs: Record<string, unknown>): Failure[] {
-    if (hasUnknown(inputs["host"]) || inputs["host"] === undefined || hasUnknown(inputs["protocol"]))
-        return [];
+    const protocol = inputs["protocol"] as Protocol;
+    if (!exportArgs.shape.protocol.safeParse(protocol).success) return [];
+    const args = wellFormed(inputs);
+    if (hasUnknown(inputs["host"]) || inputs["host"] === undefined) {
+        if (args === undefined) return [];
+        return [...initiatorProblems(protocol, args), ...commonProblems(protocol, args)];
+    }
     let config: HostConfig;
     try {
         config = context.hosts.get(inputs["host"] as HostReference).config;
     } catch (error) {
         return [{ property: "host", reason: toBlockhostError(error).message }];
     }
-    const protocol = inputs["protocol"] as Protocol;
-    if (!exportArgs.shape.protocol.safeParse(protocol).success) return [];
     const configured = config.targets.get(protocol);
     if (configured === undefined) {
         const known = [...config.targets.keys()];
@@ -637,29 +648,10 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
             },
         ];
     }
-    if (hasUnknown({ ...inputs, source: "" })) return [];
-    const args = wellFormed(inputs);
     if (args === undefined) return [];
-    const failures: Failure[] = [];
-    const named = protocol === "iscsi" ? "iqn" : "nqn";
-    args.initiators.forEach((initiator, i) => {
-        if (initiator[named] === undefined)
-            failures.push({
-                property: `initiators[${String(i)}].${named}`,
-                reason: `is missing: ${protocol} needs it`,
-            });
-        for (const property of protocol === "iscsi"
-            ? (["dhchap"] as const)
-            : (["chap", "mutualChap"] as const)) {
-            if (initiator[property] === undefined) continue;
-            const other = protocol === "iscsi" ? "`chap` and `mutualChap`" : "`dhchap`";
-            failures.push({
-                property: `initiators[${String(i)}].${property}`,
-                reason: `is not for ${protocol}: use ${other}`,
-            });
-        }
-    });
+    const failures = initiatorProblems(protocol, args);
     if (failures.length > 0) return failures;
+    if (hasUnknown({ ...inputs, source: "" })) return commonProblems(protocol, args);
     const mark: Mark = {
         kind: "export",
         owner: ownerOf(context, args.owner),
@@ -668,7 +660,53 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
         extra: {},
     };
     const problems = configured.target.check(configured.ref, wantedFor(args, mark, "/", 0, false));
+    const named = nameOf(protocol);
     return problems.map(({ path, reason }) => ({ property: path.replace(/\.name$/, `.${named}`), reason }));
+}
+
+function nameOf(protocol: Protocol): "iqn" | "nqn" {
+    return protocol === "iscsi" ? "iqn" : "nqn";
+}
+
+/** Initiators that lack what the protocol needs, or have what it does not know. */
+function initiatorProblems(protocol: Protocol, { initiators }: ExportArgs): Failure[] {
+    const named = nameOf(protocol);
+    const [strange, other] =
+        protocol === "iscsi"
+            ? ([["dhchap"], "`chap` and `mutualChap`"] as const)
+            : ([["chap", "mutualChap"], "`dhchap`"] as const);
+    return initiators.flatMap((initiator, i) => {
+        const at = `initiators[${String(i)}]`;
+        const failures: Failure[] = strange
+            .filter((property) => initiator[property] !== undefined)
+            .map((property) => ({
+                property: `${at}.${property}`,
+                reason: `is not for ${protocol}: use ${other}`,
+            }));
+        if (initiator[named] === undefined)
+            failures.unshift({ property: `${at}.${named}`, reason: `is missing: ${protocol} needs it` });
+        return failures;
+    });
+}
+
+/** What no helper of the protocol accepts. */
+function commonProblems(protocol: Protocol, args: ExportArgs): Failure[] {
+    const named = nameOf(protocol);
+    const problemOf = protocol === "iscsi" ? iscsiNameProblem : nqnProblem;
+    const problems = withoutChap(args).flatMap(({ [named]: name, chap, mutualChap }, i) => {
+        const at = `initiators[${String(i)}]`;
+        const reason = name === undefined || name === UNKNOWN ? undefined : problemOf(name);
+        return [
+            ...(reason === undefined ? [] : [{ path: `${at}.${named}`, reason }]),
+            ...(chap === undefined
+                ? []
+                : chapProblems(secretChap(chap), `${at}.chap`, CHAP_SECRET_MAX_LENGTH)),
+            ...(mutualChap === undefined
+                ? []
+                : chapProblems(secretChap(mutualChap), `${at}.mutualChap`, CHAP_SECRET_MAX_LENGTH)),
+        ];
+    });
+    return problems.map(({ path, reason }) => ({ property: path, reason }));
 }
 
 /** The inputs without what is not of the right kind in them, so that the rest can be checked as well. */
@@ -681,19 +719,19 @@ function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
         }),
     );
     const { initiators } = inputs;
-    if (!Array.isArray(initiators) || kept["name"] === undefined || kept["owner"] === undefined)
-        return undefined;
+    if (!Array.isArray(initiators) || kept["owner"] === undefined) return undefined;
     const texts = (value: unknown) =>
         typeof value === "object" &&
         value !== null &&
         Object.values(value).every((one) => typeof one === "string");
     const clean = initiators.map((one: unknown) => {
+        if (one === UNKNOWN) return { iqn: UNKNOWN, nqn: UNKNOWN };
         if (typeof one !== "object" || one === null) return {};
         return Object.fromEntries(
             Object.entries(one).filter(([, value]) => typeof value === "string" || texts(value)),
         );
     });
-    return { ...kept, initiators: clean } as unknown as ExportArgs;
+    return { name: "", ...kept, initiators: clean } as unknown as ExportArgs;
 }
 
 function wantedFrom(

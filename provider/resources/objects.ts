@@ -1,10 +1,10 @@
 import type { PlanContext, Wipe } from "../drivers/types";
-import { BlockhostError, toBlockhostError } from "../errors";
+import { BlockhostError } from "../errors";
 import type { Host } from "../host/host";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
 import type { Plan } from "../host/plan";
-import { type UsablePool, usablePool } from "./common";
+import { type UsablePool, usablePool, warnUnasked } from "./common";
 import { importedObject } from "./imports";
 import type { Change, Context } from "./types";
 
@@ -118,7 +118,7 @@ export async function liveObject(
         if (state.poolId !== "")
             context.warn(`${what} is no longer on host "${host.config.name}": see \`pulumi refresh\``);
     } catch (error) {
-        context.warn(`${toBlockhostError(error).message}\n  so it could not be told how ${what} is`);
+        warnUnasked(context, error, `it could not be told how ${what} is`);
     }
     return undefined;
 }

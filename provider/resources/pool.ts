@@ -10,7 +10,7 @@ import { NOTHING, isEmpty } from "../host/plan";
 import { HOST_TOOLS } from "../host/observation";
 import { parseSize } from "../size";
 import { UNKNOWN, hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, TAKING_OVER, refuseUnlessAllowed } from "./changes";
+import { COMPLETION, TAKING_OVER, recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     allowSchema,
@@ -27,6 +27,7 @@ import {
     previewFailures,
     requireTools,
     sizeSchema,
+    warnUnasked,
 } from "./common";
 import { performCreation } from "./creation";
 import { importedOwner, notTakenOver, ownerInput } from "./imports";
@@ -237,8 +238,7 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
             });
         }
         for (const property of RECORDED) {
-            if (!same(olds[property], news[property]))
-                changes.push({ property, kind: "update", class: "none", reason: "is recorded" });
+            if (!same(olds[property], news[property])) changes.push(recorded(property));
         }
         refuseShrinking(olds, news, doing);
         const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
@@ -322,7 +322,7 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
             before.incomplete === true || before.generation === ""
                 ? await host.perform(creation(context, firstOf(before, news)).operation, context)
                 : before;
-        return host.perform(alteration(context, olds, news), context);
+        return host.perform(alteration(context, olds, news), context, olds !== before);
     },
 
     async delete(context, state) {
@@ -544,9 +544,7 @@ async function previewChange(context: Context, olds: PoolState, news: PoolArgs):
         await host.preview(alteration(context, olds, news), context);
     } catch (error) {
         if (!hasCode(error, "unreachable", "timeout", "conflict", "busy", "cancelled")) throw error;
-        context.warn(
-            `${error.message}\n  so the change of pool "${olds.name}" could not be checked against the host`,
-        );
+        warnUnasked(context, error, `the change of pool "${olds.name}" is not checked against it`);
     }
 }
 

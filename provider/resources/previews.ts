@@ -2,8 +2,8 @@ import type * as z from "zod";
 import type { HostFacts } from "../host/facts";
 import type { Host } from "../host/host";
 import type { HostReference } from "../host/hosts";
-import { hasCode, toBlockhostError } from "../errors";
 import { UNKNOWN, hasUnknown } from "../validate";
+import { isUnasked, warnUnasked } from "./common";
 import type { Context } from "./types";
 
 /**
@@ -40,11 +40,8 @@ async function facts(
         const host = context.hosts.get(args.host);
         return tell(host, await host.facts(context));
     } catch (error) {
-        if (hasCode(error, "unreachable", "timeout", "auth", "host-key")) {
-            context.warn(
-                `${toBlockhostError(error).message}\n  so the preview goes on without what is on the host`,
-            );
-        }
+        // What the resource goes without has been said by `check` or `diff`.
+        if (isUnasked(error)) warnUnasked(context, error);
         return undefined;
     }
 }

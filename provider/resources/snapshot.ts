@@ -10,7 +10,7 @@ import { type Mark, sameOwner } from "../host/mark";
 import { NOTHING } from "../host/plan";
 import { formatId } from "../names";
 import { UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, MENDING, RECORDED, refuseUnlessAllowed } from "./changes";
+import { COMPLETION, MENDING, recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -23,6 +23,7 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
+    isComing,
     nameClashes,
     nameSchema,
     newGeneration,
@@ -113,6 +114,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         failures.push(...poolProblems(context, args.host, parseReference(args.volume).container, args.name));
         if (failures.length > 0 || olds !== undefined) return { inputs, failures };
         const host = context.hosts.get(args.host);
+        if (isComing(host, args.volume)) return { inputs, failures };
         const { operation } = creation(context, args);
         return { inputs, failures: await previewFailures(context, host, operation, "volume") };
     },
@@ -144,7 +146,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         }
         for (const property of ["onDelete", "allow", "owner"] as const) {
             if (!isDeepStrictEqual(olds[property], news[property])) {
-                changes.push({ property, kind: "update", class: "none", reason: RECORDED });
+                changes.push(recorded(property));
             }
         }
         const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
@@ -251,6 +253,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
                 result: (facts) => stateOf(host.config, facts, news),
             },
             context,
+            olds !== before,
         );
     },
 

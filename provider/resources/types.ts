@@ -9,8 +9,14 @@ export interface Context extends CallOptions {
     readonly hosts: Hosts;
     /** `blockhost:installation`, default `default`. */
     readonly installation: string;
-    /** Shown to the user, without failing anything. */
-    readonly warn: (message: string) => void;
+    /**
+     * Shown to the user, without failing anything; the same message once.
+     *
+     * @param of the resource that the call is about, or the run as a whole: a host that several resources are on
+     */
+    readonly warn: (message: string, of?: "resource" | "run") => void;
+    /** What is no reason to worry, of the run as a whole; the same message once. */
+    readonly inform?: (message: string) => void;
 }
 
 /** What a change does to the running I/O of initiators, mildest first. */

@@ -11,7 +11,7 @@ import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { type Id, SAFETY_SUFFIX, formatId } from "../names";
 import { SECTOR, exactSize, formatSize, parseSize, roundUp } from "../size";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, MENDING, RECORDED, TAKING_OVER, refuseUnlessAllowed } from "./changes";
+import { COMPLETION, MENDING, RECORDED, TAKING_OVER, recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -23,6 +23,7 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
+    isComing,
     nameClashes,
     nameSchema,
     newGeneration,
@@ -218,8 +219,9 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         if (failures.length > 0 || olds !== undefined || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as VolumeArgs;
         const host = context.hosts.get(args.host);
-        // Made in the same run, and not there yet.
+        // Made or taken over in the same run, and not there yet.
         if (host.coming.has(args.pool)) return { inputs, failures };
+        if (isComing(host, args.source?.snapshot ?? args.source?.volume)) return { inputs, failures };
         const spaceOf = args.size === undefined && args.source !== undefined ? "source" : "size";
         const { operation } = creation(context, args);
         return { inputs, failures: await previewFailures(context, host, operation, spaceOf) };
@@ -228,7 +230,10 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     async diff(context, olds, news) {
         const changes: Change[] = [];
         const doing = `update volume "${olds.name}"`;
-        if (olds.generation === "") changes.push(TAKING_OVER);
+        if (olds.generation === "") {
+            changes.push(TAKING_OVER);
+            context.hosts.get(olds.host).coming.add(`${olds.pool}/${olds.name}`);
+        }
         const live = await liveObject(context, context.hosts.get(olds.host), olds, "volume");
         const half = live === undefined ? [] : completion("volume", live.object);
         if (half.length > 0) changes.push(...half);
@@ -251,7 +256,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             changes.push(...sizeChange(olds, news), ...revertChange(olds, news));
         for (const property of ["wipe", "onDelete", "allow", "owner"] as const) {
             if (!isDeepStrictEqual(olds[property], news[property])) {
-                changes.push({ property, kind: "update", class: "none", reason: RECORDED });
+                changes.push(recorded(property));
             }
         }
         const { config } = context.hosts.get(olds.host);
@@ -330,6 +335,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         if (olds.generation === "") {
             const { adopt, operation } = takingOver(context, olds, news);
             const state = await host.perform(operation, context);
+            host.coming.delete(`${olds.pool}/${olds.name}`);
             return { ...state, ...(news.adopt === undefined ? {} : { adopt }) };
         }
         const facts = await host.facts(context);
@@ -342,7 +348,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
             creation(context, { ...news, owner: olds.owner }).operation,
             context,
         );
-        return host.perform(alteration(context, finished, news), context);
+        return host.perform(alteration(context, finished, news), context, true);
     },
 
     async delete(context, state) {

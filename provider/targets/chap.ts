@@ -6,6 +6,8 @@ import type { Chap } from "./types";
 
 /** Bytes a secret needs where the connection is not under IPsec (RFC 7143, 9.2.1: 96 bits). */
 export const CHAP_SECRET_MIN_LENGTH = 12;
+/** Bytes that the helpers can take. */
+export const CHAP_SECRET_MAX_LENGTH = 255;
 /** What initiators and targets agree on in user names; no comma or space, so that every tool can carry them. */
 export const CHAP_USERNAME = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,62}$/;
 export const CHAP_USERNAME_RULE =

@@ -34,9 +34,12 @@ export interface GetPoolResult {
     id: string;
     /** Driver that keeps the bytes. */
     driver: string;
-    /** Size. Bytes. */
+    /** Size: of the file system, of the volume group (with `raid`, what can be used of it), or of the thin pool. Bytes. */
     totalBytes: number;
-    /** Free. Bytes. */
+    /**
+     * What nothing has been written to or allocated from: of the file system, of the volume group, or of the thin pool's
+     * data. What thin volumes may still write is part of it, and {@link reservedBytes} are not taken off. Bytes.
+     */
     freeBytes: number;
     /** Never given out (`reservedPercentage`). Bytes. */
     reservedBytes: number;
@@ -44,9 +47,15 @@ export interface GetPoolResult {
     provisionedBytes: number;
     /** How many times its size it may promise; 1 for thick pools. */
     overSubscriptionRatio: number;
-    /** What new volumes may still ask for; negative in a pool that is over its limit. Bytes. */
+    /**
+     * What new volumes may still ask for, all together: (`totalBytes` - `reservedBytes`) x `overSubscriptionRatio` -
+     * `provisionedBytes`, and in a thick pool at most `usableFreeBytes`. Negative in a pool that is over its limit. Bytes.
+     */
     virtualFreeBytes: number;
-    /** What may still be written at once. Bytes. */
+    /**
+     * What may still be written at once (copies, thick volumes): `freeBytes` - `reservedBytes`. Negative where the
+     * reserve is in use. Bytes.
+     */
     usableFreeBytes: number;
     /** How many volumes and snapshots it holds, ours or not. */
     objects: number;

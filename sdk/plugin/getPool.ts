@@ -55,7 +55,7 @@ export interface GetPoolResult {
      */
     readonly extra: {[key: string]: string};
     /**
-     * Free. Bytes.
+     * What nothing has been written to or allocated from: of the file system, of the volume group, or of the thin pool's data. What thin volumes may still write is part of it, and `reservedBytes` are not taken off: what can be asked for is `virtualFreeBytes`, and what can be written `usableFreeBytes`. Bytes.
      */
     readonly freeBytes: number;
     /**
@@ -83,15 +83,15 @@ export interface GetPoolResult {
      */
     readonly reservedBytes: number;
     /**
-     * Size. Bytes.
+     * Size: of the file system, of the volume group (with `raid`, what can be used of it), or of the thin pool. Bytes.
      */
     readonly totalBytes: number;
     /**
-     * What may still be written at once. Bytes.
+     * What may still be written at once (copies, thick volumes): `freeBytes` - `reservedBytes`. Negative where the reserve is in use. Bytes.
      */
     readonly usableFreeBytes: number;
     /**
-     * What new volumes may still ask for; negative in a pool that is over its limit. Bytes.
+     * What new volumes may still ask for, all together: (`totalBytes` - `reservedBytes`) x `overSubscriptionRatio` - `provisionedBytes`, and in a thick pool at most `usableFreeBytes`. Negative in a pool that is over its limit. Bytes.
      */
     readonly virtualFreeBytes: number;
 }

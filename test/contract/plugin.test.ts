@@ -57,20 +57,29 @@ describe("configuration", () => {
         });
         expect(failures).toEqual([
             {
-                property: "inputs.instalation",
-                reason: expect.stringContaining('did you mean "installation"?') as string,
+                property: "",
+                reason: 'blockhost:instalation: there is no such property; did you mean "installation"?',
             },
             {
-                property: "hosts.san1.prot",
-                reason: expect.stringContaining('did you mean "port"?') as string,
+                property: "",
+                reason: 'blockhost:hosts.san1.prot: there is no such property; did you mean "port"?',
             },
             {
-                property: "hosts.san1.pools.fast.driver",
-                reason: expect.stringContaining('did you mean "file"?') as string,
+                property: "",
+                reason: 'blockhost:hosts.san1.pools.fast.driver: there is no driver "flie"; did you mean "file"?',
             },
         ]);
         expect(await plugin.checkConfig({ hosts: "{" })).toEqual([
-            { property: "inputs.hosts", reason: "must be an object of hosts by name" },
+            { property: "", reason: "blockhost:hosts: must be an object of hosts by name" },
+        ]);
+    });
+
+    test("of an explicit provider is checked as a whole, with paths of its own", async () => {
+        const news = { hosts: { "san1.example.com": { user: "root", readOnly: "yes" } } };
+        const own = "urn:pulumi:dev::shop::pulumi:providers:blockhost::other";
+        expect(await plugin.checkConfig(news, own)).toEqual([
+            { property: "", reason: 'hosts["san1.example.com"].address: is missing: give a string' },
+            { property: "", reason: 'hosts["san1.example.com"].readOnly: must be a boolean, not a string' },
         ]);
     });
 
@@ -84,7 +93,7 @@ describe("configuration", () => {
         expect(detail?.type).toBe("pulumirpc.ConfigureErrorMissingKeys");
         const keys = ConfigureErrorMissingKeys.deserializeBinary(detail?.bytes ?? new Uint8Array());
         expect(keys.getMissingkeysList().map((key) => key.getName())).toEqual([
-            "blockhost:hosts.san1.address",
+            "--path 'blockhost:hosts.san1.address'",
         ]);
     });
 
@@ -182,12 +191,16 @@ describe("values", () => {
             allow: "offline",
             colour: "red",
         });
-        // Below `inputs.`, where Pulumi does not look up the value and print it.
-        expect(failures.map(({ property }) => property.replace(/^inputs\./, "")).sort()).toEqual(
+        expect(failures.map(pathOf).sort()).toEqual(
             ["allow", "colour", "host", "pool", "size", "source", "wipe.limit", "wipe.method"].sort(),
         );
     });
 });
+
+/** Where it is wrong: in the reason of what Pulumi shall not look up among the inputs and print. */
+function pathOf({ property, reason }: { property: string; reason: string }): string {
+    return property === "" ? (reason.split(": ")[0] ?? "") : property;
+}
 
 describe("a preview of a creation", () => {
     test("shows the outputs that can be told, and changes nothing", async () => {
@@ -352,12 +365,11 @@ describe("an import", () => {
         });
         expect(existsSync(join(pool, "theirs.raw"))).toBe(true);
         expect((await plugin.read("Volume", "theirs", id, { olds: state, inputs })).state).toEqual(state);
-        const diff = await plugin.diff("Volume", "theirs", {
-            id,
-            olds: state,
-            oldInputs: inputs,
-            news: inputs,
-        });
+        const compared = { id, olds: state, oldInputs: inputs, news: inputs };
+        // A refresh, before which nothing is checked: nothing on the host has changed.
+        expect(await plugin.diff("Volume", "theirs", compared)).toMatchObject({ changes: false });
+        await plugin.check("Volume", "theirs", inputs, { olds: inputs });
+        const diff = await plugin.diff("Volume", "theirs", compared);
         expect(diff).toMatchObject({
             changes: true,
             replaces: [],
@@ -669,10 +681,7 @@ test("a wrong type of any property of any resource is told by the property's nam
             const failed = await Promise.all(
                 [[[5]], { no: { such: true } }, "\u0000"].map(async (value) => {
                     const { failures } = await plugin.check(kind, "wrong", { [property]: value });
-                    return failures.some(({ property: told, reason }) => {
-                        const path = told.replace(/^inputs\./, "");
-                        return path.split(/[.[]/)[0] === property && reason !== "";
-                    });
+                    return failures.some((failure) => pathOf(failure).split(/[.[]/)[0] === property);
                 }),
             );
             expect(failed.filter(Boolean).length, `${kind}.${property}`).toBeGreaterThanOrEqual(2);

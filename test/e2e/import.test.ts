@@ -120,7 +120,29 @@ test("what others have made is taken over: volumes by an import file, and by `ad
 
     // An import has changed nothing: the next update takes them over, and that is all it does.
     const taken = { resources: { ...first, ...imported } };
-    expect(await before.preview(taken)).toMatchObject({ ...fine, changes: { update: 12, same: 2 } });
+    const shown = await before.preview(taken, ["--diff"]);
+    expect(shown).toMatchObject({ ...fine, changes: { update: 12, same: 2 } });
+    expect(shown.output).toContain(
+        'Volume "legacy-0", generation: it is taken over: it gets an owner mark, and its data stays as it is',
+    );
+    // For a refresh that is no difference, and what is made of them can be previewed in the same program.
+    expect((await before.refresh()).changes).toEqual({ same: 14 });
+    const dependants = {
+        snapshot: { type: "blockhost:Snapshot", properties: { volume: "${legacy-0}" } },
+        clone: { type: "blockhost:Volume", properties: { ...place, source: { volume: "${legacy-0}" } } },
+        lun: {
+            type: "blockhost:Export",
+            properties: {
+                source: "${legacy-0}",
+                protocol: "iscsi",
+                initiators: [{ iqn: "iqn.2024-01.com.example:db1" }],
+            },
+        },
+    };
+    expect(await before.preview({ resources: { ...taken.resources, ...dependants } })).toMatchObject({
+        ...fine,
+        changes: { update: 12, create: 3, same: 2 },
+    });
     expect(await before.up(taken)).toMatchObject({ ...fine, changes: { update: 12, same: 2 } });
     expect(await before.preview(taken)).toMatchObject({ ...fine, changes: { same: 14 } });
     expect(legacy.map((name) => digest(path(`${name}.img`)))).toEqual(contents);

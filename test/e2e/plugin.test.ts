@@ -30,7 +30,11 @@ const file = (name: string) => join(host.poolDirectories["fast"] ?? "", `${name}
 
 test("a preview shows sizes and paths that are to come, and that an unreachable host hides them", async () => {
     const program: YamlProgram = {
-        resources: { data: volume({ size: 4_194_304 }), far: volume({ host: "gone" }) },
+        resources: {
+            data: volume({ size: 4_194_304 }),
+            far: volume({ host: "gone" }),
+            farther: volume({ host: "gone" }),
+        },
         outputs: {
             path: "${data.path}",
             size: "${data.sizeBytes}",
@@ -39,12 +43,17 @@ test("a preview shows sizes and paths that are to come, and that an unreachable 
         },
     };
     const preview = await stack.preview(program);
-    expect(preview).toMatchObject({ failed: false, changes: { create: 3 } });
+    expect(preview).toMatchObject({ failed: false, changes: { create: 4 } });
     expect(preview.output).toContain(file("data"));
     expect(preview.output).toMatch(/size\s*: 4194304/);
     expect(preview.output).toMatch(/far\s*: \[unknown\]/);
     expect(preview.output).toMatch(/made\s*: \[unknown\]/);
-    expect(preview.diagnostics.join("\n")).toMatch(/gone/);
+    // Of the host once, and of each resource in a line.
+    expect([...preview.diagnostics].sort()).toEqual([
+        'host "gone" cannot be asked: create volume "far" in pool "fast" is not checked against it',
+        'host "gone" cannot be asked: create volume "farther" in pool "fast" is not checked against it',
+        expect.stringMatching(/^observe on host "gone": .* cannot be reached/),
+    ]);
     expect(existsSync(file("data"))).toBe(false);
 });
 
@@ -103,13 +112,17 @@ test("configuration that is not right is told by its path, and what is missing w
     });
     const preview = await broken.preview({ resources: { data: volume() } });
     expect(preview.failed).toBe(true);
-    expect(preview.output).toMatch(/hosts\.san1\.prot.*did you mean "port"\?/s);
-    expect(preview.output).toMatch(/colour.*there is no such property/s);
+    const said = preview.diagnostics.join("\n");
+    expect(said).toContain(
+        "has a problem: blockhost:hosts.san1.prot: there is no such property; did you mean",
+    );
+    expect(said).toContain("has a problem: blockhost:colour: there is no such property; known are");
+    expect(preview.output).not.toContain("nil");
     broken.remove();
     const missing = await createYamlStack({ hosts: [], moreHosts: { san1: { user: "root" } } });
     const told = await missing.preview({ resources: { data: volume() } });
     expect(told.failed).toBe(true);
-    expect(told.output).toContain("pulumi config set blockhost:hosts.san1.address");
+    expect(told.output).toContain("pulumi config set --path 'blockhost:hosts.san1.address' <value>");
     missing.remove();
 });
 
@@ -153,6 +166,9 @@ test("a preview on a read-only host shows the whole plan, and sends nothing that
         diagnostics: [],
         changes: { create: 3, update: 1, replace: 1, delete: 1 },
     });
+    const [, told = ""] = preview.output.split("Diagnostics:");
+    expect(told.match(/host "san1" is configured as readOnly: nothing is changed there/g)).toHaveLength(1);
+    expect(told).toContain("`pulumi up` fails on each change and leaves the host as it is");
     // All that was sent: scripts that read. Whatever changes anything runs under the host's lock.
     expect(sent.join("")).toContain("/proc/sys/kernel/osrelease");
     expect(sent.join("")).not.toContain("flock -w");

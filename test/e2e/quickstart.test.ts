@@ -82,6 +82,9 @@ test("--keep leaves it running, and --stop ends it, also from a shell that has r
     expect(processesMarked(directory, "TMPDIR")).toHaveLength(1);
     const environment = /\S+\/environment\.sh/.exec(kept.output)?.[0] ?? "";
     expect(environment).toContain(directory);
+    // The program that it prints is one that runs as it is.
+    expect(kept.output).toMatch(/ type: blockhost:Volume\n +properties:\n +host: embedded\n +pool: fast\n/);
+    const program = /cd \S+\/yaml && .*pulumi up$/m.exec(kept.output)?.[0] ?? "false";
     // The shell, what it has started before, and what it does afterwards.
     const stopped = await run([
         "sh",
@@ -89,11 +92,13 @@ test("--keep leaves it running, and --stop ends it, also from a shell that has r
         `. ${environment}
 sleep 1000 & sleeper=$!
 pulumi stack --stack dev --show-ids || exit
+( ${program} --yes --skip-preview ) || exit
 npm run quickstart -- --stop || exit
 kill $sleeper && echo "the shell lives"`,
     ]);
     expect(stopped.status, stopped.output).toBe(0);
     expect(stopped.output).toContain("embedded/fast/data");
+    expect(stopped.output).toMatch(/blockhost:index:Volume mine created/);
     expect(stopped.output).toContain("the shell lives");
     expect(stopped.output).toContain("unset PULUMI_HOME");
     expectNothingLeft();

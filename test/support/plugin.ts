@@ -49,8 +49,9 @@ export class PluginClient {
         return `urn:pulumi:dev::shop::blockhost:index:${kind}::${name}`;
     }
 
-    async checkConfig(news: Values) {
-        const request = new messages.CheckRequest().setNews(struct(news));
+    /** @param urn of the provider; default: the stack's */
+    async checkConfig(news: Values, urn = "urn:pulumi:dev::shop::pulumi:providers:blockhost::default_0_1_0") {
+        const request = new messages.CheckRequest().setUrn(urn).setNews(struct(news));
         return failures(
             await call<messages.CheckResponse>((callback) => this.client.checkConfig(request, callback)),
         );

@@ -1,11 +1,12 @@
 // @ts-check
 /** `--keep` and `--stop`: a quickstart that goes on after its process has ended. */
-import { existsSync, readFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { answers, until } from "../embedded-host/ports.mjs";
 import { processesMarked, signal } from "../embedded-host/processes.mjs";
 import { keepDirectory, removeDirectory } from "../lifetime.mjs";
+import { checkout } from "../paths.mjs";
 
 const record = "kept.json";
 
@@ -23,9 +24,16 @@ export async function keepRunning({ directory, host, stack }) {
     keepDirectory(directory);
     writeFileSync(join(directory, record), JSON.stringify({ pid: host.pid, port: host.port }));
     const environmentFile = join(directory, "environment.sh");
-    const variables = Object.entries(stack.environment).filter(
+    // Stacks that have no `blockhost:hosts` take them from there, and commands do that need no stack.
+    const hosts = JSON.stringify({ [host.name]: host.configuration });
+    const settings = Object.entries(stack.environment).filter(
         ([name]) => name === "PATH" || name.startsWith("PULUMI_"),
     );
+    const variables = [...settings, /** @type {[string, string]} */ (["BLOCKHOST_HOSTS", hosts])];
+    const yaml = join(directory, "yaml");
+    mkdirSync(yaml);
+    const program = yamlProgram(host.name);
+    writeFileSync(join(yaml, "Pulumi.yaml"), program);
     writeFileSync(
         environmentFile,
         variables.map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'\n`).join(""),
@@ -47,18 +55,46 @@ and in it, for example:
         -o UserKnownHostsFile=${join(directory, "known_hosts")} ${host.user}@${host.address}
     tgtadm -C ${host.tgt?.controlPort} --lld iscsi --mode target --op show
 
-The program is examples/quickstart/index.ts; change it and run pulumi up again. The stack and all
-else is in ${directory}, so there is no need for pulumi destroy.
+The program is examples/quickstart/index.ts; change it and run pulumi up again.
+
+For programs of your own, host "${host.name}" with pool "fast" is in that shell's BLOCKHOST_HOSTS. Elsewhere it goes
+into the stack's configuration, as \`blockhost:hosts\` stands in ${stack.configFile}.
+One in YAML is in ${yaml}/Pulumi.yaml:
+
+${program.replace(/^(?=.)/gm, "    ")}
+    cd ${yaml} && pulumi stack init mine && pulumi up
+
+The stacks and all else are in ${directory}, so there is no need for pulumi destroy.
 To end and remove it, from this or any other shell (then leave that one with exit):
 
     npm run quickstart -- --stop
 `);
 }
 
+/** A program of one volume, which finds the plugin in this checkout. @param {string} host */
+function yamlProgram(host) {
+    return `name: mine
+runtime: yaml
+plugins:
+  providers:
+    - name: blockhost
+      path: ${join(checkout, "node_modules", "pulumi-blockhost", "bin")}
+resources:
+  mine:
+    type: blockhost:Volume
+    properties:
+      host: ${host}
+      pool: fast
+      size: 32MiB
+outputs:
+  path: \${mine.path}
+`;
+}
+
 const strayShell = `This shell's Pulumi settings led there: leave it with exit, or take them back with
 
     unset PULUMI_HOME PULUMI_BACKEND_URL PULUMI_CONFIG_PASSPHRASE PULUMI_SKIP_UPDATE_CHECK \\
-        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION BLOCKHOST_HOSTS
 `;
 
 /**

@@ -4,7 +4,7 @@ import { lifecycles } from "../../resources";
 import { readConfiguration } from "../../resources/configuration";
 import { IncompleteCreation } from "../../resources/creation";
 import type { Change, Context, Lifecycle } from "../../resources/types";
-import { withoutValues } from "../failures";
+import { asPulumiShows } from "../failures";
 import { hasUnknown } from "../../validate";
 
 /**
@@ -32,7 +32,10 @@ export function configure({ config }: { config: Config }): void {
     context = {
         hosts,
         installation,
-        warn: warnOnce(),
+        warn,
+        inform: once((message) => {
+            console.log(message);
+        }),
         progress: (message) => {
             console.log(message);
         },
@@ -46,17 +49,21 @@ export function configure({ config }: { config: Config }): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(0));
 }
 
-function warnOnce(): (message: string) => void {
+function once(tell: (message: string) => void): (message: string) => void {
     const said = new Set<string>();
     return (message) => {
         if (said.has(message)) return;
         said.add(message);
-        console.log(`warning: ${message}`);
+        tell(message);
     };
 }
 
+const warn = once((message) => {
+    console.log(`warning: ${message}`);
+});
+
 function current(): Context {
-    context ??= { hosts: new Hosts({}), installation: "default", warn: warnOnce() };
+    context ??= { hosts: new Hosts({}), installation: "default", warn };
     return context;
 }
 
@@ -97,7 +104,7 @@ export function check(olds: Inputs, news: Inputs) {
         const old = ownInputs(olds);
         const before = Object.keys(old).length === 0 ? undefined : old;
         const { inputs, failures } = await lifecycle(news).check(current(), before, ownInputs(news));
-        return { inputs: recorded(inputs, news), failures: withoutValues(failures, news) };
+        return { inputs: recorded(inputs, news), failures: asPulumiShows(failures, news) };
     });
 }
 

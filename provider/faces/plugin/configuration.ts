@@ -8,7 +8,7 @@ import {
     type DiffResponse,
 } from "@pulumi/pulumi/proto/provider_pb";
 import { configurationProblems } from "../../resources/configuration";
-import { withoutValues } from "../failures";
+import { asPulumiShows } from "../failures";
 import { detailedDiff, toDiffResponse } from "./diff";
 import { missingKeys } from "./errors";
 import type { Session } from "./session";
@@ -20,13 +20,19 @@ import { type Values, decode, encode } from "./values";
 const PULUMIS = ["version", "pluginDownloadURL", "pluginChecksums", "__internal", "__defaults"];
 const MISSING = /^is missing: /;
 
-/** Everything wrong but what is missing, for which Pulumi has a form of its own ({@link configure}). */
+/**
+ * Everything wrong, but what is missing in the stack's configuration: for that Pulumi has a form of its own
+ * ({@link configure}).
+ */
 export function checkConfig(request: CheckRequest): CheckResponse {
     const { values, secrets } = decode(request.getNews());
     const response = new CheckResponse();
     response.setInputs(encode(values, secrets));
-    const problems = configurationProblems(own(values)).filter(({ reason }) => !MISSING.test(reason));
-    for (const { property, reason } of withoutValues(problems, values)) {
+    const stacks = isStacks(request.getUrn());
+    const problems = configurationProblems(own(values)).filter(
+        ({ reason }) => !stacks || !MISSING.test(reason),
+    );
+    for (const { property, reason } of asPulumiShows(problems, {}, stacks ? "blockhost:" : "")) {
         const failure = new CheckFailure();
         failure.setProperty(property);
         failure.setReason(reason);
@@ -53,7 +59,8 @@ export function configure(session: Session, request: ConfigureRequest): Configur
     if (missing.length > 0) {
         throw missingKeys(
             missing.map(({ property, reason }) => ({
-                name: `blockhost:${property}`,
+                // Pulumi makes a command of it: `pulumi config set NAME <value>`.
+                name: `--path 'blockhost:${property}'`,
                 description: `${reason.replace(MISSING, "")} (docs/configuration.md)`,
             })),
         );
@@ -66,6 +73,11 @@ export function configure(session: Session, request: ConfigureRequest): Configur
     response.setSupportspreview(true);
     response.setSupportsAutonamingConfiguration(true);
     return response;
+}
+
+/** Whether a provider is configured by the stack: Pulumi names those `default` (`default_0_1_0`). */
+function isStacks(urn: string): boolean {
+    return urn === "" || /::default(_[^:]*)?$/.test(urn);
 }
 
 function own(values: Values): Values {

@@ -1,6 +1,6 @@
 import { DiffResponse, PropertyDiff } from "@pulumi/pulumi/proto/provider_pb";
 import type { Change } from "../../resources/types";
-import { hasUnknown } from "../../validate";
+import { formatPath, hasUnknown } from "../../validate";
 import type { Path, Values } from "./values";
 
 /** Pulumi's detailed diff, from the changes that a lifecycle tells and the inputs before and after. */
@@ -34,7 +34,7 @@ export function detailedDiff(
         const leaves = differences(before[property], after[property], [property]);
         if (leaves.length === 0) return [{ path: property, kind: "update", replace, input: false }];
         return leaves.map(({ path, kind }) => ({
-            path: formatPropertyPath(path),
+            path: formatPath(path),
             kind,
             replace,
             input: true,
@@ -59,17 +59,6 @@ function differences(before: unknown, after: unknown, at: Path): { path: Path; k
 
 function isObject(value: unknown): value is Values {
     return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** `initiators[0].chap.password`, `host.pools["my.pool"]`. Source: `PropertyPath` of pulumi's sdk/go/property. */
-export function formatPropertyPath(path: Path): string {
-    return path
-        .map((part, i) => {
-            if (typeof part === "number") return `[${String(part)}]`;
-            if (!/^[A-Za-z_$][A-Za-z0-9_$-]*$/.test(part)) return `[${JSON.stringify(part)}]`;
-            return i === 0 ? part : `.${part}`;
-        })
-        .join("");
 }
 
 export function toDiffResponse(differences: readonly Difference[], stables: readonly string[]): DiffResponse {

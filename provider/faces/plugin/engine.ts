@@ -5,6 +5,7 @@ import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb";
 /** What the user is shown, beside the resource that it concerns. */
 export interface EngineLog {
     warn(message: string, urn: string): void;
+    info(message: string, urn: string): void;
     /** The status line of a resource: the next one takes its place. */
     status(message: string, urn: string): void;
     /** Waits until all is told. */
@@ -15,7 +16,7 @@ export interface EngineLog {
 export function createEngineLog(address: string | undefined): EngineLog {
     if (address === undefined) {
         const write = (message: string) => void process.stderr.write(`${message}\n`);
-        return { warn: write, status: write, flush: () => Promise.resolve() };
+        return { warn: write, info: write, status: write, flush: () => Promise.resolve() };
     }
     const client = new EngineClient(address, grpc.credentials.createInsecure());
     const pending = new Set<Promise<void>>();
@@ -35,6 +36,9 @@ export function createEngineLog(address: string | undefined): EngineLog {
     return {
         warn: (message, urn) => {
             log(LogSeverity.WARNING, message, urn, false);
+        },
+        info: (message, urn) => {
+            log(LogSeverity.INFO, message, urn, false);
         },
         status: (message, urn) => {
             log(LogSeverity.INFO, message, urn, true);

@@ -16,10 +16,11 @@ import { BlockhostError } from "../../errors";
 import { version } from "../../version";
 import { lifecycles } from "../../resources";
 import { IncompleteCreation } from "../../resources/creation";
+import { TAKING_OVER } from "../../resources/changes";
 import { ignoring } from "../../resources/ignore";
 import type { Change, Context, Lifecycle } from "../../resources/types";
 import { hasUnknown } from "../../validate";
-import { withoutValues } from "../failures";
+import { asPulumiShows } from "../failures";
 import { parseUrn } from "../urn";
 import { detailedDiff, toDiffResponse } from "./diff";
 import { partialFailure } from "./errors";
@@ -81,7 +82,7 @@ export function check(session: Session, request: CheckRequest): Promise<CheckRes
         if (news["owner"] !== undefined) {
             response.addFailures(failureOf({ property: "owner", reason: "there is no such property" }));
         }
-        for (const failure of withoutValues(checked.failures, news)) response.addFailures(failureOf(failure));
+        for (const failure of asPulumiShows(checked.failures, news)) response.addFailures(failureOf(failure));
         return response;
     });
 }
@@ -103,8 +104,16 @@ export function diff(session: Session, request: DiffRequest): Promise<DiffRespon
             if (session.declared.has(urn) || !(error instanceof BlockhostError)) throw error;
             changes = refused(error);
         }
+        // Nothing is taken over by a refresh, and what was imported is on the host as it was.
+        if (!session.declared.has(urn)) changes = changes.filter((change) => change !== TAKING_OVER);
         const relevant = changes.filter(({ property }) => !ignored.includes(property));
         const differences = detailedDiff(relevant, before, after, hasUnknown(after));
+        // Of what is not among the inputs Pulumi shows only what is recorded, and not what comes of it.
+        const hidden = differences.filter(({ input }) => !input && session.declared.has(urn));
+        for (const { path } of hidden) {
+            const why = relevant.find(({ property }) => property === path)?.reason ?? "";
+            session.log.info(`${lifecycle.kind} "${parseUrn(urn).name}", ${path}: ${why}`, urn);
+        }
         return toDiffResponse(differences, lifecycle.stable ?? []);
     });
 }

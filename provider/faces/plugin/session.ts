@@ -82,10 +82,11 @@ export class Session {
                 hosts: this.hosts,
                 installation: this.configuration.installation,
                 signal: AbortSignal.any([this.cancelled.signal, late.signal]),
-                warn: (message) => {
-                    if (this.said.has(message)) return;
-                    this.said.add(message);
-                    this.log.warn(message, urn);
+                warn: (message, of) => {
+                    if (this.isNew(message)) this.log.warn(message, of === "run" ? "" : urn);
+                },
+                inform: (message) => {
+                    if (this.isNew(message)) this.log.info(message, "");
                 },
                 progress: (message) => {
                     this.log.status(message, urn);
@@ -96,6 +97,12 @@ export class Session {
             this.underway--;
             await this.log.flush();
         }
+    }
+
+    private isNew(message: string): boolean {
+        const said = this.said.has(message);
+        this.said.add(message);
+        return !said;
     }
 
     /**

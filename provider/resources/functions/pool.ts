@@ -8,13 +8,21 @@ const bytes = (what: string) => z.number().describe(`${what} Bytes.`);
 export const poolResult = z.object({
     id: z.string().describe("Identity of the pool."),
     driver: z.string().describe("Driver that keeps the bytes."),
-    totalBytes: bytes("Size."),
-    freeBytes: bytes("Free."),
+    totalBytes: bytes(
+        "Size: of the file system, of the volume group (with `raid`, what can be used of it), or of the thin pool.",
+    ),
+    freeBytes: bytes(
+        "What nothing has been written to or allocated from: of the file system, of the volume group, or of the thin pool's data. What thin volumes may still write is part of it, and `reservedBytes` are not taken off: what can be asked for is `virtualFreeBytes`, and what can be written `usableFreeBytes`.",
+    ),
     reservedBytes: bytes("Never given out (`reservedPercentage`)."),
     provisionedBytes: bytes("Promised: sum of the sizes of all that is in it."),
     overSubscriptionRatio: z.number().describe("How many times its size it may promise; 1 for thick pools."),
-    virtualFreeBytes: bytes("What new volumes may still ask for; negative in a pool that is over its limit."),
-    usableFreeBytes: bytes("What may still be written at once."),
+    virtualFreeBytes: bytes(
+        "What new volumes may still ask for, all together: (`totalBytes` - `reservedBytes`) x `overSubscriptionRatio` - `provisionedBytes`, and in a thick pool at most `usableFreeBytes`. Negative in a pool that is over its limit.",
+    ),
+    usableFreeBytes: bytes(
+        "What may still be written at once (copies, thick volumes): `freeBytes` - `reservedBytes`. Negative where the reserve is in use.",
+    ),
     objects: z.number().describe("How many volumes and snapshots it holds, ours or not."),
     health: z.array(z.string()).describe("What is wrong with it although it can be used, and what to do."),
     capabilities: z

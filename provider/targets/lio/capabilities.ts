@@ -1,3 +1,4 @@
+import { CHAP_SECRET_MAX_LENGTH } from "../chap";
 import type { TargetCapabilities } from "../types";
 
 /**
@@ -11,5 +12,5 @@ export const capabilities: TargetCapabilities = {
     readOnly: true,
     discard: true,
     // 256 bytes with their end mark (MAX_PASS_LEN).
-    maxSecretLength: 255,
+    maxSecretLength: CHAP_SECRET_MAX_LENGTH,
 };

@@ -1,3 +1,4 @@
+import { CHAP_SECRET_MAX_LENGTH } from "../chap";
 import type { TargetCapabilities } from "../types";
 
 /**
@@ -13,5 +14,5 @@ export const capabilities: TargetCapabilities = {
     readOnly: true,
     discard: true,
     // Read into a buffer of 256 bytes with its end mark.
-    maxSecretLength: 255,
+    maxSecretLength: CHAP_SECRET_MAX_LENGTH,
 };

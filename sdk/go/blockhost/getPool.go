@@ -40,7 +40,7 @@ type LookupPoolResult struct {
 	Driver string `pulumi:"driver"`
 	// What only the driver tells, each key prefixed with its name.
 	Extra map[string]string `pulumi:"extra"`
-	// Free. Bytes.
+	// What nothing has been written to or allocated from: of the file system, of the volume group, or of the thin pool's data. What thin volumes may still write is part of it, and `reservedBytes` are not taken off: what can be asked for is `virtualFreeBytes`, and what can be written `usableFreeBytes`. Bytes.
 	FreeBytes float64 `pulumi:"freeBytes"`
 	// What is wrong with it although it can be used, and what to do.
 	Health []string `pulumi:"health"`
@@ -54,11 +54,11 @@ type LookupPoolResult struct {
 	ProvisionedBytes float64 `pulumi:"provisionedBytes"`
 	// Never given out (`reservedPercentage`). Bytes.
 	ReservedBytes float64 `pulumi:"reservedBytes"`
-	// Size. Bytes.
+	// Size: of the file system, of the volume group (with `raid`, what can be used of it), or of the thin pool. Bytes.
 	TotalBytes float64 `pulumi:"totalBytes"`
-	// What may still be written at once. Bytes.
+	// What may still be written at once (copies, thick volumes): `freeBytes` - `reservedBytes`. Negative where the reserve is in use. Bytes.
 	UsableFreeBytes float64 `pulumi:"usableFreeBytes"`
-	// What new volumes may still ask for; negative in a pool that is over its limit. Bytes.
+	// What new volumes may still ask for, all together: (`totalBytes` - `reservedBytes`) x `overSubscriptionRatio` - `provisionedBytes`, and in a thick pool at most `usableFreeBytes`. Negative in a pool that is over its limit. Bytes.
 	VirtualFreeBytes float64 `pulumi:"virtualFreeBytes"`
 }
 
@@ -107,7 +107,7 @@ func (o LookupPoolResultOutput) Extra() pulumi.StringMapOutput {
 	return o.ApplyT(func(v LookupPoolResult) map[string]string { return v.Extra }).(pulumi.StringMapOutput)
 }
 
-// Free. Bytes.
+// What nothing has been written to or allocated from: of the file system, of the volume group, or of the thin pool's data. What thin volumes may still write is part of it, and `reservedBytes` are not taken off: what can be asked for is `virtualFreeBytes`, and what can be written `usableFreeBytes`. Bytes.
 func (o LookupPoolResultOutput) FreeBytes() pulumi.Float64Output {
 	return o.ApplyT(func(v LookupPoolResult) float64 { return v.FreeBytes }).(pulumi.Float64Output)
 }
@@ -142,17 +142,17 @@ func (o LookupPoolResultOutput) ReservedBytes() pulumi.Float64Output {
 	return o.ApplyT(func(v LookupPoolResult) float64 { return v.ReservedBytes }).(pulumi.Float64Output)
 }
 
-// Size. Bytes.
+// Size: of the file system, of the volume group (with `raid`, what can be used of it), or of the thin pool. Bytes.
 func (o LookupPoolResultOutput) TotalBytes() pulumi.Float64Output {
 	return o.ApplyT(func(v LookupPoolResult) float64 { return v.TotalBytes }).(pulumi.Float64Output)
 }
 
-// What may still be written at once. Bytes.
+// What may still be written at once (copies, thick volumes): `freeBytes` - `reservedBytes`. Negative where the reserve is in use. Bytes.
 func (o LookupPoolResultOutput) UsableFreeBytes() pulumi.Float64Output {
 	return o.ApplyT(func(v LookupPoolResult) float64 { return v.UsableFreeBytes }).(pulumi.Float64Output)
 }
 
-// What new volumes may still ask for; negative in a pool that is over its limit. Bytes.
+// What new volumes may still ask for, all together: (`totalBytes` - `reservedBytes`) x `overSubscriptionRatio` - `provisionedBytes`, and in a thick pool at most `usableFreeBytes`. Negative in a pool that is over its limit. Bytes.
 func (o LookupPoolResultOutput) VirtualFreeBytes() pulumi.Float64Output {
 	return o.ApplyT(func(v LookupPoolResult) float64 { return v.VirtualFreeBytes }).(pulumi.Float64Output)
 }

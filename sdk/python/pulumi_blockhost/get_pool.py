@@ -95,7 +95,7 @@ class GetPoolResult:
     @pulumi.getter(name="freeBytes")
     def free_bytes(self) -> _builtins.float:
         """
-        Free. Bytes.
+        What nothing has been written to or allocated from: of the file system, of the volume group, or of the thin pool's data. What thin volumes may still write is part of it, and `reservedBytes` are not taken off: what can be asked for is `virtualFreeBytes`, and what can be written `usableFreeBytes`. Bytes.
         """
         return pulumi.get(self, "free_bytes")
 
@@ -151,7 +151,7 @@ class GetPoolResult:
     @pulumi.getter(name="totalBytes")
     def total_bytes(self) -> _builtins.float:
         """
-        Size. Bytes.
+        Size: of the file system, of the volume group (with `raid`, what can be used of it), or of the thin pool. Bytes.
         """
         return pulumi.get(self, "total_bytes")
 
@@ -159,7 +159,7 @@ class GetPoolResult:
     @pulumi.getter(name="usableFreeBytes")
     def usable_free_bytes(self) -> _builtins.float:
         """
-        What may still be written at once. Bytes.
+        What may still be written at once (copies, thick volumes): `freeBytes` - `reservedBytes`. Negative where the reserve is in use. Bytes.
         """
         return pulumi.get(self, "usable_free_bytes")
 
@@ -167,7 +167,7 @@ class GetPoolResult:
     @pulumi.getter(name="virtualFreeBytes")
     def virtual_free_bytes(self) -> _builtins.float:
         """
-        What new volumes may still ask for; negative in a pool that is over its limit. Bytes.
+        What new volumes may still ask for, all together: (`totalBytes` - `reservedBytes`) x `overSubscriptionRatio` - `provisionedBytes`, and in a thick pool at most `usableFreeBytes`. Negative in a pool that is over its limit. Bytes.
         """
         return pulumi.get(self, "virtual_free_bytes")
 

@@ -1,6 +1,7 @@
 import { PropertyDiff } from "@pulumi/pulumi/proto/provider_pb";
 import { expect, test } from "vitest";
-import { detailedDiff, formatPropertyPath, toDiffResponse } from "../../../provider/faces/plugin/diff";
+import { detailedDiff, toDiffResponse } from "../../../provider/faces/plugin/diff";
+import { formatPath } from "../../../provider/validate";
 import type { Change } from "../../../provider/resources/types";
 import { UNKNOWN } from "../../../provider/validate";
 
@@ -71,5 +72,5 @@ test.each([
     [["host", "pools", "my.pool"], 'host.pools["my.pool"]'],
     [["host", "targets", "nvme-tcp"], "host.targets.nvme-tcp"],
 ])("the path of %o is %s", (path, text) => {
-    expect(formatPropertyPath(path)).toBe(text);
+    expect(formatPath(path)).toBe(text);
 });

@@ -5,6 +5,7 @@ import { fileDriver } from "../../../provider/drivers/file";
 import { HOST_TOOLS } from "../../../provider/host/observation";
 import { Hosts } from "../../../provider/host/hosts";
 import { lifecycles } from "../../../provider/resources";
+import { UNKNOWN } from "../../../provider/validate";
 import { findExecutable } from "../../../tools/prepare/executables.mjs";
 import { removeDirectory, temporaryDirectory } from "../../../tools/lifetime.mjs";
 
@@ -92,3 +93,39 @@ test.each(["fallocate", "perl", "ionice"])(
         expect(readdirSync(join(directory, "pool"))).toEqual([]);
     },
 );
+
+test("of an export of what is not made yet, with no host, the protocol says what is wrong", async () => {
+    const source = UNKNOWN;
+    const iscsi = await check(
+        {
+            source,
+            protocol: "iscsi",
+            name: "bad name",
+            initiators: [
+                { iqn: "db1", chap: { username: "db1", password: "short" } },
+                { nqn: "nqn.2024-01.com.example:db1", dhchap: { key: UNKNOWN } },
+                { iqn: UNKNOWN, chap: { username: "db1", password: UNKNOWN } },
+            ],
+        },
+        "Export",
+    );
+    expect(iscsi?.map(({ property }) => property)).toEqual([
+        "name",
+        "initiators[1].iqn",
+        "initiators[1].dhchap",
+        "initiators[0].iqn",
+        "initiators[0].chap.password",
+    ]);
+    const nvme = { source, protocol: "nvme-tcp", name: "lun" };
+    expect(await check({ ...nvme, initiators: [{ nqn: "db1" }] }, "Export")).toEqual([
+        {
+            property: "initiators[0].nqn",
+            reason: expect.stringContaining("is not an NVMe qualified name") as string,
+        },
+    ]);
+    const fine = [{ nqn: "nqn.2024-01.com.example:db1" }];
+    expect(await check({ ...nvme, initiators: fine }, "Export")).toEqual([]);
+    expect(await check({ ...nvme, protocol: "isci", initiators: fine }, "Export")).toEqual([
+        { property: "protocol", reason: 'must be one of "iscsi", "nvme-tcp"; did you mean "iscsi"?' },
+    ]);
+});
