@@ -239,6 +239,7 @@ export class Trials {
     /** Deletes all that a case made; nothing may be left of it. */
     private async clean(what: Case, name: string, before: States, after: States): Promise<void> {
         const client = this.fresh();
+        for (const left of what.leavesSnapshots?.(name) ?? []) await this.world.discard(left);
         const states = { ...before, ...after };
         for (const state of [states.export, states.snapshot, states.volume, states.origin]) {
             if (state !== undefined) await client.delete(state);

@@ -98,7 +98,7 @@ export const ownership: readonly Case[] = [
         verify: async (world, name) => {
             assert.equal(await world.firstByte(name), 5);
         },
-        leaves: (name) => [name],
+        leavesSnapshots: (name) => [name],
     },
     {
         title: "rename a volume's resource, with its safety snapshot",

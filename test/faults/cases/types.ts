@@ -20,6 +20,8 @@ export interface Case {
     readonly always?: (world: World, name: string) => Promise<void>;
     /** Names of data that the operation leaves on the host without an owner. */
     readonly leaves?: (name: string) => readonly string[];
+    /** Snapshots among them, which go before the volume that they are of. */
+    readonly leavesSnapshots?: (name: string) => readonly string[];
     /** Has an export: stops of the target's daemon concern it. */
     readonly exported?: true;
     /** Concerns only targets that export read-only. */
