@@ -82,11 +82,10 @@ mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && s
 }
 
 /** Takes the unit away unless there is still a boot file. It may be trying just now. */
-export function removeUnit(stateDirectory: string): Sh {
+export function removeUnit(stateDirectory: string, last: string): Sh {
     const name = attachmentUnitName(stateDirectory);
     return sh`dir=${stateDirectory}
-for file in "$dir"/attachments/*; do [ ! -e "$file" ] || exit 0; done
-[ ! -d "$dir/attachments" ] || rmdir "$dir/attachments" || exit
+for file in "$dir"/attachments/*; do [ ! -e "$file" ] || [ "$file" = ${last} ] || exit 0; done
 ${whereSystemdRuns}
 [ -e ${unitFile(stateDirectory)} ] || exit 0
 systemctl --quiet --no-block stop ${name} 2>/dev/null

@@ -3,6 +3,7 @@ import { describeOwner, encodeMark, type Mark, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, type Step } from "../host/plan";
 import { type Sh, sh } from "../sh";
 import {
+    bootDirectory,
     bootFile,
     type BootPlace,
     guardBootFile,
@@ -142,7 +143,13 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
 
 /** Takes back a first attempt. */
 function undoing(declared: Declared, place: BootPlace, stateDirectory: string): Sh {
-    return sh`( ${takeDown(declared)} ) && ( ${removeBootFile(place)} ) && ( ${removeUnit(stateDirectory)} )`;
+    return sh`( ${takeDown(declared)} ) && ${removeBoot(place, stateDirectory)}`;
+}
+
+/** The unit first, with the last: without a boot file nobody would ask for it any more. */
+function removeBoot(place: BootPlace, stateDirectory: string): Sh {
+    return sh`( ${removeUnit(stateDirectory, bootFile(place))} ) && ( ${removeBootFile(place)} ) &&
+{ rmdir ${bootDirectory(stateDirectory, "attachment")} 2>/dev/null || :; }`;
 }
 
 /** Whether others use the device, and whether writes can be lost, has been allowed or not; see {@link refuseUsers}. */
@@ -181,7 +188,7 @@ export function detach(context: ClientContext, want: Detach, orphan?: Attachment
             },
             {
                 label: `remove the boot file of attachment ${want.name}`,
-                script: sh`( ${removeBootFile(place)} ) && ( ${removeUnit(stateDirectory)} )`,
+                script: removeBoot(place, stateDirectory),
             },
         ],
         touched: { attachments: [want.name] },

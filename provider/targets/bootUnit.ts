@@ -116,13 +116,16 @@ systemctl --quiet enable ${bootUnitName(stateDirectory)}`,
     };
 }
 
-/** Takes the unit away unless there is still a boot file. */
-export function removeBootUnit(stateDirectory: string): Step {
+/**
+ * Takes the unit away unless there is another boot file than the one that is about to go. It goes before that: a run cut
+ * short between them is asked for the same again only as long as there is a boot file.
+ */
+export function removeBootUnit(stateDirectory: string, last: string): Step {
     const name = bootUnitName(stateDirectory);
     return {
         label: "leave nothing to be made at boot",
         script: sh`dir=${stateDirectory}
-for file in "$dir"/exports/*/*; do [ ! -e "$file" ] || exit 0; done
+for file in "$dir"/exports/*/*; do [ ! -e "$file" ] || [ "$file" = ${last} ] || exit 0; done
 ${whereSystemdRuns}
 systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload`,
     };

@@ -30,6 +30,7 @@ rm tpgt_1/acls/*/lun_*/blockhost tpgt_1/lun/lun_0/blockhost &&
 rmdir tpgt_1/acls/*/lun_* tpgt_1/acls/* tpgt_1/lun/lun_0 tpgt_1/np/* tpgt_1 && cd .. && rmdir ${name}`,
             skip: ["*statistics", "alua", "pr"],
             skipFiles: ["info", "wwn"],
+            bare: /^target (?:core|iscsi|iscsi\/(?:discovery_auth|lio_version).*)$/,
             initiator: iscsiInitiator((portal) => outside.get(portal) ?? portal),
         },
         backend,
@@ -53,6 +54,7 @@ export async function nvmetWorld(): Promise<World> {
 rm ports/*/subsystems/${name} $n/allowed_hosts/* && printf 0 > $n/namespaces/1/enable && rmdir $n/namespaces/1 $n`,
             skip: [],
             skipFiles: [],
+            bare: /^target \.(?:\/(?:hosts|ports|subsystems|discovery_nqn:.*))?$/,
             initiator: nvmeInitiator(backend.lab.host("c")),
         },
         backend,
@@ -113,6 +115,8 @@ interface Kind {
     /** Names of directories and of attributes that are the kernel's own business. */
     readonly skip: readonly string[];
     readonly skipFiles: readonly string[];
+    /** What is there as soon as the modules are loaded. */
+    readonly bare: RegExp;
     readonly initiator: Pick<World, "portals" | "login" | "capacity" | "readThrough">;
 }
 
@@ -183,7 +187,7 @@ rm -rf /etc/systemd/system/blockhost-exports* ${this.backend.stateDirectory}; sy
 
     /** With all that configfs has of the target, secrets included, and what boot files say. */
     override async inventory(): Promise<string[]> {
-        const { protocol, root, skip, skipFiles } = this.target;
+        const { protocol, root, skip, skipFiles, bare } = this.target;
         const directories = root.endsWith("/target") ? "core iscsi" : ".";
         const prune = ["''", ...skip.map((name) => `'${name}'`)].map((name) => `-name ${name}`).join(" -o ");
         const excludes = [
@@ -198,7 +202,7 @@ done
 cd ${root} 2>/dev/null || exit 0
 find ${directories} \\( ${prune} \\) -prune -o -type l -printf 'target %p -> %l\\n' -o -type d -printf 'target %p\\n'
 grep -rsa ${excludes} . ${directories} | tr -d '\\000' | sed 's/^/target /'`);
-        const lines = text.split("\n").filter((line) => line !== "");
+        const lines = text.split("\n").filter((line) => line !== "" && !bare.test(line));
         return [...(await super.inventory()), ...lines.map(withoutIdentity)].sort();
     }
 }

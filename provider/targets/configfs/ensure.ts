@@ -184,11 +184,13 @@ ${helper.guard(before, "all")}
 ${helper.takeDown(target, before)}
 ${removeNote(target, want.name)}`,
             },
+            ...(bootUnit === "installed"
+                ? [removeBootUnit(target.stateDirectory, bootFile(placeOf(target, want.name)))]
+                : []),
             {
                 label: `remove the boot file of export ${want.name}`,
                 script: removeBootFile(placeOf(target, want.name)),
             },
-            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory)] : []),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
     };

@@ -1,7 +1,7 @@
 import { BlockhostError } from "../../errors";
 import { describeOwner, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
-import { guardBootFile, placeOf, remarkBootFile, removeBootFile } from "../boot";
+import { bootFile, guardBootFile, placeOf, remarkBootFile, removeBootFile } from "../boot";
 import { removeBootUnit } from "../bootUnit";
 import { dropOrders, formerUsers } from "./accounts";
 import { management, type Order } from "./management";
@@ -32,8 +32,8 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
                     ...dropOrders(context, want.name, formerUsers(before)),
                 ]),
             },
+            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory, bootFile(place))] : []),
             { label: `remove the boot file of export ${want.name}`, script: removeBootFile(place) },
-            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory)] : []),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
     };
