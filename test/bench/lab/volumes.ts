@@ -109,8 +109,8 @@ const MOST = 56;
 
 /**
  * One round by hand on the guest: for each operation one `lvm` process, with commands on its standard input, in the
- * best way known: created inactive, then activated together; removed by one command. LVM writes its metadata through
- * to the disks itself, so nothing has to be flushed.
+ * best way known: created inactive, then activated together; removed by one command. Nothing is flushed, as LVM
+ * leaves it.
  */
 export async function limit(guest: Guest, results: Results, n: number): Promise<void> {
     await forgetArchive(guest);
