@@ -74,7 +74,7 @@ describe.each(FACES)("$face face:", ({ blockhost }) => {
         });
         expect(preview.failed).toBe(true);
         const said = preview.diagnostics.map(({ message }) => message).join("\n");
-        expect(said).toMatch(/property host\.prot value .*did you mean "port"\?/);
-        expect(said).toMatch(/property host\.hostKey value .*SHA256/);
+        expect(said).toMatch(/host\.prot: there is no such property; did you mean "port"\?/);
+        expect(said).toMatch(/host\.hostKey: .*SHA256/);
     });
 });
