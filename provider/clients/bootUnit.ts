@@ -77,7 +77,7 @@ export function installUnit(stateDirectory: string): Step {
 dir=${stateDirectory} unit=${unitFile(stateDirectory)}
 ${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-attachments.new"'))} && mv "$dir/boot-attachments.new" "$dir/boot-attachments" &&
 ${writeOut(sh`printf '%s' ${asWord(raw(unit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
-mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && sync "$dir/boot-attachments" "$unit" "$dir" ${UNIT_DIRECTORY}`,
+mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && sync -f "$dir" ${UNIT_DIRECTORY}`,
     };
 }
 

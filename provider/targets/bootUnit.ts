@@ -101,7 +101,8 @@ done`;
 
 /**
  * Installs and enables the unit; does nothing where systemd does not run the host. Enabling makes systemd read its units
- * anew, which takes long enough to be done once.
+ * anew, which takes long enough to be done once. All of it is flushed: an empty unit after a power cut would export nothing,
+ * and would be nobody's.
  */
 export function installBootUnit(stateDirectory: string): Step {
     const file = `${UNIT_DIRECTORY}/${bootUnitName(stateDirectory)}`;
@@ -112,7 +113,7 @@ dir=${stateDirectory} unit=${file}
 [ -d "$dir" ] || mkdir -p -m 0700 "$dir" || exit
 ${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-exports.new"'))} && mv "$dir/boot-exports.new" "$dir/boot-exports" &&
 ${writeOut(sh`printf '%s' ${asWord(raw(bootUnit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
-systemctl --quiet enable ${bootUnitName(stateDirectory)}`,
+systemctl --quiet enable ${bootUnitName(stateDirectory)} && sync -f "$dir" ${UNIT_DIRECTORY}`,
     };
 }
 
