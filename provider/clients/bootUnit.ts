@@ -81,7 +81,7 @@ mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && s
     };
 }
 
-/** Takes the unit away unless there is still a boot file. It may be trying just now. */
+/** Takes the unit away unless there is another boot file than the one that is about to go. It may be trying just now. */
 export function removeUnit(stateDirectory: string, last: string): Sh {
     const name = attachmentUnitName(stateDirectory);
     return sh`dir=${stateDirectory}

@@ -67,12 +67,13 @@ export function inventory(context: Context, place: { host: Host; facts: HostFact
 
 /** What is attached to the host as a client. */
 function attachments(host: string, { client }: HostFacts): InventoryItem[] {
-    return [...(client?.attachments.values() ?? [])].map(({ name, mark, declared }) => ({
+    if (client === undefined) return [];
+    return [...client.attachments.values()].map(({ name, mark, declared }) => ({
         kind: "Attachment",
         id: formatId({ host, container: ATTACHMENTS, name }),
         container: ATTACHMENTS,
         name,
         mark,
-        path: (client === undefined ? undefined : devicePath(client, declared)) ?? "",
+        path: devicePath(client, declared) ?? "",
     }));
 }
