@@ -23,7 +23,7 @@ export function nameProblem(name: string): string | undefined {
     return undefined;
 }
 
-/** Second part of an attachment's id. */
+/** Second part of an attachment's id, where exports have their protocol. */
 export const ATTACHMENTS = "attachment";
 
 /**

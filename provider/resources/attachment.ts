@@ -49,8 +49,6 @@ import { connectionSchema } from "./export";
 import { previewed } from "./previews";
 import type { Allowed, Change, Context, Lifecycle } from "./types";
 
-/** In ids, where exports have their protocol. */
-
 export const attachmentArgs = z
     .strictObject({
         host: hostReferenceSchema,
