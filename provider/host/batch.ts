@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BlockhostError, toBlockhostError } from "../errors";
 import type { Driver, PoolRef, Session } from "../drivers/types";
 import type { Transport } from "../transport/types";
@@ -27,6 +27,12 @@ import type { Sink } from "./sink";
 
 /** Most plans in one run: keeps a script below a megabyte and a run below the patience of whoever waits. */
 const MAX_PLANS = 64;
+
+/**
+ * Milliseconds. Callers come a few milliseconds apart (Pulumi's engine sends one request after the other), and a run's
+ * beginning and end cost more than the steps of one of them: it waits until nobody has come for `quiet`, at most `most`.
+ */
+const GATHER = { quiet: 10, most: 100 };
 
 interface Waiting {
     readonly operation: Operation<unknown>;
@@ -76,12 +82,20 @@ export class Batch {
         this.running = true;
         try {
             while (this.queue.length > 0) {
-                // Callers of the same turn get on the same run.
-                await nextTurn();
+                await this.gather();
                 await this.round();
             }
         } finally {
             this.running = false;
+        }
+    }
+
+    private async gather(): Promise<void> {
+        let seen = 0;
+        for (let waited = 0; waited < GATHER.most; waited += GATHER.quiet) {
+            if (this.queue.length === seen || this.queue.length >= MAX_PLANS) return;
+            seen = this.queue.length;
+            await sleep(GATHER.quiet);
         }
     }
 

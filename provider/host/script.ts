@@ -43,8 +43,13 @@ export interface Script {
     readonly text: string;
 }
 
-// bh_killtree stops a process before it looks for its children, so none can be forked behind its back. What waits for the
-// deadline holds neither the lock (9) nor a session's process (6, 7), which would outlive their run with it.
+// One process watches over the deadlines of all plans of a run (one a plan cost more than a plan's own work on a small
+// host). It reads `P <process> <second>`: a plan has begun; T: time to look; E: all are through. A pipe that ends without
+// E means that the run was killed, and then nothing of it may work on. It wakes at the deadline, at most every five
+// seconds, and holds neither the lock (9) nor a session's process (6, 7), which would outlive their run with it; nor does
+// anything but the run itself hold the watch's pipe (5): a function called with 5>&- would, since shells keep a copy.
+//
+// bh_killtree stops a process before it looks for its children, so none can be forked behind its back.
 const LIBRARY = `bh_mark() {
 read -r bh_up bh_idle < /proc/uptime
 printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*"
@@ -55,19 +60,46 @@ kill -STOP "$1" 2>/dev/null || return 0
 for bh_c in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do bh_killtree "$bh_c"; done
 kill -KILL "$1" 2>/dev/null
 }
+bh_now() {
+read -r bh_t bh_idle < /proc/uptime
+bh_t=\${bh_t%%.*}
+}
+bh_watch() {
+exec 0<>/proc/self/fd/0
+read -r bh_i bh_idle < /proc/self/stat
+echo "$bh_i"
+exec >/dev/null 2>&1
+read -r bh_w
+exec 0</proc/self/fd/0
+bh_p= bh_z=
+while read -r bh_w bh_x bh_y; do
+case $bh_w in
+P) bh_p=$bh_x bh_d=$bh_y ;;
+T) bh_z= ;;
+E) break ;;
+esac
+[ -n "$bh_p" ] && [ -z "$bh_z" ] || continue
+bh_now
+[ "$bh_t" -lt "$bh_d" ] || { bh_killtree "$bh_p"; bh_p=; continue; }
+bh_y=$((bh_d - bh_t))
+[ "$bh_y" -le 5 ] || bh_y=5
+{ sleep "$bh_y"; echo T >"/proc/$bh_i/fd/0"; } &
+bh_z=$!
+done
+[ "$bh_w" = E ] || [ -z "$bh_p" ] || bh_killtree "$bh_p"
+[ -z "$bh_z" ] || bh_killtree "$bh_z"
+}
 bh_plan() {
-"$1" 9>&- &
+( exec 5>&-; "$1" 9>&- ) &
 bh_p=$!
-( trap 'kill "$bh_z" 2>/dev/null; exit 0' TERM
-sleep "$2" & bh_z=$!
-wait "$bh_z"
-bh_mark timeout "$1"
-bh_killtree "$bh_p" ) </dev/null 6>&- 7>&- 9>&- &
-bh_w=$!
+bh_now
+bh_d=$((bh_t + $2 + 1))
+echo "P $bh_p $bh_d" >&5
 wait "$bh_p" 2>/dev/null
 bh_r=$?
-kill "$bh_w" 2>/dev/null
-wait "$bh_w" 2>/dev/null
+[ $bh_r = 137 ] || return $bh_r
+bh_now
+[ "$bh_t" -lt "$bh_d" ] || bh_mark timeout "$1"
 return $bh_r
 }
 `;
@@ -111,15 +143,19 @@ flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
     });
     const { sessions = [] } = input;
     const each = (part: keyof Session) => sessions.map((session) => `${session[part].text}\n`).join("");
-    const reset = sessions.length === 0 ? "" : `[ "$bh_r" -lt 128 ] || {\n${each("reset")}}\n`;
+    const reset = sessions.length === 0 ? "" : `[ "$bh_r" -lt 128 ] || {\n${each("reset")}} 5>&-\n`;
     const calls = input.plans.map(
         ({ deadline }, p) =>
             `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\nbh_r${String(p)}=$?\n${reset}`,
     );
     const settle = input.settle.map((section) => framed(section.id, withWork(section)));
     const readback = input.readback.map((section) => framed(section.id, section.script));
-    const body = [each("functions"), ...plans, lock.text, each("open"), ...calls, ...settle, ...readback];
-    return { nonce, text: wrap(nonce, [...body, each("close")].join("")) };
+    const body = [
+        ...[each("functions"), ...plans, lock.text, each("open")],
+        ...['bh_w=$(: | bh_watch 6>&- 7>&- 9>&- &)\nexec 5>"/proc/$bh_w/fd/0"\necho >&5\n', ...calls],
+        ...["echo E >&5\nexec 5>&-\n", ...settle, ...readback, each("close")],
+    ];
+    return { nonce, text: wrap(nonce, body.join("")) };
 }
 
 /** The work that plans which succeeded have left, as positional parameters. */
