@@ -4,7 +4,7 @@ import { NOTHING, type Plan, type Step } from "../../host/plan";
 import { raw, type Sh, sh } from "../../sh";
 import { bootFile, guardBootFile, placeOf, remarkBootFile, removeBootFile, writeBootFile } from "../boot";
 import { installBootUnit, removeBootUnit } from "../bootUnit";
-import type { ExportWanted, Session, TargetContext } from "../types";
+import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import {
     type CommonDeclared,
     type Declaration,
@@ -123,7 +123,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
         ...(written ? [] : [writeBootFile(place, header, helper.body(target, want, declared))]),
         {
             label: `set up ${targetName} in ${helper.label}`,
-            script: sh`${takeAway(helper, change.faults, before)}. ${bootFile(place)}`,
+            script: sh`${takeAway(helper, target, change.faults, before)}. ${bootFile(place)}`,
         },
     ];
     return {
@@ -135,6 +135,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
 
 function takeAway<O, D extends CommonDeclared, Own>(
     helper: Helper<O, D, Own>,
+    target: TargetRef<O>,
     faults: readonly Fault[],
     before: KernelExport<D> | undefined,
 ): Sh {
@@ -147,7 +148,8 @@ function takeAway<O, D extends CommonDeclared, Own>(
     const guard = cuts.length === 0 ? raw("") : helper.guard(before, whom);
     return sh`cd ${helper.root} || exit
 ${guard}
-${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}`;
+${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}${helper.sweep?.(target, before) ?? raw("")}
+`;
 }
 
 /** Sessions that {@link ensure} would cut, and why. */

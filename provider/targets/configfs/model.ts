@@ -151,6 +151,8 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     close(declared: Declared): Sh;
     /** Takes everything away that the export has in the kernel. */
     takeDown(target: TargetRef<Options>, before: KernelExport<Declared>): Sh;
+    /** Takes away what the export shared with others and, with what a change has taken away, leaves to nobody. */
+    sweep?(target: TargetRef<Options>, before: KernelExport<Declared>): Sh;
     declaration: NonNullable<Target<Options>["declaration"]>;
     connection: Target<Options>["connection"];
 }

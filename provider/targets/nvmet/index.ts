@@ -12,7 +12,7 @@ import { type NvmetOptions, nvmetOptions } from "./options";
 import { mergeOwn, type NvmetOwn, readOwn } from "./own";
 import { refuse, reserved } from "./refuse";
 import { sessions } from "./sessions";
-import { closeNamespace, guard, takeDown } from "./take";
+import { closeNamespace, guard, sweep, takeDown } from "./take";
 
 /** NVMe/TCP exports by nvmet, the kernel's target, through configfs. Read in the order of the imports' names above. */
 export const nvmetTarget = kernelTarget<NvmetOptions, NvmetDeclared, NvmetOwn>({
@@ -44,6 +44,7 @@ export const nvmetTarget = kernelTarget<NvmetOptions, NvmetDeclared, NvmetOwn>({
     guard,
     close: closeNamespace,
     takeDown,
+    sweep,
     declaration,
     connection,
 });

@@ -29,14 +29,25 @@ for e in "$n"/namespaces/*/enable; do [ ! -e "$e" ] || printf 0 > "$e" || exit; 
 unlink "$n"/allowed_hosts/* && remove "$n"/namespaces/* "$n" || exit`;
 }
 
-/** All of it; hosts and ports that we made go with the last export that links to them. The kernel keeps those in use. */
-export function takeDown(target: NvmetRef, { declared, live }: NvmetExport): Sh {
-    const admitted = live.tree.children(`${declared.subsystem}/allowed_hosts`);
-    const hosts = [...new Set([...declared.initiators, ...admitted])].map((name) => `hosts/${name}`);
-    return sh`${removeSubsystem(declared)}
-made=${madeDirectory(target)}
+/** All of it, and what it leaves to nobody. */
+export function takeDown(target: NvmetRef, before: NvmetExport): Sh {
+    return sh`${removeSubsystem(before.declared)}
+${sweep(target, before)}`;
+}
+
+/**
+ * Hosts and ports that we made go with the last export that links to them; the kernel keeps those in use. Those that this
+ * export has or had are looked at, and, as far as all was read, those that nothing linked to then: an earlier run may have
+ * been cut short before it came to them.
+ */
+export function sweep(target: NvmetRef, { declared, live: { tree } }: NvmetExport): Sh {
+    const admitted = (subsystem: string) => tree.children(`${subsystem}/allowed_hosts`);
+    const linked = new Set(tree.children("subsystems").flatMap((name) => admitted(`subsystems/${name}`)));
+    const idle = tree.children("hosts").filter((name) => !linked.has(name));
+    const names = new Set([...declared.initiators, ...admitted(declared.subsystem), ...idle]);
+    return sh`made=${madeDirectory(target)}
 set --
-for d in ${hosts} ports/*; do
+for d in ${[...names].map((name) => `hosts/${name}`)} ports/*; do
     [ -e "$made/$d" ] || continue
     for l in "$d"/subsystems/*; do [ ! -L "$l" ] || continue 2; done
     set -- "$@" "$d"

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -10,8 +10,9 @@ import { lioTarget } from "../../../provider/targets/lio";
 import type { LioDeclared } from "../../../provider/targets/lio/model";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
 import { Sections } from "../../../provider/targets/configfs/sections";
+import { Tree } from "../../../provider/targets/configfs/tree";
 import type { NvmetDeclared, NvmetExport } from "../../../provider/targets/nvmet/model";
-import { guard } from "../../../provider/targets/nvmet/take";
+import { guard, sweep } from "../../../provider/targets/nvmet/take";
 import type { ExportWanted, Target, TargetContext, TargetFacts } from "../../../provider/targets/types";
 
 /**
@@ -252,4 +253,39 @@ test("hosts that have connected to a subsystem since it was observed are seen in
     // Where the log no longer tells who was there before, nothing follows from it.
     expect(status(["unknown (from 10.0.0.7)"], [], [came(newcomer)])).toBe(0);
     expect(status([], [], [came(newcomer)])).toBe(GUARD_FAILED);
+});
+
+test("hosts and ports of nvmet that we made and nobody has any more are taken away, no others", () => {
+    const made = join(directory, "made");
+    const kernel = join(directory, "nvmet");
+    const tree = new Tree();
+    for (const path of [
+        ...["hosts/left", "hosts/kept", "hosts/idle", "hosts/foreign"],
+        "subsystems/pg/allowed_hosts/left",
+        "subsystems/other/allowed_hosts/kept",
+    ]) {
+        tree.addDirectory(path.replace(/\/[^/]+$/, ""));
+        tree.addDirectory(path);
+    }
+    tree.addDirectory("subsystems/pg");
+    tree.addDirectory("subsystems/other");
+    for (const path of ["hosts/left", "hosts/kept", "hosts/idle", "hosts/wanted", "ports/1", "ports/2"]) {
+        mkdirSync(join(kernel, path, "subsystems"), { recursive: true });
+        // What configfs does not let go has something in it here.
+        if (/kept|wanted|2/.test(path)) symlinkSync("x", join(kernel, path, "subsystems", "other"));
+        mkdirSync(join(made, path.replace(/\/[^/]+$/, "")), { recursive: true });
+        writeFileSync(join(made, path), "");
+    }
+    mkdirSync(join(kernel, "hosts/foreign"));
+    const target = { protocol: "nvme-tcp", stateDirectory: directory } as never;
+    const declared = { subsystem: "subsystems/pg", initiators: ["wanted"] };
+    const script = sweep(target, { declared, live: { tree } } as unknown as NvmetExport);
+    const text = script.text.replace(/^made=.*$/m, `made='${made}'`);
+    // In configfs a directory goes with what belongs to it.
+    const rmdir = 'rmdir() { shift; for d; do command rmdir "$d/subsystems" && command rmdir "$d"; done; }';
+    expect(spawnSync("sh", { input: `${rmdir}\n${text}`, cwd: kernel }).status).toBe(0);
+    expect(readdirSync(join(kernel, "hosts")).sort()).toEqual(["foreign", "kept", "wanted"]);
+    expect(readdirSync(join(kernel, "ports"))).toEqual(["2"]);
+    expect(readdirSync(join(made, "hosts")).sort()).toEqual(["kept", "wanted"]);
+    expect(readdirSync(join(made, "ports"))).toEqual(["2"]);
 });
