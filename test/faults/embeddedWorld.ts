@@ -8,7 +8,8 @@ import { freePort } from "../../tools/embedded-host/ports.mjs";
 import { quote } from "../../provider/sh";
 import { POOL } from "../support/client";
 import { iscsiInitiator } from "./iscsiInitiator";
-import type { Volume, World } from "./world";
+import type { Client } from "../support/client";
+import { firstVolume, type Volume, type World } from "./world";
 
 const execute = promisify(execFile);
 
@@ -129,6 +130,10 @@ class Embedded implements World {
         await this.sh(`truncate -s ${String(bytes)} ${quote(this.file(name))}`);
         await this.fill(name, byte);
         return `${name}.img`;
+    }
+
+    warmUp(client: Client): Promise<void> {
+        return firstVolume(client, this.exports);
     }
 
     discard(name: string): Promise<void> {

@@ -2,14 +2,12 @@ import { quote } from "../../provider/sh";
 import { startLab } from "../lab/lab.mjs";
 import type { HostName } from "../lab/layout.mjs";
 import { type LvmBackend, lvmBackend } from "../lab/lvmBackend";
-import { POOL } from "../support/client";
-import { type TcpProxy, tcpProxy } from "./tcpProxy";
-import type { World } from "./world";
+import { type Client, POOL } from "../support/client";
+import { LabMachine, PROCESSES, wayTo } from "./labMachine";
+import type { TcpProxy } from "./tcpProxy";
+import { firstVolume, type World } from "./world";
 
 const TITLE = { thin: "LVM, thin", thick: "LVM, thick" };
-
-/** Where points halt; it outlives power cuts, as the wrappers in it have to. */
-const HALTS = "/var/lib/lab-halts";
 
 /** A storage host of the lab, with LVM on disks of its own. What is not flushed when its power fails is lost. */
 export async function lvmWorld(kind: "thin" | "thick"): Promise<World> {
@@ -23,22 +21,20 @@ export async function lvmHost(
 ): Promise<[LvmBackend, TcpProxy]> {
     const backend = lvmBackend(kind, () => startLab({ hosts: ["a", ...others] }));
     await backend.start();
-    const proxy = await tcpProxy(() => backend.host.port);
-    await backend.run(`mkdir -p ${HALTS}; sync`);
-    return [backend, proxy];
+    return [backend, await wayTo(backend.host)];
 }
 
-export class LvmHost implements World {
+export class LvmHost extends LabMachine implements World {
     readonly title: string;
-    readonly haltDirectory = HALTS;
     readonly exports: boolean = false;
     readonly grain: number;
 
     constructor(
         private readonly kind: "thin" | "thick",
         protected readonly backend: LvmBackend,
-        private readonly proxy: TcpProxy,
+        proxy: TcpProxy,
     ) {
+        super(backend.host, proxy);
         this.title = TITLE[kind];
         this.grain = backend.grain;
     }
@@ -54,20 +50,18 @@ export class LvmHost implements World {
         };
     }
 
-    async sh(script: string): Promise<string> {
-        return (await this.backend.host.run(`export LVM_SUPPRESS_FD_WARNINGS=1\n${script}`)).stdout;
-    }
-
     async stop(): Promise<void> {
         await this.proxy.close();
         await this.backend.stop();
     }
 
     async reset(): Promise<void> {
-        await this.powerOff();
-        await this.powerOn();
-        await this.sh(`rm -rf ${HALTS}/zz*`);
+        await this.startAgain();
         await this.backend.prepare();
+    }
+
+    warmUp(client: Client): Promise<void> {
+        return firstVolume(client, this.exports);
     }
 
     private lv(name: string): string {
@@ -187,30 +181,6 @@ for p in $others; do echo 'processes are left'; break; done`);
             .sort();
     }
 
-    /** The shells that scripts run in and all that belongs to their sessions; not what has made a session of its own. */
-    async killShells(): Promise<void> {
-        await this.sh(`${PROCESSES}\nfor p in $inside; do kill -KILL $p 2>/dev/null; done; :`);
-    }
-
-    cutConnections(): Promise<void> {
-        this.proxy.cut();
-        return Promise.resolve();
-    }
-
-    cutAfter(bytes: number): void {
-        // Encrypted it is more, so a little less of it gets there.
-        this.proxy.cutAfter(bytes);
-    }
-
-    async powerOff(): Promise<void> {
-        await this.backend.host.powerOff();
-        this.proxy.cut();
-    }
-
-    async powerOn(): Promise<void> {
-        await this.backend.host.powerOn();
-    }
-
     killDaemon(): Promise<void> {
         return noExports();
     }
@@ -225,31 +195,7 @@ for p in $others; do echo 'processes are left'; break; done`);
             await this.sh(`lvremove -q -y ${group}/hog`);
         };
     }
-
-    async sees(path: string): Promise<boolean> {
-        // Waits there for a while: asking all the time would take the host's only processor from what is waited for.
-        const found = await this.sh(
-            `for i in 1 2 3; do [ ! -e ${quote(path)} ] || { echo yes; break; }; sleep 0.1; done`,
-        );
-        return found !== "";
-    }
 }
-
-/**
- * Sets `inside` to the processes of the sessions that scripts run in (made by `setsid` in the channel of a connection),
- * and `others` to what else has come from a connection. Without sshd, the channels, and who asks.
- */
-const PROCESSES = String.raw`
-eval "$(ps -eo pid=,ppid=,sid=,comm=,cgroup= | awk -v own="$(ps -o sid= -p $$ | tr -d ' ')" '
-    $5 !~ /ssh\.service/ || $3 == own { if ($4 == "sshd") daemon[$1] = 1; next }
-    $4 == "sshd" { daemon[$1] = 1; next }
-    { parent[$1] = $2; session[$1] = $3 }
-    END {
-        for (p in parent) if (parent[p] in daemon) channel[p] = 1
-        for (p in parent) if (parent[p] in channel && session[p] == p) shell[p] = 1
-        for (p in parent) if (session[p] in shell) inside = inside " " p; else if (!(p in channel)) others = others " " p
-        print "inside=\"" inside "\" others=\"" others "\""
-    }')"`;
 
 function noExports(): never {
     throw new Error("this world has no targets");

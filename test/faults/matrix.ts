@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Case } from "./cases/types";
 import { noMoreProviders } from "./providerProcess";
 import { record } from "./results";
-import { type Stop, STOPS } from "./stops";
+import type { Stop } from "./stops";
 import { CUTS, Trials } from "./trial";
-import type { World } from "./world";
+import type { Tormented } from "./world";
 
 /** Every operation × every way to stop it × every point. `BLOCKHOST_FAULTS=full`; else some of it, chosen evenly. */
 const FULL = process.env["BLOCKHOST_FAULTS"] === "full";
@@ -13,16 +13,16 @@ const FULL = process.env["BLOCKHOST_FAULTS"] === "full";
  * Defines the tests of operations on one kind of host. Where hosts boot and all takes long (`slow`), everyday use is one
  * power cut and one other way an operation.
  */
-export function faultMatrix(
+export function faultMatrix<W extends Tormented>(
     title: string,
-    start: () => Promise<World>,
-    cases: readonly Case[],
-    ways: readonly Stop[] = Object.values(STOPS).flat(),
+    start: () => Promise<W>,
+    cases: readonly Case<W>[],
+    ways: readonly Stop<W>[],
     { slow = false }: { slow?: boolean } = {},
 ): void {
     describe(title, () => {
-        let world: World;
-        let trials: Trials;
+        let world: W;
+        let trials: Trials<W>;
 
         beforeAll(async () => {
             world = await start();
@@ -52,7 +52,11 @@ export function faultMatrix(
 }
 
 /** Tries points until there are no more; gives what failed. */
-async function everyPoint(trials: Trials, what: Case, stop: Stop): Promise<string[]> {
+async function everyPoint<W extends Tormented>(
+    trials: Trials<W>,
+    what: Case<W>,
+    stop: Stop<W>,
+): Promise<string[]> {
     const failures: string[] = [];
     const stride = (stop.every ?? 1) * (what.slow === true ? 3 : 1);
     // Other points for other operations and ways.
@@ -69,7 +73,12 @@ async function everyPoint(trials: Trials, what: Case, stop: Stop): Promise<strin
  * For everyday use: each point between steps in one way or another, and every other way at a few points, which are
  * other ones from operation to operation.
  */
-async function somePoints(trials: Trials, what: Case, stops: readonly Stop[], number: number) {
+async function somePoints<W extends Tormented>(
+    trials: Trials<W>,
+    what: Case<W>,
+    stops: readonly Stop<W>[],
+    number: number,
+) {
     const failures: string[] = [];
     const rotated = stops.filter(({ where }) => where === "between");
     for (let at = 0; ; at++) {
@@ -85,12 +94,21 @@ async function somePoints(trials: Trials, what: Case, stops: readonly Stop[], nu
     return failures;
 }
 
-/** One power cut and one other way, other ones from operation to operation, each at another point. */
-async function twoPoints(trials: Trials, what: Case, stops: readonly Stop[], number: number) {
+/**
+ * One power cut, one way that concerns another host, where there are such, and one other way; other ones from operation
+ * to operation, each at another point.
+ */
+async function twoPoints<W extends Tormented>(
+    trials: Trials<W>,
+    what: Case<W>,
+    stops: readonly Stop<W>[],
+    number: number,
+) {
     const failures: string[] = [];
     const cuts = stops.filter(({ power }) => power === true);
-    const others = stops.filter(({ power }) => power !== true);
-    for (const among of [cuts, others]) {
+    const elsewhere = stops.filter((stop) => stop.elsewhere === true);
+    const others = stops.filter((stop) => stop.power !== true && stop.elsewhere !== true);
+    for (const among of [cuts, elsewhere, others]) {
         // Not every operation has that point, or any of that way.
         for (let turn = number; turn < number + 3; turn++) {
             const stop = among[turn % among.length];
@@ -103,10 +121,10 @@ async function twoPoints(trials: Trials, what: Case, stops: readonly Stop[], num
 }
 
 /** One trial, recorded; true as long as there may be further points. */
-async function tried(
-    trials: Trials,
-    what: Case,
-    stop: Stop,
+async function tried<W extends Tormented>(
+    trials: Trials<W>,
+    what: Case<W>,
+    stop: Stop<W>,
     at: number,
     failures: string[],
 ): Promise<boolean> {

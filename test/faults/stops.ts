@@ -4,16 +4,16 @@ import { BlockhostError } from "../../provider/errors";
 import { failureOf } from "../support/client";
 import type { Point } from "../support/saboteur";
 import type { Case } from "./cases/types";
-import type { Volume, World } from "./world";
+import type { Tormented, Volume, World } from "./world";
 
 /** A way to stop an operation at a point, and what has to be done before the next run is asked for the same. */
-export interface Stop {
+export interface Stop<W extends Tormented = Tormented> {
     readonly title: string;
     readonly where: Point["where"];
     /** The operation runs in a process of its own, which is killed. */
     readonly kills?: "provider";
     /** Concerns only some operations. */
-    readonly concerns?: (what: Case) => boolean;
+    readonly concerns?: (what: Concern) => boolean;
     /** Within steps there are many points: the full matrix tries every n-th. Default 1. */
     readonly every?: number;
     /** The process lives on and may well finish the operation by itself. */
@@ -22,15 +22,19 @@ export interface Stop {
     readonly mayEnd?: true;
     /** The power fails: on the host nothing runs that could go on. */
     readonly power?: true;
+    /** Happens to another host than the one that the operation changes. */
+    readonly elsewhere?: true;
     /** Happens while the host stands still at the point. */
-    readonly strike?: (scene: Scene) => Promise<void>;
+    readonly strike?: (scene: Scene<W>) => Promise<void>;
     /** The operation has come to its end, in whatever way. */
-    readonly afterwards?: (scene: Scene) => Promise<void>;
+    readonly afterwards?: (scene: Scene<W>) => Promise<void>;
 }
 
+type Concern = Pick<Case, "exported" | "touchesPool" | "slow">;
+
 /** One stop of one operation, as far as it has come. */
-export interface Scene {
-    readonly world: World;
+export interface Scene<W extends Tormented = Tormented> {
+    readonly world: W;
     /** File on the host that a halted process waits for to go. */
     readonly marker: string;
     /** Takes the marker away. */
@@ -45,7 +49,7 @@ export interface Scene {
 
 export type Outcome = { readonly done: true } | { readonly done: false; readonly error: unknown };
 
-const exported = (what: Case) => what.exported === true;
+const exported = (what: Concern) => what.exported === true;
 
 const between: readonly Stop[] = [
     {
@@ -97,7 +101,7 @@ const inside: readonly Stop[] = [
     },
 ];
 
-const daemon: readonly Stop[] = [
+const daemon: readonly Stop<World>[] = [
     {
         title: "tgtd killed",
         where: "between",
@@ -127,7 +131,7 @@ const daemon: readonly Stop[] = [
     },
 ];
 
-const full = (volume: Volume, where: "between" | "inside", title: string): Stop => ({
+const full = (volume: Volume, where: "between" | "inside", title: string): Stop<World> => ({
     title,
     where,
     every: where === "inside" ? 12 : 1,
@@ -150,7 +154,7 @@ const full = (volume: Volume, where: "between" | "inside", title: string): Stop 
     },
 });
 
-const noSpace: readonly Stop[] = [
+const noSpace: readonly Stop<World>[] = [
     full("pool", "between", "pool full"),
     full("state directory", "between", "state directory full"),
     full("pool", "inside", "pool full in a step"),
@@ -193,3 +197,4 @@ export const MOMENTS: readonly Stop[] = [
 ];
 
 export const STOPS = { between, inside, daemon, noSpace, transit };
+export const EVERY: readonly Stop<World>[] = Object.values(STOPS).flat();

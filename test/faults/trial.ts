@@ -6,13 +6,13 @@ import { type Point, Saboteur, makeShims } from "../support/saboteur";
 import type { Case, States } from "./cases/types";
 import { provider } from "./providerProcess";
 import type { Outcome, Scene, Stop } from "./stops";
-import { type World, clientOf } from "./world";
+import { type Tormented, clientOf } from "./world";
 
 /** In how many places a script is cut on its way. */
 export const CUTS = 4;
 
 /** Trials on one host, one after the other. */
-export class Trials {
+export class Trials<W extends Tormented> {
     private serial = 0;
     private empty: string[] = [];
     private readonly finished = new Map<string, string[]>();
@@ -20,12 +20,12 @@ export class Trials {
     /** Prepares, looks again and clears away; its connection is kept from trial to trial. */
     private readonly keeper: Client;
 
-    private constructor(readonly world: World) {
+    private constructor(readonly world: W) {
         this.keeper = clientOf(world);
     }
 
     /** Prepares the host so far that all later operations leave it as it is now. */
-    static async on(world: World): Promise<Trials> {
+    static async on<W extends Tormented>(world: W): Promise<Trials<W>> {
         const trials = new Trials(world);
         await world.sh(makeShims(trials.shims));
         await trials.begin();
@@ -33,10 +33,7 @@ export class Trials {
     }
 
     private async begin(): Promise<void> {
-        const first = this.fresh();
-        const volume = await first.volume("first");
-        if (this.world.exports) await first.delete(await first.export("first", "first"));
-        await first.delete(volume);
+        await this.world.warmUp(this.fresh());
         await this.close();
         this.empty = await this.inventory();
     }
@@ -67,7 +64,7 @@ export class Trials {
     }
 
     /** How the host looks after an operation that nothing disturbed. */
-    private async undisturbed(what: Case): Promise<string[]> {
+    private async undisturbed(what: Case<W>): Promise<string[]> {
         const known = this.finished.get(what.title);
         if (known !== undefined) return known;
         const name = this.name();
@@ -87,7 +84,7 @@ export class Trials {
      *
      * @returns false: the operation has no such point.
      */
-    async trial(what: Case, stop: Stop, at: number): Promise<boolean> {
+    async trial(what: Case<W>, stop: Stop<W>, at: number): Promise<boolean> {
         try {
             return await this.attempt(what, stop, at);
         } catch (error) {
@@ -103,7 +100,7 @@ export class Trials {
         }
     }
 
-    private async attempt(what: Case, stop: Stop, at: number): Promise<boolean> {
+    private async attempt(what: Case<W>, stop: Stop<W>, at: number): Promise<boolean> {
         const { world } = this;
         const expected = await this.undisturbed(what);
         const name = this.name();
@@ -131,7 +128,13 @@ export class Trials {
         return met;
     }
 
-    private async halt(what: Case, name: string, before: States, stop: Stop, at: number): Promise<boolean> {
+    private async halt(
+        what: Case<W>,
+        name: string,
+        before: States,
+        stop: Stop<W>,
+        at: number,
+    ): Promise<boolean> {
         const { world } = this;
         const marker = this.marker(name);
         const point: Point =
@@ -151,7 +154,7 @@ export class Trials {
         const work: Promise<Outcome> = killed
             ? killed.answer.then(({ error }) => (error === undefined ? DONE : { done: false, error }), failed)
             : what.act(this.client(saboteur), name, before).then(() => DONE, failed);
-        const scene: Scene = {
+        const scene: Scene<W> = {
             world,
             marker,
             release: async () => {
@@ -182,14 +185,14 @@ export class Trials {
     }
 
     /** The script ends in the middle, of which the process is told nothing: it has to find out and finish by itself. */
-    private async endEarly(what: Case, name: string, before: States, at: number): Promise<boolean> {
+    private async endEarly(what: Case<W>, name: string, before: States, at: number): Promise<boolean> {
         const saboteur = new Saboteur({ where: "ends", at }, { live: true });
         await what.act(this.client(saboteur), name, before);
         return saboteur.reached;
     }
 
     /** The n-th script with steps is cut on its way, so not a thing may change; then the connection is lost. */
-    private async cutShort(what: Case, name: string, before: States, at: number): Promise<boolean> {
+    private async cutShort(what: Case<W>, name: string, before: States, at: number): Promise<boolean> {
         const { world } = this;
         let untouched: string[] | undefined;
         const saboteur = new Saboteur(
@@ -237,11 +240,17 @@ export class Trials {
     }
 
     /** Deletes all that a case made; nothing may be left of it. */
-    private async clean(what: Case, name: string, before: States, after: States): Promise<void> {
+    private async clean(what: Case<W>, name: string, before: States, after: States): Promise<void> {
         const client = this.fresh();
         for (const left of what.leavesSnapshots?.(name) ?? []) await this.world.discard(left);
         const states = { ...before, ...after };
-        for (const state of [states.export, states.snapshot, states.volume, states.origin]) {
+        for (const state of [
+            states.attachment,
+            states.export,
+            states.snapshot,
+            states.volume,
+            states.origin,
+        ]) {
             if (state !== undefined) await client.delete(state);
         }
         for (const left of what.leaves?.(name) ?? []) await this.world.discard(left);
@@ -269,7 +278,7 @@ function same(actual: readonly string[], expected: readonly string[], when: stri
 }
 
 /** Whether the host comes to a halt at the marker before the operation ends. */
-async function reaches(world: World, marker: string, work: Promise<unknown>): Promise<boolean> {
+async function reaches(world: Tormented, marker: string, work: Promise<unknown>): Promise<boolean> {
     let ended = false;
     const end = () => (ended = true);
     work.then(end, end);

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { BlockhostError, type ErrorCode } from "../../provider/errors";
 import { Hosts } from "../../provider/host/hosts";
+import { attachment, type AttachmentArgs, type AttachmentState } from "../../provider/resources/attachment";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
 import { IncompleteCreation } from "../../provider/resources/creation";
 import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/resources/snapshot";
 import type { Context } from "../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
-import type { Protocol } from "../../provider/targets/types";
+import type { ConnectionProperties, Protocol } from "../../provider/targets/types";
 import type { createTransport } from "../../provider/transport";
 
 export const HOST = "emb";
@@ -111,8 +112,21 @@ export class Client {
         return (await volume.read(this.context, state))?.state;
     }
 
-    async delete(state: VolumeState | SnapshotState | ExportState): Promise<void> {
-        if ("drift" in state) await exportLifecycle.delete(this.context, state);
+    /** Attaches an export of another host here. */
+    async attach(name: string, connection: ConnectionProperties): Promise<AttachmentState> {
+        const args = { host: HOST, name, connection, owner: this.owner(name) };
+        return (await attachment.create(this.context, args)).state;
+    }
+
+    async changeAttachment(olds: AttachmentState, more: Partial<AttachmentArgs>): Promise<AttachmentState> {
+        const news = { ...attachmentInputs(olds), ...more };
+        await attachment.diff(this.context, olds, news);
+        return attachment.update(this.context, olds, news);
+    }
+
+    async delete(state: VolumeState | SnapshotState | ExportState | AttachmentState): Promise<void> {
+        if ("multipathed" in state) await attachment.delete(this.context, state);
+        else if ("drift" in state) await exportLifecycle.delete(this.context, state);
         else if ("volume" in state) await snapshot.delete(this.context, state);
         else await volume.delete(this.context, state);
     }
@@ -140,6 +154,12 @@ export function volumeInputs(state: VolumeState): VolumeArgs {
 export function exportInputs(state: ExportState): ExportArgs {
     const { targetName: _1, serial: _2, devicePath: _3, generation: _4, drift: _5, ...rest } = state;
     const { connection: _6, poolId: _7, ...inputs } = rest;
+    return inputs;
+}
+
+export function attachmentInputs(state: AttachmentState): AttachmentArgs {
+    const { devicePath: _1, deviceBytes: _2, initiator: _3, paths: _4, multipathed: _5, ...rest } = state;
+    const { targetName: _6, generation: _7, drift: _8, ...inputs } = rest;
     return inputs;
 }
 

@@ -1,23 +1,26 @@
+import type { AttachmentState } from "../../../provider/resources/attachment";
 import type { ExportState } from "../../../provider/resources/export";
 import type { SnapshotState } from "../../../provider/resources/snapshot";
 import type { VolumeState } from "../../../provider/resources/volume";
+import type { ConnectionProperties } from "../../../provider/targets/types";
 import type { Client } from "../../support/client";
 import type { World } from "../world";
 
 /**
  * An operation as a table row: what has to be there before, what a process of the provider is asked for, and how it
- * must look in the end. The same for every driver and target; what is on the host is seen through the {@link World} only.
+ * must look in the end. The same for every driver and target; what is on the host is seen through the {@link World} (or
+ * another kind of host that is tormented) only.
  */
-export interface Case {
+export interface Case<W = World> {
     readonly title: string;
     /** Makes what has to be there before; gives the states that {@link act} starts from. */
-    readonly prepare?: (client: Client, name: string, world: World) => Promise<States>;
+    readonly prepare?: (client: Client, name: string, world: W) => Promise<States>;
     /** The operation. It also runs in a process of its own: what it needs is in its arguments. */
     readonly act: (client: Client, name: string, before: States) => Promise<States>;
     /** Looks at the host, not at what the provider says of it. */
-    readonly verify: (world: World, name: string, after: States) => Promise<void>;
+    readonly verify: (world: W, name: string, after: States) => Promise<void>;
     /** What must hold whenever the operation has been stopped, before anybody goes on with it. */
-    readonly always?: (world: World, name: string) => Promise<void>;
+    readonly always?: (world: W, name: string) => Promise<void>;
     /** Names of data that the operation leaves on the host without an owner. */
     readonly leaves?: (name: string) => readonly string[];
     /** Snapshots among them, which go before the volume that they are of. */
@@ -38,6 +41,9 @@ export interface States {
     readonly origin?: VolumeState;
     readonly snapshot?: SnapshotState;
     readonly export?: ExportState;
+    readonly attachment?: AttachmentState;
+    /** Of an export that is to be attached. */
+    readonly connection?: ConnectionProperties;
     /** By what data of somebody else is adopted. */
     readonly reference?: string;
 }

@@ -10,6 +10,7 @@ import type { Context } from "../../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../../provider/resources/volume";
 import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import type { createTransport } from "../../../provider/transport";
+import { attachmentInputs } from "../../support/client";
 import { attachLab, type Lab, startLab } from "../lab.mjs";
 
 /** A storage host, `san` (a), and a client of it, `db` (c). */
@@ -130,7 +131,7 @@ export class Both {
 
     /** What `diff` refuses is refused. */
     async change(olds: AttachmentState, more: Partial<AttachmentArgs>): Promise<AttachmentState> {
-        const news = { ...inputsOf(olds), ...more };
+        const news = { ...attachmentInputs(olds), ...more };
         await attachment.diff(this.context, olds, news);
         return attachment.update(this.context, olds, news);
     }
@@ -154,12 +155,6 @@ export class Both {
     close(): Promise<void> {
         return this.hosts.close();
     }
-}
-
-export function inputsOf(state: AttachmentState): AttachmentArgs {
-    const { devicePath: _1, deviceBytes: _2, initiator: _3, paths: _4, multipathed: _5, ...rest } = state;
-    const { targetName: _6, generation: _7, drift: _8, ...inputs } = rest;
-    return inputs;
 }
 
 /** All that attachments leave on a client while they are there: nothing, when they are gone. */

@@ -1,0 +1,209 @@
+import type { ExportState } from "../../provider/resources/export";
+import { exportLifecycle } from "../../provider/resources/export";
+import type { VolumeState } from "../../provider/resources/volume";
+import { deriveDhchapKey } from "../../provider/targets/dhchap";
+import type { ConnectionProperties, Protocol } from "../../provider/targets/types";
+import { type Lab, startLab } from "../lab/lab.mjs";
+import {
+    Both,
+    CHAP,
+    CLEAR_CLIENT,
+    CLIENT_IQN,
+    CLIENT_NQN,
+    KEYS,
+    LEAVINGS,
+    MUTUAL,
+    prepareStorage,
+} from "../lab/support/attachments";
+import { type Client, exportInputs } from "../support/client";
+import { GROWTH } from "./cases/attachments";
+import { LabMachine, PROCESSES, wayTo } from "./labMachine";
+import type { Stop } from "./stops";
+import type { TcpProxy } from "./tcpProxy";
+import type { Tormented } from "./world";
+
+/**
+ * A client host to be tormented, on which exports of a storage host are attached. There is one export, which is attached
+ * and detached in all trials; it is made and changed by a provider that nothing happens to.
+ */
+export interface Attaching extends Tormented {
+    readonly storage: ReturnType<Lab["host"]>;
+    /** Of the export, as it is now. */
+    connection(): ConnectionProperties;
+    /** Gives the export another password, and its volume {@link GROWTH} more. */
+    rotate(): Promise<ConnectionProperties>;
+    grow(): Promise<void>;
+    /** Ends all sessions behind everybody's back. */
+    logOut(): Promise<void>;
+    /** Sessions with targets, and devices. */
+    sessions(): Promise<string>;
+    /** Writes through a device, and gives what is found on the storage host. */
+    readsBack(devicePath: string): Promise<string>;
+    bytes(devicePath: string): Promise<number>;
+    attachmentOwner(name: string): Promise<string>;
+}
+
+export async function attachmentWorld(protocol: Protocol): Promise<Attaching> {
+    const lab = await startLab({ hosts: ["a", "c"] });
+    await prepareStorage(lab.host("a"));
+    const keeper = new Both(lab);
+    const volume = await keeper.volume("lun");
+    const exported = await keeper.export("lun", protocol);
+    return new ClientHost(lab, await wayTo(lab.host("c")), { keeper, protocol, volume, exported });
+}
+
+interface Lun {
+    readonly keeper: Both;
+    readonly protocol: Protocol;
+    volume: VolumeState;
+    exported: ExportState;
+}
+
+class ClientHost extends LabMachine implements Attaching {
+    readonly title: string;
+    private passwords = 0;
+
+    constructor(
+        private readonly lab: Lab,
+        proxy: TcpProxy,
+        private readonly lun: Lun,
+    ) {
+        super(lab.host("c"), proxy);
+        this.title = `attachments, ${lun.protocol === "iscsi" ? "iSCSI" : "NVMe/TCP"}`;
+    }
+
+    get storage() {
+        return this.lab.host("a");
+    }
+
+    configuration(more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+        return { ...this.machine.configuration(), port: this.proxy.port, ...more };
+    }
+
+    async stop(): Promise<void> {
+        await this.lun.keeper.close();
+        await this.proxy.close();
+        await this.lab.stop();
+    }
+
+    async reset(): Promise<void> {
+        if (!this.storage.isOn()) await this.storage.powerOn();
+        await this.startAgain();
+        await this.sh(`${CLEAR_CLIENT}\nsystemctl daemon-reload; sync`);
+    }
+
+    async warmUp(client: Client): Promise<void> {
+        await client.delete(await client.attach("first", this.connection()));
+    }
+
+    discard(): Promise<void> {
+        throw new Error("a client has no data of its own");
+    }
+
+    connection(): ConnectionProperties {
+        return this.lun.exported.connection;
+    }
+
+    async rotate(): Promise<ConnectionProperties> {
+        const { lun } = this;
+        const text = `Rotated-${String(++this.passwords).padStart(5, "0")}`;
+        const key = deriveDhchapKey(text.padEnd(40, "-"), "host");
+        const initiators =
+            lun.protocol === "iscsi"
+                ? [{ iqn: CLIENT_IQN, chap: { ...CHAP, password: text }, mutualChap: MUTUAL }]
+                : [{ nqn: CLIENT_NQN, dhchap: { ...KEYS, key } }];
+        const news = { ...exportInputs(lun.exported), initiators };
+        lun.exported = await exportLifecycle.update(lun.keeper.context, lun.exported, news);
+        return this.connection();
+    }
+
+    async grow(): Promise<void> {
+        const { lun } = this;
+        lun.volume = await lun.keeper.grow(lun.volume, String(lun.volume.sizeBytes + GROWTH));
+    }
+
+    async logOut(): Promise<void> {
+        await this.sh(`iscsiadm -m session --logout >/dev/null 2>&1
+for c in /sys/class/nvme/nvme*/delete_controller; do [ ! -e "$c" ] || echo 1 > "$c"; done
+udevadm settle`);
+    }
+
+    sessions(): Promise<string> {
+        return this.sh(`ls -d /sys/class/iscsi_session/session* /sys/class/nvme/nvme* 2>/dev/null
+lsblk -dno NAME,TRAN | grep -e iscsi -e nvme
+:`);
+    }
+
+    async readsBack(devicePath: string): Promise<string> {
+        const { path } = this.lun.volume;
+        await this.sh(`printf 'as written' | dd of=${devicePath} conv=fsync,notrunc status=none`);
+        const read = `dd if=${path} bs=4096 count=1 iflag=direct status=none | head -c 10
+dd if=/dev/zero of=${path} bs=4096 count=1 oflag=direct conv=notrunc status=none`;
+        return (await this.storage.run(read)).stdout;
+    }
+
+    async bytes(devicePath: string): Promise<number> {
+        return Number(await this.sh(`blockdev --getsize64 ${devicePath}`));
+    }
+
+    attachmentOwner(name: string): Promise<string> {
+        return this.sh(`cat /var/lib/blockhost/*/*${name}* 2>/dev/null | grep owner:`);
+    }
+
+    /** Sessions, devices, node records with what they say of credentials, units, files, held locks, runs. */
+    async inventory(): Promise<string[]> {
+        const text = await this.sh(`{ ${LEAVINGS}
+}
+grep -rs 'auth\\|startup' /etc/iscsi/nodes
+systemctl list-units --all --plain --no-legend 'blockhost-*' |
+    sed 's/^/unit /; s/ loaded \\(active exited\\|inactive dead\\) / loaded /'
+if cd /var/lib/blockhost 2>/dev/null; then
+    find . -mindepth 1 ! -type d -printf 'state %p %y %m\\n'
+    flock -n -s lock true || echo 'state lock is held'
+fi
+${PROCESSES}
+for p in $others; do echo 'processes are left'; break; done`);
+        return text
+            .split("\n")
+            .map((line) => line.trim().replace(/ +/g, " "))
+            .filter((line) => line !== "")
+            .map((line) =>
+                line
+                    .replace(/\b[0-9a-f]{16}\b/g, "GENERATION")
+                    .replace(/\b(session|nvme|sd)(?:\d+|[a-z])(n\d+)?\b/g, "$1N$2")
+                    .replace(/Rotated-\d+/g, "PASSWORD")
+                    .replace(/DHHC-1:\S+/g, "KEY"),
+            )
+            .sort();
+    }
+}
+
+const NETWORKS = ["storage", "storage2"] as const;
+
+/** What happens to the storage host meanwhile. The client's process lives on, and is told. */
+export const STORAGE_STOPS: readonly Stop<Attaching>[] = [
+    {
+        title: "the storage host's power fails",
+        where: "between",
+        elsewhere: true,
+        lives: true,
+        strike: async ({ world }) => {
+            await world.storage.powerOff();
+        },
+        afterwards: async ({ world }) => {
+            await world.storage.powerOn();
+        },
+    },
+    {
+        title: "the storage host loses its network",
+        where: "between",
+        elsewhere: true,
+        lives: true,
+        strike: async ({ world }) => {
+            for (const network of NETWORKS) await world.storage.cutLink(network);
+        },
+        afterwards: async ({ world }) => {
+            for (const network of NETWORKS) await world.storage.restoreLink(network);
+        },
+    },
+];
