@@ -57,7 +57,9 @@ printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*" >&2
 }
 bh_killtree() {
 kill -STOP "$1" 2>/dev/null || return 0
-for bh_c in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do bh_killtree "$bh_c"; done
+bh_l=
+read -r bh_l 2>/dev/null < "/proc/$1/task/$1/children"
+for bh_c in $bh_l; do bh_killtree "$bh_c"; done
 kill -KILL "$1" 2>/dev/null
 }
 bh_now() {
