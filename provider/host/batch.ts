@@ -25,8 +25,8 @@ import type { Sink } from "./sink";
  * moment, against the newest facts and what its neighbours are about to take; each fails alone.
  */
 
-/** Most plans in one run: keeps a script below a megabyte and a run below the patience of whoever waits. */
-const MAX_PLANS = 64;
+/** Most plans in one run: keeps a script at a megabyte and a run below the patience of whoever waits. */
+const MAX_PLANS = 128;
 
 /**
  * Milliseconds. Callers come a few milliseconds apart (Pulumi's engine sends one request after the other), and a run's

@@ -21,8 +21,8 @@ import type { Results } from "./results";
 const SIZE = "1GiB";
 const LARGER = "2GiB";
 const PLACE = { host: HOST, pool: POOL };
-/** As Pulumi does with `--parallel 64`. */
-export const WIDTH = 64;
+/** As Pulumi does with `--parallel 128`: a batch of a hundred is asked for at once. */
+export const WIDTH = 128;
 
 /** Remote runs of one warm operation. */
 export async function countRuns(guest: Guest, results: Results): Promise<void> {
