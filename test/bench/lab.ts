@@ -8,7 +8,7 @@ import { exportRound, manyExports } from "./lab/exports";
 import { type Guest, makePool } from "./lab/guest";
 import { CINDER, bringCinder, cinderRound, packagesDisk } from "./lab/peers";
 import { Results } from "./lab/results";
-import { countRuns, limit, ours } from "./lab/volumes";
+import { CHANGES, type Changes, countRuns, limit, ours } from "./lab/volumes";
 
 /**
  * `npm run bench:lab [-- --json FILE]`: what operations cost on a storage host with a real kernel, ours over SSH from
@@ -24,6 +24,7 @@ const { values } = parseArgs({
         json: { type: "string" },
         parts: { type: "string", default: PARTS.join(",") },
         counts: { type: "string", default: "10,100" },
+        changes: { type: "string", default: CHANGES.join(",") },
         many: { type: "string", default: "1000" },
         rounds: { type: "string", default: "3" },
         "cinder-counts": { type: "string", default: "10" },
@@ -33,6 +34,7 @@ const numbers = (list: string) => list.split(",").map(Number);
 const counts = numbers(values.counts);
 const rounds = Number(values.rounds);
 const parts = values.parts.split(",") as Part[];
+const changes: Changes = new Set(CHANGES.filter((name) => values.changes.split(",").includes(name)));
 
 async function versionsOf(guest: Guest) {
     const { stdout } = await guest.run("uname -r; lvm version | sed -n 's/.*LVM version: *//p'");
@@ -46,8 +48,8 @@ async function measure(guest: Guest, results: Results, peers: string | undefined
         await countRuns(guest, results);
         for (const n of counts)
             for (let round = 0; round < rounds; round++) {
-                await ours(guest, results, n);
-                await limit(guest, results, n);
+                await ours(guest, results, n, changes);
+                await limit(guest, results, n, changes);
             }
     }
     if (parts.includes("exports"))

@@ -61,8 +61,12 @@ function reading(volumes: readonly Made[]) {
     };
 }
 
+/** What volumes have done to them that are there; the rest of a round is making, reading and deleting them. */
+export const CHANGES = ["extend", "snapshot", "clone"] as const;
+export type Changes = ReadonlySet<(typeof CHANGES)[number]>;
+
 /** One round over SSH: each operation for all `n`, many at once. */
-export async function ours(guest: Guest, results: Results, n: number): Promise<void> {
+export async function ours(guest: Guest, results: Results, n: number, changes: Changes): Promise<void> {
     await forgetArchive(guest);
     const context = contextFor(HOST, configuration(guest));
     await context.hosts.get(HOST).facts();
@@ -83,17 +87,23 @@ export async function ours(guest: Guest, results: Results, n: number): Promise<v
         results.remoteRuns[operation] = Math.max(runs, results.remoteRuns[operation] ?? 0);
         await fresh.hosts.close();
     }
-    const larger = await all("extend", (i) =>
-        kind("Volume").update(context, state(volumes, i), { ...state(volumes, i), size: LARGER }),
-    );
-    const snapshots = await all("snapshot", (i) =>
-        create(context, "Snapshot", `s${String(i)}`, { volume: volumes[i]?.id }),
-    );
-    const clones = await all("clone", (i) =>
-        create(context, "Volume", `c${String(i)}`, { ...PLACE, source: { volume: volumes[i]?.id } }),
-    );
-    await inParallel(n, WIDTH, (i) => kind("Snapshot").delete(context, state(snapshots, i)));
-    await inParallel(n, WIDTH, (i) => kind("Volume").delete(context, state(clones, i)));
+    const larger = changes.has("extend")
+        ? await all("extend", (i) =>
+              kind("Volume").update(context, state(volumes, i), { ...state(volumes, i), size: LARGER }),
+          )
+        : volumes.map((volume) => volume.state);
+    if (changes.has("snapshot")) {
+        const snapshots = await all("snapshot", (i) =>
+            create(context, "Snapshot", `s${String(i)}`, { volume: volumes[i]?.id }),
+        );
+        await inParallel(n, WIDTH, (i) => kind("Snapshot").delete(context, state(snapshots, i)));
+    }
+    if (changes.has("clone")) {
+        const clones = await all("clone", (i) =>
+            create(context, "Volume", `c${String(i)}`, { ...PLACE, source: { volume: volumes[i]?.id } }),
+        );
+        await inParallel(n, WIDTH, (i) => kind("Volume").delete(context, state(clones, i)));
+    }
     await all("delete", (i) => kind("Volume").delete(context, larger[i] ?? {}));
     await context.hosts.close();
 }
@@ -112,7 +122,7 @@ const MOST = 56;
  * best way known: created inactive, then activated together; removed by one command. Nothing is flushed, as LVM
  * leaves it.
  */
-export async function limit(guest: Guest, results: Results, n: number): Promise<void> {
+export async function limit(guest: Guest, results: Results, n: number, changes: Changes): Promise<void> {
     await forgetArchive(guest);
     const names = (prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${String(i)}`);
     const together = (command: string, prefix: string) =>
@@ -141,10 +151,11 @@ export async function limit(guest: Guest, results: Results, n: number): Promise<
         "lv_name,lv_uuid,lv_size,lv_tags,pool_lv,origin,data_percent,lv_active,lv_device_open",
     );
     await read("list", "lv_name,lv_size,lv_tags,lv_layout,lv_device_open");
-    await feed(
-        "extend",
-        each("b", (i) => `lvextend -q -L 2g ${GROUP}/b${String(i)}`),
-    );
+    if (changes.has("extend"))
+        await feed(
+            "extend",
+            each("b", (i) => `lvextend -q -L 2g ${GROUP}/b${String(i)}`),
+        );
     const copy = (flags: string, prefix: string) => [
         ...each(
             "b",
@@ -152,12 +163,15 @@ export async function limit(guest: Guest, results: Results, n: number): Promise<
         ),
         ...together("lvchange -q -ay -K", prefix),
     ];
-    await feed("snapshot", copy("-pr", "d"));
-    await expectCount(guest, "d", n, "active");
-    await feed("clone", copy("-prw", "e"));
-    await expectCount(guest, "e", n, "active");
-    for (const prefix of ["d", "e"])
+    for (const [operation, flags, prefix] of [
+        ["snapshot", "-pr", "d"],
+        ["clone", "-prw", "e"],
+    ] as const) {
+        if (!changes.has(operation)) continue;
+        await feed(operation, copy(flags, prefix));
+        await expectCount(guest, prefix, n, "active");
         await guest.run(`lvremove -q -y ${together("", prefix).join(" ")}`, { timeoutMs: 600_000 });
+    }
     const seconds = await timedOnGuest(guest, `lvremove -q -y ${together("", "b").join(" ")}`);
     results.add("limit", "delete", n, seconds);
     await expectCount(guest, "b", 0);
