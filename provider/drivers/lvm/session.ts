@@ -15,7 +15,9 @@ import { command, defineSettings } from "./settings";
  * other end to be opened, whoever is killed when; and each end is open in one process only, so that the other notices
  * when it is gone. Their names are there for a moment only, and belong to the run that holds the lock.
  *
- * `bh_lvm_now` holds what the plans' objects were at the beginning of the run.
+ * `bh_lvm_now` holds what the plans' objects were at the beginning of the run; `bh_lvm_look` reads it. What was open then
+ * may have been closed since by a plan's own steps (an export that lets go of it), and udev has a short look at what was
+ * closed: `bh_lvm_shut PATTERN` reads again.
  */
 const FUNCTIONS = raw(`bh_lvm_pid= bh_lvm_now=
 export LVM_SUPPRESS_FD_WARNINGS=1
@@ -71,6 +73,16 @@ set -- $?
 [ -z "$bh_lvm_said" ] || printf '%s\\n' "$bh_lvm_said" >&2
 return $1
 }
+bh_lvm_shut() {
+bh_lvm_t=0
+while :; do
+case $bh_lvm_now in *"$1"*) return 0 ;; esac
+[ $bh_lvm_t -lt 5 ] || return 1
+[ $bh_lvm_t = 0 ] || sleep 0.2
+bh_lvm_t=$((bh_lvm_t + 1))
+bh_lvm_now=$(bh_lvm_look)
+done
+}
 bh_lvm_users() {
 bh_lvm_d=$(readlink -f "$1") && bh_lvm_d=\${bh_lvm_d##*/}
 for bh_lvm_h in /sys/block/"$bh_lvm_d"/holders/*; do [ -e "$bh_lvm_h" ] && echo "held by \${bh_lvm_h##*/}" >&2; done
@@ -115,10 +127,11 @@ export function session(parts: readonly Required<PoolPart<LvmOptions>>[]): Sessi
     const first = parts[0];
     if (first === undefined) throw new TypeError("a session needs a pool");
     const all = parts.map(({ pool }) => pool.options);
-    const now = lines(
+    const look = lines(
+        raw("bh_lvm_look() {"),
         ...distinct(all).map(
             (options) =>
-                sh`bh_lvm_now=$bh_lvm_now$(${command(
+                sh`${command(
                     "bh_lvm_report",
                     options,
                     "fullreport",
@@ -135,12 +148,13 @@ export function session(parts: readonly Required<PoolPart<LvmOptions>>[]): Sessi
                     "-S",
                     select(parts),
                     ...NO_SEGMENTS,
-                )})`,
+                )}`,
         ),
+        raw("}"),
     );
     return {
-        functions: lines(FUNCTIONS, defineSettings(all), sh`bh_lvm_state=${first.pool.stateDirectory}`),
-        open: lines(START, now),
+        functions: lines(FUNCTIONS, defineSettings(all), sh`bh_lvm_state=${first.pool.stateDirectory}`, look),
+        open: lines(START, raw("bh_lvm_now=$(bh_lvm_look)")),
         reset: RESET,
         close: raw("bh_lvm_stop"),
     };

@@ -41,8 +41,8 @@ export interface Expected {
 
 /**
  * Repeats under the lock what the plan was made from: it is the same volume group, whole, with the same thin pool and
- * volumes. Compares with what was read at the beginning of the run, without a process. (Commands that destroy select by
- * UUID and mark besides, which LVM evaluates under its own lock.)
+ * volumes. Compares with what was read at the beginning of the run, without a process; only what was open then is looked
+ * at again. (Commands that destroy select by UUID and mark besides, which LVM evaluates under its own lock.)
  */
 export function guard(context: Context, expected: Expected): Sh {
     const { volumeGroup, thinPool } = context.pool.options;
@@ -82,10 +82,8 @@ export function guard(context: Context, expected: Expected): Sh {
 esac`,
         ),
         ...closed.map(
-            (object) => sh`case $bh_lvm_now in
-*${literal(pattern(object, true))}*) ;;
-*) echo ${`${object.path} is open`} >&2; bh_lvm_users ${object.path}; exit ${IN_USE} ;;
-esac`,
+            (object) =>
+                sh`bh_lvm_shut ${literal(pattern(object, true))} || { echo ${`${object.path} is open`} >&2; bh_lvm_users ${object.path}; exit ${IN_USE}; }`,
         ),
         ...free.map(
             (name) => sh`case $bh_lvm_now in
