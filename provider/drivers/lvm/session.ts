@@ -17,7 +17,7 @@ import { command, defineSettings } from "./settings";
  *
  * `bh_lvm_now` holds what the plans' objects were at the beginning of the run; `bh_lvm_look` reads it. What was open then
  * may have been closed since by a plan's own steps (an export that lets go of it), and udev has a short look at what was
- * closed: `bh_lvm_shut PATTERN` reads again.
+ * closed: `bh_lvm_shut PATTERN` reads again. (Of what is not active LVM says that it does not know whether it is open.)
  */
 const FUNCTIONS = raw(`bh_lvm_pid= bh_lvm_now=
 export LVM_SUPPRESS_FD_WARNINGS=1
@@ -76,7 +76,7 @@ return $1
 bh_lvm_shut() {
 bh_lvm_t=0
 while :; do
-case $bh_lvm_now in *"$1"*) return 0 ;; esac
+case $bh_lvm_now in *"$1"'"'* | *"$1"'unknown"'*) return 0 ;; esac
 [ $bh_lvm_t -lt 5 ] || return 1
 [ $bh_lvm_t = 0 ] || sleep 0.2
 bh_lvm_t=$((bh_lvm_t + 1))
@@ -191,13 +191,9 @@ export function groupPattern(group: string, uuid: string): string {
     return `"vg_name":"${group}", "vg_uuid":"${uuid}", "vg_missing_pv_count":"0"`;
 }
 
-/** How a logical volume shows there: just its name, or with identity and tags, or closed as well. */
-export function volumePattern(
-    group: string,
-    name: string,
-    more?: { uuid: string; tags: string; closed: boolean },
-): string {
+/** How a logical volume shows there: just its name, or with identity and tags, up to whether it is open. */
+export function volumePattern(group: string, name: string, more?: { uuid: string; tags: string }): string {
     const start = `"vg_name":"${group}", "lv_name":"${name}", "lv_uuid":"`;
     if (more === undefined) return start;
-    return `${start}${more.uuid}", "lv_tags":"${more.tags}", "lv_device_open":"${more.closed ? '"' : ""}`;
+    return `${start}${more.uuid}", "lv_tags":"${more.tags}", "lv_device_open":"`;
 }

@@ -49,11 +49,10 @@ export function guard(context: Context, expected: Expected): Sh {
     const { extra } = context.facts;
     const { same = [], closed = [], free = [] } = expected;
     const pool = { name: thinPool ?? "", uid: extra["thin"] ?? "", tags: extra["tags"] ?? "" };
-    const pattern = (object: ObjectFacts, shut: boolean) =>
+    const pattern = (object: ObjectFacts) =>
         volumePattern(volumeGroup, realName(object), {
             uuid: object.uid ?? "",
             tags: object.extra?.["tags"] ?? "",
-            closed: shut,
         });
     const there = [
         { what: `volume group ${volumeGroup}`, pattern: groupPattern(volumeGroup, extra["group"] ?? "") },
@@ -65,13 +64,12 @@ export function guard(context: Context, expected: Expected): Sh {
                       pattern: volumePattern(volumeGroup, pool.name, {
                           uuid: pool.uid,
                           tags: pool.tags,
-                          closed: false,
                       }),
                   },
               ]),
         ...[...same, ...closed].map((object) => ({
             what: full(context, realName(object)),
-            pattern: pattern(object, false),
+            pattern: pattern(object),
         })),
     ];
     const script = lines(
@@ -83,7 +81,7 @@ esac`,
         ),
         ...closed.map(
             (object) =>
-                sh`bh_lvm_shut ${literal(pattern(object, true))} || { echo ${`${object.path} is open`} >&2; bh_lvm_users ${object.path}; exit ${IN_USE}; }`,
+                sh`bh_lvm_shut ${literal(pattern(object))} || { echo ${`${object.path} is open`} >&2; bh_lvm_users ${object.path}; exit ${IN_USE}; }`,
         ),
         ...free.map(
             (name) => sh`case $bh_lvm_now in

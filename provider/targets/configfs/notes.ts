@@ -15,14 +15,17 @@ export function noteDirectory(target: Pick<TargetRef, "stateDirectory" | "protoc
 
 /** Shell function: `block major:minor bytes path` or `file dev:ino bytes path` of each path that is there. */
 export const IDENTIFY = raw(`identify() {
-    stat -L -c '%F|%d:%i|%t|%T|%s|%n' -- "$@" 2>/dev/null | while IFS='|' read -r kind id major minor bytes path; do
+    while IFS='|' read -r kind id major minor bytes path; do
         case $kind in
+            '') continue ;;
             block*) kind=block id=$((0x$major)):$((0x$minor)) bytes=0
                 read -r bytes < "/sys/dev/block/$id/size"; bytes=$((bytes * 512)) ;;
             *) kind=file ;;
         esac
         echo "$kind $id $bytes $path"
-    done
+    done <<BH_DEVICES
+$(stat -L -c '%F|%d:%i|%t|%T|%s|%n' -- "$@" 2>/dev/null)
+BH_DEVICES
 }`);
 
 /** Shell functions: `note` notes identity and size of `$device`, `noted` prints what was noted. */

@@ -34,7 +34,7 @@ export interface ObservedTree {
     readonly attributes: readonly string[];
     /** Directories never entered. */
     readonly prune: readonly string[];
-    /** Shell text that prints paths of secret attributes, a NUL after each. */
+    /** Shell text that prints paths of secret attributes, a NUL after each; patterns that match nothing do no harm. */
     readonly secrets: Sh;
     /** More sections. */
     readonly more?: Sh;
@@ -64,15 +64,20 @@ if [ -d ${directory} ]; then
     for f; do if [ -r "$f" ]; then echo "B $f"; else echo "E $f"; fi; done
     if [ $# -gt 0 ]; then
         grep -sH '^#bh ' -- "$@"
-        roots=$(sed -n 's/^#bh roots //p' -- "$@")
-        echo '== devices'
-        sed -n 's/^#bh device //p' -- "$@" | {
-            set --
-            while IFS= read -r path; do set -- "$@" "$path"; done
-            [ $# = 0 ] || identify "$@"
-        }
+        kept=$(sed -n 's/^#bh roots /R/p; s/^#bh device /D/p' -- "$@")
         echo '== notes'
         cd ${noteDirectory(target)} 2>/dev/null && grep -sZH '' -- "$@"
+        set --
+        while IFS= read -r line; do
+            case $line in
+                R*) roots="$roots \${line#R}" ;;
+                D*) set -- "$@" "\${line#D}" ;;
+            esac
+        done <<BH_KEPT
+$kept
+BH_KEPT
+        echo '== devices'
+        [ $# = 0 ] || identify "$@"
     fi
 fi
 echo '== module'
@@ -86,7 +91,7 @@ if cd ${root} 2>/dev/null; then
         grep -rsZH ${includes} ${excludes} '' "$@"
     fi
     echo '== secrets'
-    ${tree.secrets} | xargs -r -0 sha256sum --
+    ${tree.secrets} | xargs -r -0 sha256sum -- 2>/dev/null
 fi
 ${listeners(portsOf(target), only === undefined)}
 ${tree.more ?? raw("")}
@@ -139,7 +144,7 @@ grep -s . /proc/net/if_inet6`;
 function unitLine(target: TargetRef): Sh {
     const file = `${UNIT_DIRECTORY}/${bootUnitName(target.stateDirectory)}`;
     return sh`echo '== unit'
-if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ]; then
+if [ -d /run/systemd/system ] && [ -w ${UNIT_DIRECTORY} ]; then
     line=; [ ! -e ${file} ] || IFS= read -r line < ${file}
     [ "$line" = ${UNIT_HEADER} ] && echo installed || echo missing
 fi`;

@@ -54,9 +54,7 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
         ),
         attributes: ATTRIBUTES,
         prune: ["subsystems", "passthru", "ana_groups", "referrals"],
-        secrets: raw(
-            `for d; do case $d in hosts/*) printf '%s\\0' "$d"/dhchap_*key ;; esac; done | grep -zvF '*'`,
-        ),
+        secrets: raw(`for d; do case $d in hosts/*) printf '%s\\0' "$d"/dhchap_*key ;; esac; done`),
         more: more(target),
     };
 }

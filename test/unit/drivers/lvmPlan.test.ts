@@ -1,8 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { lvmDriver } from "../../../provider/drivers/lvm";
 import { BlockhostError, type ErrorCode } from "../../../provider/errors";
 import type { Mark } from "../../../provider/host/mark";
-import { type Plan, isEmpty } from "../../../provider/host/plan";
+import { IN_USE, type Plan, isEmpty } from "../../../provider/host/plan";
+import { quote } from "../../../provider/sh";
 import {
     MiB,
     POOL_UUID,
@@ -260,8 +262,35 @@ describe("remove", () => {
             wipe,
         });
         expect(plan.steps).toHaveLength(1);
-        expect(plan.steps[0]?.script.text).toContain('"lv_device_open":""');
+        const guard = plan.steps[0]?.script.text ?? "";
+        expect(guard).toContain("bh_lvm_shut");
         expect(work(plan)).toEqual([`remove a uuid-a ${text}`]);
+    });
+
+    test.each([
+        ["is closed", "", "", 0],
+        ["is not active, of which LVM does not know", "unknown", "unknown", 0],
+        ["has been closed by an earlier step", "open", "", 0],
+        ["has been taken down by an earlier step", "open", "unknown", 0],
+        ["is open", "open", "open", IN_USE],
+    ])("goes on where it %s", (_, first, later, status) => {
+        const world = contextOf({ ...known, volumes: [thinLv("a", tags())] });
+        const guard = lvmDriver.remove(world, { ...want, wipe }).steps[0]?.script.text ?? "";
+        const session = lvmDriver.session?.([{ pool: poolOf({}), only: ["a"] }]);
+        const now = (open: string) =>
+            quote(
+                [
+                    `"vg_name":"vg0", "vg_uuid":"${VG_UUID}", "vg_missing_pv_count":"0"`,
+                    `"vg_name":"vg0", "lv_name":"pool0", "lv_uuid":"${POOL_UUID}", "lv_tags":"", "lv_device_open":""`,
+                    `"vg_name":"vg0", "lv_name":"a", "lv_uuid":"uuid-a", "lv_tags":"${tags()["lv_tags"] ?? ""}", "lv_device_open":"${open}"`,
+                ].join("\n"),
+            );
+        const script = `${session?.functions.text ?? ""}
+bh_lvm_look() { printf %s ${now(later)}; }
+sleep() { :; }
+bh_lvm_now=${now(first)}
+( ${guard} )`;
+        expect(spawnSync("sh", { input: script, encoding: "utf8" })).toMatchObject({ status });
     });
 
     test("of a thick volume takes its safety snapshot first", () => {

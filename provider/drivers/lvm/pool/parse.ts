@@ -126,7 +126,7 @@ function parseVolume(lv: Row, segment: Row): VolumeFacts {
         isThinPool: layout.includes("thin") && layout.includes("pool"),
         thinPool: lv["pool_lv"] ?? "",
         active: lv["lv_active"] === "active",
-        open: lv["lv_device_open"] !== "",
+        open: lv["lv_device_open"] === "open",
         metadataBytes: Number(lv["lv_metadata_size"] ?? 0),
         chunkBytes: Number(segment["chunk_size"] ?? 0),
         whenFull: lv["lv_when_full"] ?? "",
