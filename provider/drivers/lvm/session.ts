@@ -86,7 +86,7 @@ done
 bh_lvm_users() {
 bh_lvm_d=$(readlink -f "$1") && bh_lvm_d=\${bh_lvm_d##*/}
 for bh_lvm_h in /sys/block/"$bh_lvm_d"/holders/*; do [ -e "$bh_lvm_h" ] && echo "held by \${bh_lvm_h##*/}" >&2; done
-read -r bh_lvm_m < /sys/block/"$bh_lvm_d"/dev 2>/dev/null || return 0
+read -r bh_lvm_m 2>/dev/null < /sys/block/"$bh_lvm_d"/dev || return 0
 while read -r bh_lvm_a bh_lvm_a bh_lvm_h bh_lvm_a bh_lvm_l bh_lvm_a; do
 [ "$bh_lvm_h" = "$bh_lvm_m" ] && echo "mounted at $bh_lvm_l" >&2
 done < /proc/self/mountinfo
