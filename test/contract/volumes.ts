@@ -371,6 +371,40 @@ export function describeVolumes(backend: VolumeBackend): void {
         });
     });
 
+    const { takeDown } = backend;
+    if (takeDown !== undefined) {
+        describe("a volume whose device is down", () => {
+            test("is brought up by an update, with its data", async () => {
+                const state = await client.volume("d1");
+                await fill("d1", 3);
+                await takeDown("d1");
+                const one = another();
+                expect((await one.read(state))?.health).toBeTruthy();
+                await one.change(state, {});
+                expect(await firstByte("d1")).toBe(3);
+                await expectNoChange(state);
+            });
+
+            test("goes back to a snapshot", async () => {
+                const state = await client.volume("d2");
+                await fill("d2", 1);
+                await client.snapshot("d2-s", "d2");
+                await fill("d2", 2);
+                await takeDown("d2");
+                const one = another();
+                await one.change(state, { revertTo: { snapshot: id("d2-s"), token: "one" } });
+                expect(await firstByte("d2")).toBe(1);
+            });
+
+            test("is deleted", async () => {
+                const state = await client.volume("d3");
+                await takeDown("d3");
+                await another().delete(state);
+                expect(await backend.exists("d3")).toBe(false);
+            });
+        });
+    }
+
     describe("a host", () => {
         test("serves two stacks at once", async () => {
             const stacks = ["one", "two"].map((stack) => another({ stack }));

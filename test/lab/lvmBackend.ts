@@ -120,6 +120,9 @@ sync ${paths()}`);
         async growBehind(name, sizeBytes) {
             await run(`lvextend -q -L ${String(sizeBytes)}b ${group}/${name}`);
         },
+        async takeDown(name) {
+            await run(`lvchange -q -y -an ${group}/${name}`);
+        },
         takeAway: {
             async renamed() {
                 await run(`vgrename -q ${group} elsewhere`);

@@ -33,6 +33,8 @@ export interface VolumeBackend {
     removeBehind(name: string): Promise<void>;
     unmark(name: string): Promise<void>;
     growBehind(name: string, sizeBytes: number): Promise<void>;
+    /** Takes an object's device away, where that is not the object itself. */
+    readonly takeDown?: (name: string) => Promise<void>;
     /** Ways to take the pool away; each returns how to bring it back. */
     readonly takeAway: Readonly<Record<string, () => Promise<() => Promise<void>>>>;
     /** Unfinished copies, units and the like. */
