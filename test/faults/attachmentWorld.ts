@@ -17,7 +17,7 @@ import {
 } from "../lab/support/attachments";
 import { type Client, exportInputs } from "../support/client";
 import { GROWTH } from "./cases/attachments";
-import { LabMachine, PROCESSES, wayTo } from "./labMachine";
+import { LabMachine, PROCESSES, UNITS, wayTo } from "./labMachine";
 import type { Stop } from "./stops";
 import type { TcpProxy } from "./tcpProxy";
 import type { Tormented } from "./world";
@@ -155,8 +155,7 @@ dd if=/dev/zero of=${path} bs=4096 count=1 oflag=direct conv=notrunc status=none
         const text = await this.sh(`{ ${LEAVINGS}
 }
 grep -rs 'auth\\|startup' /etc/iscsi/nodes
-systemctl list-units --all --plain --no-legend 'blockhost-*' |
-    sed 's/^/unit /; s/ loaded \\(active exited\\|inactive dead\\) / loaded /'
+${UNITS}
 if cd /var/lib/blockhost 2>/dev/null; then
     find . -mindepth 1 ! -type d -printf 'state %p %y %m\\n'
     flock -n -s lock true || echo 'state lock is held'

@@ -198,7 +198,6 @@ rm -rf /etc/systemd/system/blockhost-exports* ${this.backend.stateDirectory}; sy
 cd ${this.backend.stateDirectory}/exports/${protocol} 2>/dev/null && for boot in *; do
     [ -e "$boot" ] && sed -n "/^#bh \\(mark\\|applied\\|size\\|activate\\|device\\|secrets\\)/s|^|$boot |p" "$boot"
 done
-[ ! -e /run/systemd/generator ] || ls /etc/systemd/system/*/blockhost-exports* 2>/dev/null | sed 's/^/enabled /'
 cd ${root} 2>/dev/null || exit 0
 find ${directories} \\( ${prune} \\) -prune -o -type l -printf 'target %p -> %l\\n' -o -type d -printf 'target %p\\n'
 grep -rsa ${excludes} . ${directories} | tr -d '\\000' | sed 's/^/target /'`);

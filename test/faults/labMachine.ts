@@ -71,6 +71,15 @@ export class LabMachine implements Pick<
 }
 
 /**
+ * Prints units of ours. One that runs at boot is there as its file: systemd has it in memory only where the host has been
+ * started since, and it has run there.
+ */
+export const UNITS = String.raw`
+systemctl list-units --all --plain --no-legend 'blockhost-*' |
+    sed '/^blockhost-\(exports-[0-9a-f]*\|attachments\)\.service *loaded *\(active *exited\|inactive *dead\) /d; s/^/unit /'
+for file in /etc/systemd/system/blockhost-* /etc/systemd/system/*/blockhost-*; do [ ! -e "$file" ] || echo "unit $file"; done`;
+
+/**
  * Sets `inside` to the processes of the sessions that scripts run in (made by `setsid` in the channel of a connection),
  * and `others` to what else has come from a connection. Without sshd, the channels, and who asks.
  */

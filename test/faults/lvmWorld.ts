@@ -3,7 +3,7 @@ import { startLab } from "../lab/lab.mjs";
 import type { HostName } from "../lab/layout.mjs";
 import { type LvmBackend, lvmBackend } from "../lab/lvmBackend";
 import { type Client, POOL } from "../support/client";
-import { LabMachine, PROCESSES, wayTo } from "./labMachine";
+import { LabMachine, PROCESSES, UNITS, wayTo } from "./labMachine";
 import type { TcpProxy } from "./tcpProxy";
 import { firstVolume, type World } from "./world";
 
@@ -155,18 +155,14 @@ cd /dev; ${script} ${lv}
         return noExports();
     }
 
-    /**
-     * Logical volumes with their tags, also hidden ones; devices, suspended or not; units; files; held locks; runs. What
-     * runs at boot has run where the power failed, and is only installed elsewhere: either is well.
-     */
+    /** Logical volumes with their tags, also hidden ones; devices, suspended or not; units; files; held locks; runs. */
     async inventory(): Promise<string[]> {
         const { group, stateDirectory } = this.backend;
         const text = await this.sh(`
 lvs -a --noheadings --units b --nosuffix -o lv_name,lv_size,origin,pool_lv,lv_active,lv_merging,lv_tags ${group} | sed 's/^/lv /'
 vgs --noheadings -o vg_tags ${group} | sed 's/^/vg /'
 dmsetup info -c --noheadings -o name,suspended | sed 's/^/dm /'
-systemctl list-units --all --plain --no-legend 'blockhost-*' |
-    sed 's/^/unit /; /^unit blockhost-\\(exports\\|attachments\\)/s/ loaded \\(active exited\\|inactive dead\\) / loaded /'
+${UNITS}
 if cd ${stateDirectory} 2>/dev/null; then
     find . -mindepth 1 ! -type d -printf 'state %p %y %m\\n'
     flock -n -s lock true || echo 'state lock is held'
