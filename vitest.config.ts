@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 /** Faults on hosts of the lab. */
 const labFaults = "test/faults/lvm-*.test.ts";
 
-/** What is tried on hosts of the lab by `npm test`, which is to stay short; `npm run test:lab` runs all. */
+/** What is tried on emulated hosts of the lab by `npm test`, which is to stay short; `npm run test:lab` runs all. */
 const labShare = ["test/lab/examples.test.ts"];
 
 /** Hosts of the lab share the machine's cores: one file at a time, after everything else. */
@@ -54,10 +54,14 @@ export default defineConfig({
                 extends: true,
                 test: {
                     ...lab("lab-long"),
-                    include: ["test/lab/**/*.test.ts", labFaults],
+                    include: ["test/lab/**/*.test.ts"],
                     exclude: labShare,
                     sequence: { groupOrder: 2 },
                 },
+            },
+            {
+                extends: true,
+                test: { ...lab("lab-faults"), include: [labFaults], sequence: { groupOrder: 3 } },
             },
             {
                 extends: true,
