@@ -61,6 +61,23 @@ export class LabMachine implements Pick<
         await this.machine.powerOn();
     }
 
+    /** What `script` prints, and units, files, held locks and runs; line by line. */
+    protected async left(stateDirectory: string, script: string): Promise<string[]> {
+        const text = await this.sh(`${script}
+${UNITS}
+if cd ${stateDirectory} 2>/dev/null; then
+    find . -mindepth 1 ! -type d -printf 'state %p %y %m\\n'
+    flock -n -s lock true || echo 'state lock is held'
+fi
+${PROCESSES}
+for p in $others; do echo 'processes are left'; break; done`);
+        return text
+            .split("\n")
+            .map((line) => line.trim().replace(/ +/g, " "))
+            .filter((line) => line !== "")
+            .map((line) => line.replace(/\b[0-9a-f]{16}\b/g, "GENERATION"));
+    }
+
     async sees(path: string): Promise<boolean> {
         // Waits there for a while: asking all the time would take the host's only processor from what is waited for.
         const found = await this.sh(
@@ -74,7 +91,7 @@ export class LabMachine implements Pick<
  * Prints units of ours. One that runs at boot is there as its file: systemd has it in memory only where the host has been
  * started since, and it has run there.
  */
-export const UNITS = String.raw`
+const UNITS = String.raw`
 systemctl list-units --all --plain --no-legend 'blockhost-*' |
     sed '/^blockhost-\(exports-[0-9a-f]*\|attachments\)\.service *loaded *\(active *exited\|inactive *dead\) /d; s/^/unit /'
 for file in /etc/systemd/system/blockhost-* /etc/systemd/system/*/blockhost-*; do [ ! -e "$file" ] || echo "unit $file"; done`;
@@ -83,7 +100,7 @@ for file in /etc/systemd/system/blockhost-* /etc/systemd/system/*/blockhost-*; d
  * Sets `inside` to the processes of the sessions that scripts run in (made by `setsid` in the channel of a connection),
  * and `others` to what else has come from a connection. Without sshd, the channels, and who asks.
  */
-export const PROCESSES = String.raw`
+const PROCESSES = String.raw`
 eval "$(ps -eo pid=,ppid=,sid=,comm=,cgroup= | awk -v own="$(ps -o sid= -p $$ | tr -d ' ')" '
     $5 !~ /ssh\.service/ || $3 == own { if ($4 == "sshd") daemon[$1] = 1; next }
     $4 == "sshd" { daemon[$1] = 1; next }

@@ -3,7 +3,7 @@ import { startLab } from "../lab/lab.mjs";
 import type { HostName } from "../lab/layout.mjs";
 import { type LvmBackend, lvmBackend } from "../lab/lvmBackend";
 import { type Client, POOL } from "../support/client";
-import { LabMachine, PROCESSES, UNITS, wayTo } from "./labMachine";
+import { LabMachine, wayTo } from "./labMachine";
 import type { TcpProxy } from "./tcpProxy";
 import { firstVolume, type World } from "./world";
 
@@ -158,23 +158,14 @@ cd /dev; ${script} ${lv}
     /** Logical volumes with their tags, also hidden ones; devices, suspended or not; units; files; held locks; runs. */
     async inventory(): Promise<string[]> {
         const { group, stateDirectory } = this.backend;
-        const text = await this.sh(`
+        const lines = await this.left(
+            stateDirectory,
+            `
 lvs -a --noheadings --units b --nosuffix -o lv_name,lv_size,origin,pool_lv,lv_active,lv_merging,lv_tags ${group} | sed 's/^/lv /'
 vgs --noheadings -o vg_tags ${group} | sed 's/^/vg /'
-dmsetup info -c --noheadings -o name,suspended | sed 's/^/dm /'
-${UNITS}
-if cd ${stateDirectory} 2>/dev/null; then
-    find . -mindepth 1 ! -type d -printf 'state %p %y %m\\n'
-    flock -n -s lock true || echo 'state lock is held'
-fi
-${PROCESSES}
-for p in $others; do echo 'processes are left'; break; done`);
-        return text
-            .split("\n")
-            .map((line) => line.trim().replace(/ +/g, " "))
-            .filter((line) => line !== "")
-            .map((line) => line.replace(/\b[0-9a-f]{16}\b/g, "GENERATION"))
-            .sort();
+dmsetup info -c --noheadings -o name,suspended | sed 's/^/dm /'`,
+        );
+        return lines.sort();
     }
 
     killDaemon(): Promise<void> {
