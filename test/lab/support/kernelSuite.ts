@@ -206,7 +206,8 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
         await host.ensure(want);
         const before = await dump();
         const facts = await host.observe();
-        const [takeDown] = target.remove(host.context(facts), want).steps;
+        const { steps } = target.remove(host.context(facts), want);
+        const takeDown = steps.find(({ label }) => label.startsWith("take "));
         if (takeDown === undefined) throw new Error("no step");
         await host.steps([takeDown]);
         expect((await host.facts("pg"))?.differences).toContain("missing");

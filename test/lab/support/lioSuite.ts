@@ -136,7 +136,7 @@ function alterations(other: string): Alteration[] {
         },
         { by: `${WHERE}\nmkdir "$p/lun/lun_3" && ln -s "$PWD/$s" "$p/lun/lun_3/x"`, property: "devicePath" },
         {
-            by: `${WHERE}\n${UNLINK} && rm "$p/lun/lun_0/blockhost" && printf 0 > $s/attrib/emulate_tas && printf 1 > $s/attrib/emulate_rest_reord && ln -s "$PWD/$s" "$p/lun/lun_0/blockhost"`,
+            by: `${WHERE}\n${UNLINK} && rm "$p/lun/lun_0/blockhost" && printf 0 > $s/attrib/emulate_tas && printf 1 > $s/attrib/emulate_ua_intlck_ctrl && ln -s "$PWD/$s" "$p/lun/lun_0/blockhost"`,
             property: "state",
         },
         {
