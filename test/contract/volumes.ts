@@ -374,6 +374,11 @@ export function describeVolumes(backend: VolumeBackend): void {
     const { takeDown } = backend;
     if (takeDown !== undefined) {
         describe("a volume whose device is down", () => {
+            beforeAll(async () => {
+                // Where none is active, it is the pool that is down.
+                await client.volume("d0");
+            });
+
             test("is brought up by an update, with its data", async () => {
                 const state = await client.volume("d1");
                 await fill("d1", 3);

@@ -1,6 +1,6 @@
 import type { ObjectFacts } from "../../host/facts";
 import { type Mark, sameOwner } from "../../host/mark";
-import type { Plan } from "../../host/plan";
+import { type Plan, isEmpty } from "../../host/plan";
 import { BlockhostError } from "../../errors";
 import { requireData, requirePool, sameObject } from "./check";
 import { activation } from "./create";
@@ -36,9 +36,10 @@ export function revert(context: Context, want: RevertWanted): Plan {
     const pending = pendingOf(volume.mark);
     // Another one was begun: that has to be ended before this can begin.
     if (pending !== undefined && pending !== token) return settleRevert(context, volume);
-    return isThin(context.pool.options)
-        ? revertThin(context, want, volume)
-        : revertThick(context, want, volume);
+    if (isThin(context.pool.options)) return revertThin(context, want, volume);
+    // What a thick volume goes back to is written into it, through its device.
+    const up = activation(context, volume);
+    return isEmpty(up) ? revertThick(context, want, volume) : up;
 }
 
 /**
