@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Sh, raw, sh } from "../sh";
 import type { Session } from "../drivers/types";
+import { LISTENING } from "../transport/listen";
 import type { Step } from "./plan";
 
 /**
@@ -62,17 +63,8 @@ read -r bh_l 2>/dev/null < "/proc/$1/task/$1/children"
 for bh_c in $bh_l; do bh_killtree "$bh_c"; done
 kill -KILL "$1" 2>/dev/null
 }
-bh_now() {
-read -r bh_t bh_idle < /proc/uptime
-bh_t=\${bh_t%%.*}
-}
-bh_watch() {
-exec 0<>/proc/self/fd/0
-read -r bh_i bh_idle < /proc/self/stat
-echo "$bh_i"
-exec >/dev/null 2>&1
-read -r bh_w
-exec 0</proc/self/fd/0
+${LISTENING}bh_watch() {
+bh_listen
 bh_p= bh_z=
 while read -r bh_w bh_x bh_y; do
 case $bh_w in
@@ -85,7 +77,7 @@ bh_now
 [ "$bh_t" -lt "$bh_d" ] || { bh_killtree "$bh_p"; bh_p=; continue; }
 bh_y=$((bh_d - bh_t))
 [ "$bh_y" -le 5 ] || bh_y=5
-{ sleep "$bh_y"; echo T >"/proc/$bh_i/fd/0"; } &
+{ sleep "$bh_y"; echo T >"/proc/$bh_self/fd/0"; } &
 bh_z=$!
 done
 [ "$bh_w" = E ] || [ -z "$bh_p" ] || bh_killtree "$bh_p"

@@ -17,6 +17,8 @@
  * survives a normal end, a kill and a lost connection: so long work is started.
  */
 
+import { LISTENING } from "./listen";
+
 const PROGRAM = `
 PATH=\${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
@@ -47,11 +49,7 @@ bh_end_all() {
     done
 }
 
-bh_now() {
-    read -r bh_t bh_x </proc/uptime
-    bh_t=\${bh_t%%.*}
-}
-
+${LISTENING}
 bh_shell_lives() {
     { read -r bh_l <"/proc/$bh_shell/stat"; } 2>/dev/null || return 1
     case \${bh_l##*) } in [ZX]*) return 1 ;; esac
@@ -59,13 +57,7 @@ bh_shell_lives() {
 
 # The guard. R <seconds>: a run begins. E: it ended. T: a second has passed. End of file: the shell is gone.
 bh_guard() {
-    # Hold our own pipe open for writing until the shell has opened it.
-    exec 0<>/proc/self/fd/0
-    read -r bh_self bh_x </proc/self/stat
-    echo "$bh_self"
-    exec >/dev/null 2>&1
-    read -r bh_x
-    exec 0</proc/self/fd/0
+    bh_listen
     bh_due= bh_tick=
     while read -r bh_what bh_secs; do
         case $bh_what in
