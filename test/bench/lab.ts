@@ -34,7 +34,7 @@ const numbers = (list: string) => list.split(",").map(Number);
 const counts = numbers(values.counts);
 const rounds = Number(values.rounds);
 const parts = values.parts.split(",") as Part[];
-const changes: Changes = new Set(CHANGES.filter((name) => values.changes.split(",").includes(name)));
+const changes = new Set(values.changes.split(",").filter((name) => name !== "")) as Changes;
 
 async function versionsOf(guest: Guest) {
     const { stdout } = await guest.run("uname -r; lvm version | sed -n 's/.*LVM version: *//p'");
@@ -62,10 +62,15 @@ async function measure(guest: Guest, results: Results, peers: string | undefined
     if (parts.includes("many")) await manyExports(guest, results, Number(values.many), peers !== undefined);
 }
 
-async function main(): Promise<void> {
-    const wrong = parts.find((part) => !PARTS.includes(part));
+function choose(option: string, given: readonly string[], all: readonly string[]): void {
+    const wrong = given.find((name) => !all.includes(name));
     if (wrong !== undefined)
-        throw new Error(`--parts: there is no ${wrong}; choose among ${PARTS.join(",")}`);
+        throw new Error(`${option}: there is no ${wrong}; choose among ${all.join(",")}`);
+}
+
+async function main(): Promise<void> {
+    choose("--parts", parts, PARTS);
+    choose("--changes", [...changes], CHANGES);
     const say = (message: string) => console.error(message);
     const peers = parts.includes("cinder") ? await packagesDisk(say) : undefined;
     const lab = await startLab({ hosts: ["a"], say });
