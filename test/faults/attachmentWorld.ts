@@ -1,5 +1,4 @@
-import type { ExportState } from "../../provider/resources/export";
-import { exportLifecycle } from "../../provider/resources/export";
+import { exportLifecycle, type ExportState } from "../../provider/resources/export";
 import type { VolumeState } from "../../provider/resources/volume";
 import { deriveDhchapKey } from "../../provider/targets/dhchap";
 import type { ConnectionProperties, Protocol } from "../../provider/targets/types";
@@ -30,8 +29,9 @@ export interface Attaching extends Tormented {
     readonly storage: ReturnType<Lab["host"]>;
     /** Of the export, as it is now. */
     connection(): ConnectionProperties;
-    /** Gives the export another password, and its volume {@link GROWTH} more. */
+    /** Gives the export another password. */
     rotate(): Promise<ConnectionProperties>;
+    /** Gives its volume {@link GROWTH} more. */
     grow(): Promise<void>;
     /** Ends all sessions behind everybody's back. */
     logOut(): Promise<void>;

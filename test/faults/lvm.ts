@@ -3,8 +3,8 @@ import { CASES } from "./cases";
 import { lvmWorld } from "./lvmWorld";
 import type { Case } from "./cases/types";
 import { faultMatrix } from "./matrix";
-import { MOMENTS, STOPS } from "./stops";
-import type { World } from "./world";
+import { MOMENTS, type Stop, STOPS } from "./stops";
+import type { Tormented } from "./world";
 
 /** Volumes and snapshots on LVM, cut short. */
 export function lvmFaults(kind: "thin" | "thick"): void {
@@ -23,11 +23,17 @@ export function lvmFaults(kind: "thin" | "thick"): void {
     );
 }
 
-/** Exports of thin volumes by a target of the kernel's. */
-export function lvmExportFaults(title: string, start: () => Promise<World>, cases: readonly Case[]): void {
+/** Exports of thin volumes by a target of the kernel's, and their attachments; `more`: ways that only these have. */
+export function lvmExportFaults<W extends Tormented>(
+    title: string,
+    start: () => Promise<W>,
+    cases: readonly Case<W>[],
+    more: readonly Stop<W>[] = [],
+): void {
     const { between, inside, transit } = STOPS;
     patiently();
-    faultMatrix(title, start, cases, [...between, ...inside, ...transit, ...MOMENTS], { slow: true });
+    const ways = [...more, ...between, ...inside, ...transit, ...MOMENTS];
+    faultMatrix(title, start, cases, ways, { slow: true });
 }
 
 /** One test tries many points, and hosts boot in many of them. */
