@@ -19,6 +19,7 @@ import {
 } from "./plan";
 import { type Frame, type ParsedRun, type SettleSection, composeRun, parseRun, stepId } from "./script";
 import type { Sink } from "./sink";
+import { sh } from "../sh";
 
 /**
  * Group commit: plans that wait while a run is in flight go together into the next one. Each is planned at the last
@@ -172,11 +173,14 @@ export class Batch {
             lockTimeout: config.lockTimeout,
             plans,
             sessions: sessionsOf(config, touched.pools ?? {}, watched),
-            settle: settleSections(
-                config,
-                Object.keys(touched.pools ?? {}),
-                due.map(({ plan }) => plan),
-            ),
+            settle: [
+                ...settleSections(
+                    config,
+                    Object.keys(touched.pools ?? {}),
+                    due.map(({ plan }) => plan),
+                ),
+                ...flushSection(due.map(({ plan }) => plan)),
+            ],
             readback: observationSections(config, touched),
         });
         const seconds = config.lockTimeout + plans.reduce((sum, plan) => sum + plan.deadline, 0) + 30;
@@ -226,15 +230,22 @@ export class Batch {
             const undone = new Set(frame.stdout.split("\n").filter((line) => line.startsWith("undone ")));
             const left = plan.later?.filter((later) => later.pool === pool) ?? [];
             if (undone.size > 0 && !left.some(({ work }) => undone.has(`undone ${work}`))) continue;
-            const step: Step = {
-                label: `finish the work on pool "${pool}"`,
-                script: { text: "", display: "the end of the run" },
-            };
-            const error = stepError(step, frame, (said) => explain(config, plan, said));
-            item.reject(this.located(error, operation, true));
+            this.fail(item, `finish the work on pool "${pool}"`, frame);
+            return;
+        }
+        const flushed = parsed.frames.get(FLUSH);
+        if (plan.flush !== undefined && flushed !== undefined && flushed.exitStatus !== 0) {
+            this.fail(item, `flush ${plan.flush.join(", ")}`, flushed);
             return;
         }
         item.resolve({ plan });
+    }
+
+    /** What was to be done once for all plans of the run was not. */
+    private fail({ operation, plan, reject }: Due, label: string, frame: Frame): void {
+        const step: Step = { label, script: { text: "", display: "the end of the run" } };
+        const error = stepError(step, frame, (said) => explain(this.around.config, plan, said));
+        reject(this.located(error, operation, true));
     }
 
     /** `readOnly` and `protect` hold here, where scripts are composed: no plan with steps gets past. */
@@ -312,6 +323,22 @@ function settleSections(
         );
         return script === undefined ? [] : [{ id: settleSection(name), script, later }];
     });
+}
+
+const FLUSH = "flush";
+
+/** One process flushes what all plans of the run have left to it. */
+function flushSection(plans: readonly Plan[]): SettleSection[] {
+    const later = plans.flatMap(({ flush = [] }, plan) => flush.map((work) => ({ plan, work })));
+    if (later.length === 0) return [];
+    return [
+        {
+            id: FLUSH,
+            script: sh`for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
+[ $# = 0 ] || sync -- "$@"`,
+            later,
+        },
+    ];
 }
 
 function settleSection(pool: string): string {

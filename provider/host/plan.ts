@@ -65,6 +65,8 @@ export interface Plan {
     readonly reserved?: readonly string[];
     /** What its pools' drivers shall do once all plans of the run are through, for all of them together. */
     readonly later?: readonly Later[];
+    /** Files and directories of the state directory that shall be flushed before the plan counts as done. */
+    readonly flush?: readonly string[];
     /** Long work (name of its unit) that has to end before the rest can be planned. */
     readonly waitFor?: string;
     /** What a failure of one of its steps means, by what it wrote on standard error. */
@@ -102,6 +104,7 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
     const due = waiting === -1 ? plans : plans.slice(0, waiting + 1);
     const waitFor = plans[waiting]?.waitFor;
     const later = due.flatMap((plan) => plan.later ?? []);
+    const flush = due.flatMap((plan) => plan.flush ?? []);
     const timeouts = due.map((plan) => plan.timeout ?? DEFAULT_PLAN_TIMEOUT);
     return {
         steps: due.flatMap((plan) => plan.steps),
@@ -115,6 +118,7 @@ export function joinPlans(...plans: readonly Plan[]): Plan {
         claims: plans.flatMap((plan) => plan.claims ?? []),
         reserved: plans.flatMap((plan) => plan.reserved ?? []),
         ...(later.length === 0 ? {} : { later }),
+        ...(flush.length === 0 ? {} : { flush }),
         ...(waitFor === undefined ? {} : { waitFor }),
         timeout: Math.max(DEFAULT_PLAN_TIMEOUT, ...timeouts),
     };

@@ -21,8 +21,9 @@ import type { ExportFacts, Protocol, TargetRef } from "./types";
  *     #bh roots iscsi/iqn.2010-10.org.blockhost:…   its objects in the kernel's configfs
  *     #bh device /dev/vg0/pg-data                   for who reads them
  *     #bh secrets {"chap iqn.…":"5e88…"}            SHA-256 of each secret, to be compared with the kernel's; not shown
+ *     #bh until end                                 the last line is `#bh end of file`; without it the file is torn
  *
- * The last four are there only where a helper has them.
+ * The last five are there only where a helper has them. An empty file is none.
  *
  * `applied 0`: it was written, but what it declares was not carried out to the end; one byte is overwritten when it was.
  */
@@ -51,6 +52,9 @@ export interface BootPlace {
 }
 
 const LINE = { mark: 3, size: 5 } as const;
+
+const UNTIL = "#bh until end";
+const END = "#bh end of file";
 
 export function bootDirectory(stateDirectory: string, protocol: BootPlace["protocol"]): string {
     return protocol === "attachment"
@@ -86,7 +90,7 @@ export function guardBootFile(
     return {
         label: `see that ${what(at)} is as it was observed`,
         script: sh`file=${bootFile(at)} mark=
-if [ -e "$file" ] || [ -L "$file" ]; then
+if [ -s "$file" ] || [ -L "$file" ]; then
     { read -r mark && read -r mark && IFS= read -r mark; } < "$file"
     mark="=$mark"
 fi
@@ -96,9 +100,24 @@ ${more}`,
     };
 }
 
-/** Writes a boot file whole or not at all, and makes it durable; comes after {@link guardBootFile}. */
-export function writeBootFile(at: BootPlace, header: Omit<BootHeader, "applied">, body: Sh): Step {
-    const content = sh`#!/bin/sh
+/** A write is cut short at the end of a page, if at all. */
+const PAGE = 4096;
+
+/**
+ * Writes a boot file whole or not at all; comes after {@link guardBootFile}.
+ *
+ * @param fresh There is none to be lost, and what is done next does not outlive the host's power either. Then it is
+ * written in its place and flushed by the plan ({@link bootFlush}), together with those of all other plans of its run:
+ * three processes less an export. What is cut short leaves it empty, which is as though it were not there, or with its
+ * header and without its end, which is unfinished.
+ */
+export function writeBootFile(
+    at: BootPlace,
+    header: Omit<BootHeader, "applied">,
+    body: Sh,
+    fresh = false,
+): Step {
+    const top = sh`#!/bin/sh
 # ${raw(at.protocol === "attachment" ? "Attachment" : "Export")} of pulumi-blockhost: changed by it, run at boot. Do not edit.
 ${markLine(header.mark)}
 ${comment("applied", "0")}
@@ -106,15 +125,27 @@ ${comment("size", String(header.sizeBytes))}
 ${comment("target", header.targetName)}
 ${comment("accounts", header.accounts.join(" "))}
 ${comment("declared", JSON.stringify(header.declared))}
-${more(header)}${body}`;
+${more(header)}`;
+    const content = fresh ? sh`${top}${raw(UNTIL)}\n${body}\n${raw(END)}` : sh`${top}${body}`;
+    const inPlace = fresh && Buffer.byteLength(`${top.text}${UNTIL}\n`) <= PAGE;
+    const scratch = raw('"$dir/.$name.new"');
+    const file = inPlace ? raw('"$dir/$name"') : scratch;
+    const rename = fresh
+        ? raw('mv "$dir/.$name.new" "$dir/$name"')
+        : raw('sync "$dir/.$name.new" && mv "$dir/.$name.new" "$dir/$name" && sync "$dir"');
     return {
         label: `write the boot file of ${what(at)}`,
         script: sh`dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 umask 077
 [ -d "$dir" ] || mkdir -p "$dir" || exit
-${writeOut(sh`printf '%s\\n' ${asWord(content)}`, raw('"$dir/.$name.new"'))} && sync "$dir/.$name.new" &&
-mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`,
+${writeOut(sh`printf '%s\\n' ${asWord(content)}`, file, scratch)}${inPlace ? raw("") : sh` &&\n${rename}`}`,
     };
+}
+
+/** For {@link Plan.flush}, of a plan that writes or removes boot files. */
+export function bootFlush(at: BootPlace, how: "written" | "removed"): readonly string[] {
+    const directory = bootDirectory(at.stateDirectory, at.protocol);
+    return how === "written" ? [bootFile(at), directory] : [directory];
 }
 
 function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied">): Sh {
@@ -150,11 +181,14 @@ export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
     };
 }
 
-/** Comes after {@link guardBootFile}. */
-export function removeBootFile(at: BootPlace): Sh {
+/**
+ * Comes after {@link guardBootFile}; the plan has the directory flushed ({@link bootFlush}).
+ *
+ * @param before Files that go with it, before it.
+ */
+export function removeBootFile(at: BootPlace, before: readonly string[] = []): Sh {
     return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)}
-[ -d "$dir" ] || exit 0
-rm -f "$dir/"${at.name} "$dir/".${at.name}.new && sync "$dir"`;
+rm -f -- ${before} "$dir/"${at.name} "$dir/".${at.name}.new`;
 }
 
 /** Sed addresses lines by number, so no part of what is written is ever a pattern. */
@@ -191,7 +225,8 @@ export function parseBootHeader(lines: readonly string[]): BootHeader | undefine
     if (mark === undefined || declared === undefined || target === undefined || !Number.isSafeInteger(size)) {
         return undefined;
     }
-    const applied = fields.get("applied") === "1";
+    const torn = fields.has("until") && !fields.has("end");
+    const applied = fields.get("applied") === "1" && !torn;
     return {
         mark: applied ? mark : { ...mark, phase: "creating" },
         applied,

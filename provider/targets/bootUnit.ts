@@ -126,7 +126,7 @@ export function removeBootUnit(stateDirectory: string, last: string): Step {
     return {
         label: "leave nothing to be made at boot",
         script: sh`dir=${stateDirectory}
-for file in "$dir"/exports/*/*; do [ ! -e "$file" ] || [ "$file" = ${last} ] || exit 0; done
+for file in "$dir"/exports/*/*; do [ ! -s "$file" ] || [ "$file" = ${last} ] || exit 0; done
 ${whereSystemdRuns}
 systemctl --quiet --no-block stop ${name} 2>/dev/null
 systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload`,

@@ -2,7 +2,15 @@ import { BlockhostError } from "../../errors";
 import { describeOwner, encodeMark, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../host/plan";
 import { raw, type Sh, sh } from "../../sh";
-import { bootFile, guardBootFile, placeOf, remarkBootFile, removeBootFile, writeBootFile } from "../boot";
+import {
+    bootFile,
+    bootFlush,
+    guardBootFile,
+    placeOf,
+    remarkBootFile,
+    removeBootFile,
+    writeBootFile,
+} from "../boot";
 import { installBootUnit, removeBootUnit } from "../bootUnit";
 import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import {
@@ -15,7 +23,7 @@ import {
     type KernelExport,
     requireAnswer,
 } from "./model";
-import { removeNote } from "./notes";
+import { noteFile } from "./notes";
 
 interface Change<D extends CommonDeclared> extends Declaration<D> {
     readonly targetName: string;
@@ -120,7 +128,9 @@ export function ensure<O, D extends CommonDeclared, Own>(
     const steps: Step[] = [
         guardBootFile(place, before),
         ...(install ? [installBootUnit(target.stateDirectory)] : []),
-        ...(written ? [] : [writeBootFile(place, header, helper.body(target, want, declared))]),
+        ...(written
+            ? []
+            : [writeBootFile(place, header, helper.body(target, want, declared), before === undefined)]),
         {
             label: `set up ${targetName} in ${helper.label}`,
             script: sh`${takeAway(helper, target, change.faults, before)}. ${bootFile(place)}`,
@@ -130,6 +140,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
         steps,
         touched: { targets: { [target.protocol]: [want.name] } },
         reserved: [...helper.reserved(context, want, declared), unit],
+        flush: bootFlush(place, "written"),
     };
 }
 
@@ -176,25 +187,24 @@ export function remove<O, D extends CommonDeclared, Own>(
     if (before === undefined) return NOTHING;
     refuseOthers(before, want);
     requireAnswer(facts);
+    const place = placeOf(target, want.name);
     return {
         steps: [
-            guardBootFile(placeOf(target, want.name), before),
+            guardBootFile(place, before),
             {
                 label: `take ${before.targetName} out of ${helper.label}`,
                 script: sh`cd ${helper.root} 2>/dev/null || exit 0
 ${helper.guard(before, "all")}
-${helper.takeDown(target, before)}
-${removeNote(target, want.name)}`,
+${helper.takeDown(target, before)}`,
             },
-            ...(bootUnit === "installed"
-                ? [removeBootUnit(target.stateDirectory, bootFile(placeOf(target, want.name)))]
-                : []),
+            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory, bootFile(place))] : []),
             {
                 label: `remove the boot file of export ${want.name}`,
-                script: removeBootFile(placeOf(target, want.name)),
+                script: removeBootFile(place, [noteFile(target, want.name)]),
             },
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
+        flush: bootFlush(place, "removed"),
     };
 }
 

@@ -28,18 +28,24 @@ $(stat -L -c '%F|%d:%i|%t|%T|%s|%n' -- "$@" 2>/dev/null)
 BH_DEVICES
 }`);
 
-/** Shell functions: `note` notes identity and size of `$device`, `noted` prints what was noted. */
-export function noteFunction(target: TargetRef, name: string): Sh {
-    return sh`${IDENTIFY}
-note() {
-    [ -d ${noteDirectory(target)} ] || mkdir -p -m 0700 ${noteDirectory(target)}
-    identify "$device" > ${`${noteDirectory(target)}/${name}`}
+/**
+ * Shell functions: `note` notes identity and size of `$device`, `forget` leaves an empty note, `noted` prints what was
+ * noted.
+ *
+ * @param identity Shell text that prints it, where the kernel tells it: `identify` starts a process.
+ */
+export function noteFunction(target: TargetRef, name: string, identity?: Sh): Sh {
+    const file = noteFile(target, name);
+    return sh`${identity === undefined ? sh`${IDENTIFY}\n` : raw("")}forget() {
+    [ -d ${noteDirectory(target)} ] || mkdir -p -m 0700 ${noteDirectory(target)} || return
+    : > ${file}
 }
-noted() { v=; [ ! -e ${`${noteDirectory(target)}/${name}`} ] || IFS= read -r v < ${`${noteDirectory(target)}/${name}`}; echo "$v"; }`;
+note() { forget && { ${identity ?? raw('identify "$device"')}; } > ${file}; }
+noted() { v=; [ ! -e ${file} ] || IFS= read -r v < ${file}; echo "$v"; }`;
 }
 
-export function removeNote(target: TargetRef, name: string): Sh {
-    return sh`rm -f ${`${noteDirectory(target)}/${name}`}`;
+export function noteFile(target: TargetRef, name: string): string {
+    return `${noteDirectory(target)}/${name}`;
 }
 
 /** A device as {@link IDENTIFY} shows it. */

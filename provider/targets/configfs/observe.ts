@@ -4,6 +4,7 @@ import { bootUnitName, UNIT_DIRECTORY, UNIT_HEADER } from "../bootUnit";
 import { normalizePortal, parsePortal } from "../portal";
 import type { TargetRef } from "../types";
 import { IDENTIFY, noteDirectory } from "./notes";
+import { socketPattern } from "./sections";
 
 /**
  * The parts of an observation that LIO and nvmet share. It is a shell script with few processes, whatever the number of
@@ -60,7 +61,7 @@ echo '== boot'
 if [ -d ${directory} ]; then
     cd ${directory} && [ -r . ] || { echo 'F the directory cannot be read'; exit 0; }
     set -- ${files}
-    for f; do shift; [ ! -f "$f" ] || set -- "$@" "$f"; done
+    for f; do shift; [ ! -f "$f" ] || [ ! -s "$f" ] || set -- "$@" "$f"; done
     for f; do if [ -r "$f" ]; then echo "B $f"; else echo "E $f"; fi; done
     if [ $# -gt 0 ]; then
         grep -sH '^#bh ' -- "$@"
@@ -115,8 +116,7 @@ ${joined(each)}[ -n "$loaded" ] && echo loaded || echo loadable
 
 /** A socket that belongs to no process is the kernel's own. To find that out takes a look at every process. */
 function listeners(ports: readonly number[], owners: boolean): Sh {
-    const hex = ports.map((port) => port.toString(16).toUpperCase().padStart(4, "0")).join("|");
-    const pattern = `: [0-9A-F]*:(${hex}) [0-9A-F]*:0000 0A `;
+    const pattern = socketPattern(ports, "0A");
     const sockets = sh`echo '== tcp'
 sockets=$(grep -sHE ${pattern} /proc/net/tcp /proc/net/tcp6)
 printf '%s\\n' "$sockets"`;

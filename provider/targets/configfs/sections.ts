@@ -63,6 +63,13 @@ export function parseListeners(lines: readonly string[]): Listener[] {
     });
 }
 
+/** Extended regular expression for their lines whose own port is one of those, in a state: `0A` listening, `01` connected. */
+export function socketPattern(ports: readonly number[], state: "0A" | "01"): string {
+    const hex = ports.map((port) => port.toString(16).toUpperCase().padStart(4, "0"));
+    const peer = state === "0A" ? "0000" : "[0-9A-F]*";
+    return `: [0-9A-F]*:(${hex.join("|")}) [0-9A-F]*:${peer} ${state} `;
+}
+
 export function hexPortal(hex: string, port: string): string {
     const words = (hex.match(/.{8}/g) ?? []).map((word) => (word.match(/../g) ?? []).reverse());
     const family = words.length === 1 ? 4 : 6;

@@ -16,7 +16,10 @@ write() {
     v=; read -r v < "$1"
     [ "$v" = "$2" ] || printf %s "$2" > "$1" || fail "the kernel does not take this value for $1"
 }
-may() { [ ! -e "$1" ] || write "$@"; }`);
+may() {
+    v=; { read -r v < "$1"; } 2>/dev/null
+    [ "$v" = "$2" ] || [ ! -e "$1" ] || write "$@"
+}`);
 
 /** `unlink LINK…`, `remove DIRECTORY…`: of what is there; patterns that match nothing do no harm. */
 export const TAKING = raw(`unlink() {

@@ -1,6 +1,6 @@
 import { lines, raw, type Sh, sh } from "../../sh";
 import { bootFile, placeOf } from "../boot";
-import { noteDirectory, noteFunction } from "../configfs/notes";
+import { noteFile, noteFunction } from "../configfs/notes";
 import { activate, enter, MAKING, mayAll, noteApplied } from "../configfs/shell";
 import { normalizeIscsiName } from "../iqn";
 import type { ExportWanted, Initiator } from "../types";
@@ -35,7 +35,7 @@ export function body(target: LioRef, want: ExportWanted, declared: LioDeclared):
     return lines(
         MAKING,
         SECRET,
-        noteFunction(target, want.name),
+        noteFunction(target, want.name, isFile(declared) ? undefined : FROM_LIO),
         sh`l= device=${declared.devicePath} s=${declared.backstore} p=${group}`,
         activate(want.activation),
         sh`[ ${raw(isFile(declared) ? "-f" : "-b")} "$device" ] || fail "there is no ${raw(isFile(declared) ? "file" : "block device")} at $device"`,
@@ -69,7 +69,8 @@ else
 if [ "$v" != 1 ]; then
     ${file ? size : raw(":")}
     printf %s ${options} > "$s/control" && printf %s "$device" > "$s/udev_path" &&
-    printf %s ${declared.serial} > "$s/wwn/vpd_unit_serial" && note && printf 1 > "$s/enable" ||
+    printf %s ${declared.serial} > "$s/wwn/vpd_unit_serial" &&
+    ${file ? raw('note && printf 1 > "$s/enable"') : raw('forget && printf 1 > "$s/enable" && note')} ||
         fail "LIO cannot open $device: it may be mounted, or something else may have it open"${
             declared.blockSize === undefined
                 ? raw("")
@@ -78,10 +79,15 @@ if [ "$v" != 1 ]; then
 fi`;
 }
 
+/** LIO says which block device it has opened. */
+const FROM_LIO = raw(
+    `{ read -r v; read -r v; read -r v major v minor v; } < "$s/info" && echo "block $major:$minor 0 $device"`,
+);
+
 /** What the kernel took from the device when it opened it is noted once, and put back where it was changed. */
 function deviceAttributes(target: LioRef, name: string): Sh {
-    const note = `${noteDirectory(target)}/${name}`;
-    return sh`[ -e ${note} ] || note
+    const note = noteFile(target, name);
+    return sh`[ -s ${note} ] || note
 { read -r v; while read -r k v; do may "$s/attrib/$k" "$v"; l=1; done; } < ${note}
 [ -n "$l" ] || for k in ${[...OF_DEVICE]}; do v=; [ ! -e "$s/attrib/$k" ] || read -r v < "$s/attrib/$k"; [ -z "$v" ] || echo "$k $v"; done >> ${note}`;
 }

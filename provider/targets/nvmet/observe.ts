@@ -1,6 +1,7 @@
 import { raw, type Sh, sh } from "../../sh";
 import { noteDirectory } from "../configfs/notes";
 import { type ObservedTree, portsOf } from "../configfs/observe";
+import { socketPattern } from "../configfs/sections";
 import type { NvmetRef } from "./model";
 
 const ATTRIBUTES = [
@@ -60,8 +61,7 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
 }
 
 function more(target: NvmetRef): Sh {
-    const hex = portsOf(target).map((port) => port.toString(16).toUpperCase().padStart(4, "0"));
-    const pattern = `: [0-9A-F]*:(${hex.join("|")}) [0-9A-F]*:[0-9A-F]* 01 `;
+    const pattern = socketPattern(portsOf(target), "01");
     return sh`echo '== links'
 for p in ports/*; do for r in $roots; do [ ! -L "$p/$r" ] || echo "$p/$r"; done; done
 echo '== made'

@@ -1,7 +1,7 @@
 import { BlockhostError } from "../../errors";
 import { describeOwner, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan } from "../../host/plan";
-import { bootFile, guardBootFile, placeOf, remarkBootFile, removeBootFile } from "../boot";
+import { bootFile, bootFlush, guardBootFile, placeOf, remarkBootFile, removeBootFile } from "../boot";
 import { removeBootUnit } from "../bootUnit";
 import { dropOrders, formerUsers } from "./accounts";
 import { management, type Order } from "./management";
@@ -36,6 +36,7 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
             { label: `remove the boot file of export ${want.name}`, script: removeBootFile(place) },
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
+        flush: bootFlush(place, "removed"),
     };
 }
 

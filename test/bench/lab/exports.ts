@@ -96,13 +96,15 @@ const makeVolumes = (context: Context, n: number, pool: string, prefix: string) 
 const remove = (context: Context, type: string, all: readonly Made[]) =>
     inParallel(all.length, WIDTH, (i) => kind(type).delete(context, all[i]?.state ?? {}));
 
-/** One round: `n` exports by us, one more with these there, and all that gone; the same by hand. */
+/** One round: `n` exports by us beside a first, one more with these there, and all that gone; the same by hand. */
 export async function exportRound(guest: Guest, results: Results, n: number): Promise<void> {
     const context = contextFor(HOST, exportsConfiguration(guest));
     await context.hosts.get(HOST).facts();
-    const volumes = await makeVolumes(context, n + 1, POOL, "x");
+    const volumes = await makeVolumes(context, n + 2, POOL, "x");
     for (const protocol of Object.keys(PROTOCOLS) as Protocol[]) {
         const { suffix } = PROTOCOLS[protocol];
+        // With the first of a host comes the unit that makes all of them at boot, with the last it goes.
+        const first = await create(context, "Export", "first", args(protocol, volumes[n + 1], n + 1));
         const [exports, seconds] = await timed(() =>
             inParallel(n, WIDTH, (i) =>
                 create(context, "Export", `x${String(i)}`, args(protocol, volumes[i], i)),
@@ -112,6 +114,7 @@ export async function exportRound(guest: Guest, results: Results, n: number): Pr
         await oneMore(guest, context, results, protocol, n, volumes[n]);
         const [, gone] = await timed(() => remove(context, "Export", exports));
         results.add("ours", `unexport${suffix}`, n, gone);
+        await remove(context, "Export", [first]);
         await bare(guest, results, protocol, n);
     }
     await remove(context, "Volume", volumes);

@@ -1,11 +1,17 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { GUARD_FAILED } from "../../../provider/host/plan";
 import { raw } from "../../../provider/sh";
-import { bootDirectory, bootFile, guardBootFile, writeBootFile } from "../../../provider/targets/boot";
+import {
+    bootDirectory,
+    bootFile,
+    guardBootFile,
+    parseBootHeader,
+    writeBootFile,
+} from "../../../provider/targets/boot";
 import { mark } from "./tgtHost";
 
 /** What precedes every change of a boot file, in each shell that a host may have. */
@@ -30,7 +36,7 @@ function guarded(shell: string, seen: Parameters<typeof guardBootFile>[1], more 
     return status(shell, guardBootFile(at(), seen, raw(more)).script.text);
 }
 
-function written(resource: string, generation?: string): void {
+function written(resource: string, generation?: string, fresh?: boolean): void {
     const header = {
         mark: mark(resource, generation),
         sizeBytes: 0,
@@ -38,7 +44,7 @@ function written(resource: string, generation?: string): void {
         accounts: [],
         declared: {},
     };
-    expect(status("sh", writeBootFile(at(), header, raw("exit 0")).script.text)).toBe(0);
+    expect(status("sh", writeBootFile(at(), header, raw("exit 0"), fresh).script.text)).toBe(0);
 }
 
 const ours = () => ({ mark: mark("pg") });
@@ -63,7 +69,11 @@ test.each(["dash", "bash --posix", "busybox sh"])(
 test.each(["dash", "bash --posix", "busybox sh"])("in %s, what is no boot file is none of ours", (shell) => {
     mkdirSync(bootDirectory(stateDirectory, "iscsi"), { recursive: true });
     const file = bootFile(at());
-    for (const text of ["", "x", "a\nb\n", "a\nb\n\n"]) {
+    // What a power cut leaves of one that was not flushed yet.
+    writeFileSync(file, "");
+    expect(guarded(shell, undefined)).toBe(0);
+    expect(guarded(shell, ours())).toBe(GUARD_FAILED);
+    for (const text of ["x", "a\nb\n", "a\nb\n\n"]) {
         writeFileSync(file, text);
         expect(guarded(shell, undefined)).toBe(GUARD_FAILED);
         expect(guarded(shell, ours())).toBe(GUARD_FAILED);
@@ -76,4 +86,17 @@ test.each(["dash", "bash --posix", "busybox sh"])("in %s, what is no boot file i
 test("what else is asked counts, too, and only where the mark is right", () => {
     expect(guarded("sh", undefined, "exit 3")).toBe(3);
     expect(guarded("sh", ours(), "exit 3")).toBe(GUARD_FAILED);
+});
+
+test.each([false, true])("a boot file (fresh: %s) counts as carried out only when it is whole", (fresh) => {
+    written("pg", undefined, fresh);
+    const text = readFileSync(bootFile(at()), "utf8").replace("#bh applied 0", "#bh applied 1");
+    const applied = (part: string) =>
+        parseBootHeader(part.split("\n").filter((line) => line.startsWith("#bh ")))?.applied;
+    expect(applied(text)).toBe(true);
+    expect(applied(text.replace("applied 1", "applied 0"))).toBe(false);
+    // As a power cut can leave it, where it was not flushed before it got its name.
+    const torn = text.slice(0, text.indexOf("exit 0"));
+    expect(applied(torn)).toBe(!fresh);
+    expect(spawnSync("sh", { input: text }).status).toBe(0);
 });

@@ -1,4 +1,6 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -225,16 +227,20 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
     });
 });
 
-test("hosts that have connected to a subsystem since it was observed are seen in the kernel's log", () => {
+test("hosts that have connected to a subsystem since it was observed are seen in the kernel's log", async () => {
     const nqn = "nqn.2010-10.org.blockhost:pg:01234567";
     const [known, newcomer] = ["nqn.2024-01.com.example:db1", "nqn.2024-01.com.example:db10"];
     const booted = "[    0.000000] Linux version 6.12";
     const came = (host: string, subsystem = nqn) =>
         `[    7.1] nvmet: Created nvm controller 1 for subsystem ${subsystem} for NQN ${host}.`;
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const portals = [`127.0.0.1:${String(port)}`];
     const status = (sessions: readonly string[], before: readonly string[], now: readonly string[]) => {
         const sections = new Sections(["== log", ...before].join("\n"));
         const script = guard({
-            declared: { subsystem: `subsystems/${nqn}` },
+            declared: { subsystem: `subsystems/${nqn}`, portals },
             sessions: sessions.map((initiator) => ({ initiator })),
             live: { sections },
         } as unknown as NvmetExport);
@@ -247,12 +253,18 @@ test("hosts that have connected to a subsystem since it was observed are seen in
     const others = came(newcomer, nqn.replace("pg", "other"));
     expect(status([known], before, [...before, came(known), others])).toBe(0);
     expect(status([known], before, [...before, came(newcomer)])).toBe(GUARD_FAILED);
+    // Nobody is connected: there is no need to look.
+    expect(status([], before, [...before, came(known)])).toBe(0);
+    const client = connect(port, "127.0.0.1");
+    await once(server, "connection");
     expect(status([], [booted], [booted])).toBe(0);
     expect(status([], before, before)).toBe(0);
     expect(status([], before, [...before, came(known)])).toBe(GUARD_FAILED);
     // Where the log no longer tells who was there before, nothing follows from it.
     expect(status(["unknown (from 10.0.0.7)"], [], [came(newcomer)])).toBe(0);
     expect(status([], [], [came(newcomer)])).toBe(GUARD_FAILED);
+    client.destroy();
+    server.close();
 });
 
 test("hosts and ports of nvmet that we made and nobody has any more are taken away, no others", () => {
