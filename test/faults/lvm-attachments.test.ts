@@ -1,9 +1,9 @@
 import { STORAGE_STOPS, attachmentWorld } from "./attachmentWorld";
 import { CASES } from "./cases";
-import { lvmExportFaults } from "./lvm";
+import { labFaults } from "./lvm";
 
 for (const protocol of ["iscsi", "nvme-tcp"] as const) {
-    lvmExportFaults(
+    labFaults(
         `attachments over ${protocol}`,
         () => attachmentWorld(protocol),
         CASES.attachments,

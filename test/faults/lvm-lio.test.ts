@@ -1,5 +1,5 @@
 import { CASES } from "./cases";
 import { lioWorld } from "./kernelWorlds";
-import { lvmExportFaults } from "./lvm";
+import { labFaults } from "./lvm";
 
-lvmExportFaults("exports by LIO", lioWorld, CASES.exports);
+labFaults("exports by LIO", lioWorld, CASES.exports);

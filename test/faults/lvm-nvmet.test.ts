@@ -1,8 +1,8 @@
 import { CASES } from "./cases";
 import { nvmetWorld } from "./kernelWorlds";
-import { lvmExportFaults } from "./lvm";
+import { labFaults } from "./lvm";
 
-lvmExportFaults(
+labFaults(
     "exports by nvmet",
     nvmetWorld,
     CASES.exports.filter(({ readOnly }) => readOnly !== true),

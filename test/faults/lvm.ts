@@ -23,8 +23,8 @@ export function lvmFaults(kind: "thin" | "thick"): void {
     );
 }
 
-/** Exports of thin volumes by a target of the kernel's, and their attachments; `more`: ways that only these have. */
-export function lvmExportFaults<W extends Tormented>(
+/** Pools, exports of thin volumes by a target of the kernel's, attachments; `more`: ways that only these have. */
+export function labFaults<W extends Tormented>(
     title: string,
     start: () => Promise<W>,
     cases: readonly Case<W>[],

@@ -250,6 +250,7 @@ export class Trials<W extends Tormented> {
             states.snapshot,
             states.volume,
             states.origin,
+            states.pool,
         ]) {
             if (state !== undefined) await client.delete(state);
         }

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { pool, type PoolState } from "../../provider/resources/pool";
 import { IncompleteCreation } from "../../provider/resources/creation";
+import { poolInputs } from "../support/client";
 import { Saboteur } from "../support/saboteur";
-import { CLEAN, PoolClient, labOfOne, poolInputs } from "./poolLab";
+import { CLEAN, PoolClient, labOfOne } from "./poolLab";
 
 /**
  * Making, changing and deleting pools, ended on the host before the first step and after each of them. The

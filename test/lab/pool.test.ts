@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { pool } from "../../provider/resources/pool";
 import { volume } from "../../provider/resources/volume";
-import { CLEAN, GiB, HOST, PoolClient, labOfOne, poolInputs } from "./poolLab";
-import { refused } from "../support/client";
+import { CLEAN, GiB, HOST, PoolClient, labOfOne } from "./poolLab";
+import { poolInputs, refused } from "../support/client";
 
 /** Pools made from disks, on a real host. */
 

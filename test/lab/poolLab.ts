@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { Lab } from "./lab.mjs";
 import { attachLab, startLab } from "./lab.mjs";
 import { Hosts } from "../../provider/host/hosts";
+import { poolInputs } from "../support/client";
 import { pool, type PoolArgs, type PoolState } from "../../provider/resources/pool";
 import type { Context } from "../../provider/resources/types";
 import { volume, type VolumeArgs, type VolumeState } from "../../provider/resources/volume";
@@ -105,12 +106,6 @@ export class PoolClient {
     close(): Promise<void> {
         return this.hosts.close();
     }
-}
-
-export function poolInputs(state: PoolState): PoolArgs {
-    const { containerId: _1, generation: _2, sizeBytes: _3, members: _4, thinPool: _5, ...rest } = state;
-    const { drift: _6, incomplete: _7, ...inputs } = rest;
-    return inputs;
 }
 
 /** Leaves the host's disks as new, whatever is on them. */

@@ -3,6 +3,7 @@ import { BlockhostError, type ErrorCode } from "../../provider/errors";
 import { Hosts } from "../../provider/host/hosts";
 import { attachment, type AttachmentArgs, type AttachmentState } from "../../provider/resources/attachment";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
+import { pool, type PoolArgs, type PoolState } from "../../provider/resources/pool";
 import { IncompleteCreation } from "../../provider/resources/creation";
 import { snapshot, type SnapshotArgs, type SnapshotState } from "../../provider/resources/snapshot";
 import type { Context } from "../../provider/resources/types";
@@ -112,6 +113,18 @@ export class Client {
         return (await volume.read(this.context, state))?.state;
     }
 
+    /** Makes the pool that volumes go into. */
+    async pool(more: Partial<PoolArgs>): Promise<PoolState> {
+        const args = { host: HOST, name: POOL, owner: this.owner(POOL), ...more };
+        return (await pool.create(this.context, args)).state;
+    }
+
+    async changePool(olds: PoolState, more: Partial<PoolArgs>): Promise<PoolState> {
+        const news = { ...poolInputs(olds), ...more };
+        await pool.diff(this.context, olds, news);
+        return pool.update(this.context, olds, news);
+    }
+
     /** Attaches an export of another host here. */
     async attach(name: string, connection: ConnectionProperties): Promise<AttachmentState> {
         const args = { host: HOST, name, connection, owner: this.owner(name) };
@@ -124,8 +137,11 @@ export class Client {
         return attachment.update(this.context, olds, news);
     }
 
-    async delete(state: VolumeState | SnapshotState | ExportState | AttachmentState): Promise<void> {
-        if ("multipathed" in state) await attachment.delete(this.context, state);
+    async delete(
+        state: VolumeState | SnapshotState | ExportState | AttachmentState | PoolState,
+    ): Promise<void> {
+        if ("containerId" in state) await pool.delete(this.context, state);
+        else if ("multipathed" in state) await attachment.delete(this.context, state);
         else if ("drift" in state) await exportLifecycle.delete(this.context, state);
         else if ("volume" in state) await snapshot.delete(this.context, state);
         else await volume.delete(this.context, state);
@@ -160,6 +176,12 @@ export function exportInputs(state: ExportState): ExportArgs {
 export function attachmentInputs(state: AttachmentState): AttachmentArgs {
     const { devicePath: _1, deviceBytes: _2, initiator: _3, paths: _4, multipathed: _5, ...rest } = state;
     const { targetName: _6, generation: _7, drift: _8, ...inputs } = rest;
+    return inputs;
+}
+
+export function poolInputs(state: PoolState): PoolArgs {
+    const { containerId: _1, generation: _2, sizeBytes: _3, members: _4, thinPool: _5, ...rest } = state;
+    const { drift: _6, incomplete: _7, ...inputs } = rest;
     return inputs;
 }
 

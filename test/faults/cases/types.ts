@@ -1,5 +1,6 @@
 import type { AttachmentState } from "../../../provider/resources/attachment";
 import type { ExportState } from "../../../provider/resources/export";
+import type { PoolState } from "../../../provider/resources/pool";
 import type { SnapshotState } from "../../../provider/resources/snapshot";
 import type { VolumeState } from "../../../provider/resources/volume";
 import type { ConnectionProperties } from "../../../provider/targets/types";
@@ -42,6 +43,7 @@ export interface States {
     readonly snapshot?: SnapshotState;
     readonly export?: ExportState;
     readonly attachment?: AttachmentState;
+    readonly pool?: PoolState;
     /** Of an export that is to be attached. */
     readonly connection?: ConnectionProperties;
     /** By what data of somebody else is adopted. */
