@@ -200,7 +200,7 @@ export class Batch {
                 throw new BlockhostError("command-failed", "the script did not run", {
                     exitStatus: run.exitStatus,
                     stderr: run.stderr,
-                    hint: "the host's `sh` must be a POSIX shell; see docs/errors.md",
+                    hint: "the host's `sh` must be a POSIX shell: look at what `sh` is there",
                 });
             }
             return parsed;

@@ -4,6 +4,11 @@ import { shellCommand } from "./bootstrap";
 import { type ShellRefused } from "./shell";
 import type { TransportConfig } from "./types";
 
+/** What `sudo: true` needs in the host's sudoers. Less than everything would be no less: scripts can do anything. */
+export function sudoersLine(user = "USER"): string {
+    return `${user} ALL=(root) NOPASSWD: ALL`;
+}
+
 /** An error that names the remedy, from what `sudo`, `setsid` or the login shell said. */
 export function explainRefusal(refused: ShellRefused, config: TransportConfig, user: string): BlockhostError {
     const { stderr, end, timedOut } = refused;
@@ -32,7 +37,7 @@ export function explainRefusal(refused: ShellRefused, config: TransportConfig, u
             ...details,
             hint:
                 `on the host, run \`visudo -f /etc/sudoers.d/blockhost\` and put in this line: ` +
-                `${user} ALL=(root) NOPASSWD: ALL`,
+                sudoersLine(user),
         });
     }
     if (timedOut) {

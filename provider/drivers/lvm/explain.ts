@@ -30,7 +30,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /transaction[_ ]id/i,
         code: "command-failed",
         summary: "LVM and the kernel do not agree on what is in the thin pool",
-        hint: "something was done to the pool behind LVM's back; deactivate it and `lvconvert --repair` it, see docs/errors.md",
+        hint: "something was done to the pool behind LVM's back; deactivate it and `lvconvert --repair` it, see lvmthin(7)",
     },
 ];
 

@@ -12,11 +12,13 @@ const named = (problem: (name: string) => string | undefined) =>
 /** Options of an `lvm` pool, beside those that all pools have. */
 export const lvmOptions = z
     .strictObject({
-        volumeGroup: named(groupProblem).describe("Name of the volume group, which has to exist."),
+        volumeGroup: named(groupProblem).describe(
+            "Name of the volume group, which is there already or is made by a Pool.",
+        ),
         thinPool: named(volumeProblem)
             .optional()
             .describe(
-                "Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick.",
+                "Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick.",
             ),
         raid: z
             .enum(["raid1", "raid10"])

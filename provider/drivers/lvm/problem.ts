@@ -1,5 +1,6 @@
 import type { PoolFacts } from "../../host/facts";
 import type { PoolRef } from "../types";
+import { sudoersLine } from "../../transport/refusal";
 import { recordFile } from "./observe";
 import type { LvmOptions } from "./options";
 import type { Group, Reading } from "./report";
@@ -37,7 +38,7 @@ function unreadableProblem(where: string, { status, said }: Reading): Problem | 
     if (/non-root user|[Pp]ermission denied/.test(said)) {
         return {
             summary: `${where} cannot be read: the SSH user lacks the rights`,
-            hint: "use root, or `sudo: true` with this in the host's sudoers: `USER ALL=(root) NOPASSWD: /bin/sh, /usr/bin/sh`",
+            hint: `use root, or \`sudo: true\` with this in the host's sudoers (\`visudo -f /etc/sudoers.d/blockhost\`): ${sudoersLine()}`,
         };
     }
     if (/control: open failed|device-mapper driver/.test(said)) {

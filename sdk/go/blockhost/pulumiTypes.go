@@ -902,9 +902,9 @@ type HostPool struct {
 	SnapshotWarnPercent *int `pulumi:"snapshotWarnPercent"`
 	// Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
 	Stripes *int `pulumi:"stripes"`
-	// Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+	// Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
 	ThinPool *string `pulumi:"thinPool"`
-	// Name of the volume group, which has to exist. (driver lvm)
+	// Name of the volume group, which is there already or is made by a Pool. (driver lvm)
 	VolumeGroup *string `pulumi:"volumeGroup"`
 }
 
@@ -947,9 +947,9 @@ type HostPoolArgs struct {
 	SnapshotWarnPercent pulumi.IntPtrInput `pulumi:"snapshotWarnPercent"`
 	// Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
 	Stripes pulumi.IntPtrInput `pulumi:"stripes"`
-	// Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+	// Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
 	ThinPool pulumi.StringPtrInput `pulumi:"thinPool"`
-	// Name of the volume group, which has to exist. (driver lvm)
+	// Name of the volume group, which is there already or is made by a Pool. (driver lvm)
 	VolumeGroup pulumi.StringPtrInput `pulumi:"volumeGroup"`
 }
 
@@ -1070,12 +1070,12 @@ func (o HostPoolOutput) Stripes() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v HostPool) *int { return v.Stripes }).(pulumi.IntPtrOutput)
 }
 
-// Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+// Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
 func (o HostPoolOutput) ThinPool() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostPool) *string { return v.ThinPool }).(pulumi.StringPtrOutput)
 }
 
-// Name of the volume group, which has to exist. (driver lvm)
+// Name of the volume group, which is there already or is made by a Pool. (driver lvm)
 func (o HostPoolOutput) VolumeGroup() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostPool) *string { return v.VolumeGroup }).(pulumi.StringPtrOutput)
 }

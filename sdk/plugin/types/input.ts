@@ -305,11 +305,11 @@ export interface HostPool {
      */
     stripes?: number;
     /**
-     * Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+     * Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
      */
     thinPool?: string;
     /**
-     * Name of the volume group, which has to exist. (driver lvm)
+     * Name of the volume group, which is there already or is made by a Pool. (driver lvm)
      */
     volumeGroup?: string;
 }
@@ -371,11 +371,11 @@ export interface HostPoolArgs {
      */
     stripes?: pulumi.Input<number | undefined>;
     /**
-     * Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+     * Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
      */
     thinPool?: pulumi.Input<string | undefined>;
     /**
-     * Name of the volume group, which has to exist. (driver lvm)
+     * Name of the volume group, which is there already or is made by a Pool. (driver lvm)
      */
     volumeGroup?: pulumi.Input<string | undefined>;
 }

@@ -251,11 +251,11 @@ export interface HostPool {
      */
     stripes?: number;
     /**
-     * Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+     * Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
      */
     thinPool?: string;
     /**
-     * Name of the volume group, which has to exist. (driver lvm)
+     * Name of the volume group, which is there already or is made by a Pool. (driver lvm)
      */
     volumeGroup?: string;
 }

@@ -1206,11 +1206,11 @@ class HostPoolDict(TypedDict):
     """
     thin_pool: NotRequired[_builtins.str]
     """
-    Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+    Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
     """
     volume_group: NotRequired[_builtins.str]
     """
-    Name of the volume group, which has to exist. (driver lvm)
+    Name of the volume group, which is there already or is made by a Pool. (driver lvm)
     """
 
 @pulumi.input_type
@@ -1247,8 +1247,8 @@ class HostPool:
         :param _builtins.int snapshot_percent: Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
         :param _builtins.int snapshot_warn_percent: How full that space may be before it is told; default 80. (driver lvm)
         :param _builtins.int stripes: Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
-        :param _builtins.str thin_pool: Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
-        :param _builtins.str volume_group: Name of the volume group, which has to exist. (driver lvm)
+        :param _builtins.str thin_pool: Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
+        :param _builtins.str volume_group: Name of the volume group, which is there already or is made by a Pool. (driver lvm)
         """
         pulumi.set(__self__, "driver", driver)
         if device_filter is not None:
@@ -1440,7 +1440,7 @@ class HostPool:
     @pulumi.getter(name="thinPool")
     def thin_pool(self) -> Optional[_builtins.str]:
         """
-        Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
         """
         return pulumi.get(self, "thin_pool")
 
@@ -1452,7 +1452,7 @@ class HostPool:
     @pulumi.getter(name="volumeGroup")
     def volume_group(self) -> Optional[_builtins.str]:
         """
-        Name of the volume group, which has to exist. (driver lvm)
+        Name of the volume group, which is there already or is made by a Pool. (driver lvm)
         """
         return pulumi.get(self, "volume_group")
 
@@ -1519,11 +1519,11 @@ class HostPoolArgsDict(TypedDict):
     """
     thin_pool: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+    Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
     """
     volume_group: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    Name of the volume group, which has to exist. (driver lvm)
+    Name of the volume group, which is there already or is made by a Pool. (driver lvm)
     """
 
 @pulumi.input_type
@@ -1560,8 +1560,8 @@ class HostPoolArgs:
         :param pulumi.Input[_builtins.int] snapshot_percent: Space set aside for the changes that a snapshot of a thick volume has to keep, in percent of the volume; default 100, which is always enough. (driver lvm)
         :param pulumi.Input[_builtins.int] snapshot_warn_percent: How full that space may be before it is told; default 80. (driver lvm)
         :param pulumi.Input[_builtins.int] stripes: Physical volumes over which thick volumes are striped; with `raid10`: of each half. (driver lvm)
-        :param pulumi.Input[_builtins.str] thin_pool: Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
-        :param pulumi.Input[_builtins.str] volume_group: Name of the volume group, which has to exist. (driver lvm)
+        :param pulumi.Input[_builtins.str] thin_pool: Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
+        :param pulumi.Input[_builtins.str] volume_group: Name of the volume group, which is there already or is made by a Pool. (driver lvm)
         """
         pulumi.set(__self__, "driver", driver)
         if device_filter is not None:
@@ -1753,7 +1753,7 @@ class HostPoolArgs:
     @pulumi.getter(name="thinPool")
     def thin_pool(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Name of a thin pool in it, which has to exist: volumes are thin and live there. Without it they are thick. (driver lvm)
+        Name of a thin pool in it, there already or made by a Pool: volumes are thin and live there. Without it they are thick. (driver lvm)
         """
         return pulumi.get(self, "thin_pool")
 
@@ -1765,7 +1765,7 @@ class HostPoolArgs:
     @pulumi.getter(name="volumeGroup")
     def volume_group(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Name of the volume group, which has to exist. (driver lvm)
+        Name of the volume group, which is there already or is made by a Pool. (driver lvm)
         """
         return pulumi.get(self, "volume_group")
 

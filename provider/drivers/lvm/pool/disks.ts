@@ -99,6 +99,12 @@ function usableDisk(context: Context, want: WantedPool, disk: string): DiskFacts
     return facts;
 }
 
+/**
+ * Room for LVM's metadata on each disk. A marked volume takes a kilobyte of it, and there have to be two of all at once:
+ * LVM's default of 1 MiB ends at some hundreds of volumes, this at ten times as many.
+ */
+const METADATA_AREA = "16m";
+
 /** Looks again, under the lock, at what `usableDisk` has looked at; LVM itself looks once more, and opens exclusively. */
 function prepare(context: Context, want: WantedPool, disk: string, allowed: readonly string[]): Sh {
     const words = allowed.join(" ");
@@ -119,7 +125,10 @@ done`,
             ? undefined
             : sh`for bh_p in $(printf '%s\\n' $bh_parts | tac); do wipefs -q -a -t ${allowed.join(",")} "$bh_p" || exit ${IN_USE}; done
 ! command -v udevadm >/dev/null || udevadm settle -t 10`,
-        sh`${lvm(context.pool.options, "pvcreate", "-q", "--uuid", uuid, "--norestorefile", disk)}`,
+        sh`${lvm(
+            context.pool.options,
+            ...["pvcreate", "-q", "--uuid", uuid, "--norestorefile", "--metadatasize", METADATA_AREA, disk],
+        )}`,
     );
 }
 
