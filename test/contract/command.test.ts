@@ -11,11 +11,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { stringify } from "yaml";
-import { main } from "../../provider/cli/main";
 import type { HostStatus } from "../../provider/cli/hostStatus";
 import { encodeMark } from "../../provider/host/mark";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
+import { main } from "../../provider/cli/main";
+import { blockhost as run } from "../support/command";
 import { Client, HOST, POOL, id } from "../support/client";
 
 /** The command `blockhost`, on a host whose volumes are files and whose exports tgtd serves. */
@@ -39,21 +39,8 @@ afterAll(async () => {
 });
 
 /** Runs the command with a stack's file that names the host. */
-async function blockhost(args: readonly string[], more: Record<string, unknown> = {}) {
-    const file = join(folder, "Pulumi.prod.yaml");
-    const hosts = { [HOST]: host.configuration(), ...more };
-    writeFileSync(
-        file,
-        stringify({ config: { "blockhost:hosts": hosts, "shop:secret": { secure: "v1:xyz" } } }),
-    );
-    let stdout = "";
-    let stderr = "";
-    vi.spyOn(process.stdout, "write").mockImplementation((text) => ((stdout += String(text)), true));
-    vi.spyOn(process.stderr, "write").mockImplementation((text) => ((stderr += String(text)), true));
-    const status = await main([...args, "--config", file]);
-    vi.restoreAllMocks();
-    return { status, stdout, stderr };
-}
+const blockhost = (args: readonly string[], more: Record<string, unknown> = {}) =>
+    run(folder, { [HOST]: host.configuration(), ...more }, args);
 
 async function statusOf(args: readonly string[] = [], more: Record<string, unknown> = {}) {
     const { status, stdout } = await blockhost(["status", "--json", ...args], more);
