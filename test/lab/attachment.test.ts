@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { readConnection } from "../../provider/clients/connection";
 import { attach } from "../../provider/clients/plan";
 import type { ExportState } from "../../provider/resources/export";
@@ -136,6 +136,69 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         );
         await c().run(`head -c 4096 /dev/zero | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
         await both.detach(one);
+        expect(await left()).toBe("");
+    });
+});
+
+describe("over several paths", () => {
+    const multipathd = (verb: "start" | "stop") =>
+        c().run(
+            verb === "start"
+                ? "systemctl unmask -q multipathd.service multipathd.socket; systemctl start multipathd"
+                : "multipath -F >/dev/null 2>&1; systemctl stop multipathd.socket multipathd; rm -f /etc/multipath.conf; :",
+        );
+    afterEach(async () => {
+        await both.close();
+        await c().run(CLEAR_CLIENT);
+        await multipathd("stop");
+    });
+
+    test("where multipathd is asked for, it has to run, and to take the device", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", "iscsi");
+        const absent = await refused(both.attach("pg", lun, { multipath: "require" }), "unsupported");
+        expect(absent.message).toContain("multipathd does not run");
+        expect(absent.details.property).toBe("multipath");
+        expect(await left()).toBe("");
+        await c().run("printf 'blacklist {\\n devnode \".*\"\\n}\\n' > /etc/multipath.conf");
+        await multipathd("start");
+        await both.close();
+        both = new Both(lab);
+        const blacklisted = await refused(both.attach("pg", lun, { multipath: "require" }), "unsupported");
+        expect(blacklisted.details.hint).toContain("blacklist");
+        expect(await left()).toBe("");
+    });
+
+    test("I/O goes on with one of them cut, growth is seen in use, and nothing is left", async () => {
+        await multipathd("start");
+        const data = await both.volume("pg");
+        const lun = await both.export("pg", "iscsi");
+        const one = await both.attach("pg", lun, { multipath: "require", sizeBytes: data.sizeBytes });
+        expect(one).toMatchObject({ multipathed: true, drift: [] });
+        expect((await c().run("dmsetup ls --target multipath | wc -l")).stdout.trim()).toBe("1");
+        expect((await c().run("ls -d /sys/class/iscsi_session/session* | wc -l")).stdout.trim()).toBe("2");
+        const write = (text: string) =>
+            c().run(`printf '${text}' | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+        const found = async () =>
+            (await a().run(`dd if=${data.path} bs=4096 count=1 iflag=direct status=none | head -c 5`)).stdout;
+        await write("first");
+        await a().cutLink("storage");
+        await write("later");
+        expect(await found()).toBe("later");
+        const seen = await both.read(one);
+        expect(seen?.drift.join()).toMatch(/path/);
+        await a().restoreLink("storage");
+        await vi.waitFor(async () => expect(await both.read(one)).toMatchObject({ drift: [] }), {
+            timeout: 240_000,
+            interval: 5_000,
+        });
+        const { stdout } = await c().run(`sleep 600 < ${one.devicePath} >/dev/null 2>&1 & echo $!`);
+        const grown = await both.grow(data, "128MiB");
+        const after = await both.change(one, { sizeBytes: grown.sizeBytes });
+        expect(after).toMatchObject({ deviceBytes: grown.sizeBytes, devicePath: one.devicePath, drift: [] });
+        expect((await refused(both.detach(after), "in-use")).message).toContain("sleep");
+        await c().run(`kill ${stdout.trim()}`);
+        await both.detach(after);
         expect(await left()).toBe("");
     });
 });
