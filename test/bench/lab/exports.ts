@@ -67,6 +67,15 @@ cd /sys/kernel/config/nvmet`,
 
 type Protocol = keyof typeof PROTOCOLS;
 
+/** The same as one types it: a process for each directory and each link. */
+const ONE_BY_ONE = ["mkdir", "rmdir", "rm"]
+    .map((tool) => `${tool}() { for x; do command ${tool} "$x"; done; }`)
+    .join("\n");
+const BY_HAND = [
+    ["limit", ""],
+    ["shell", `\n${ONE_BY_ONE}`],
+] as const;
+
 function exportsConfiguration(guest: Guest) {
     const plain = configuration(guest);
     return {
@@ -143,23 +152,27 @@ async function oneMore(
         results.remoteRuns[`export${suffix}`] = runs;
         results.remoteRuns[`unexport${suffix}`] = gone;
         const device = String(volume?.state["path"]);
-        const start = `${prepare}\n${functions}`;
-        const by = await timedOnGuest(guest, `make 9999 ${device}`, start);
-        results.add("limit", `exportMore${suffix}`, n, by);
-        const off = await timedOnGuest(guest, "take 9999", `${prepare}\n${functions}`);
-        results.add("limit", `unexportMore${suffix}`, n, off);
+        for (const [side, how] of BY_HAND) {
+            const start = `${prepare}\n${functions}${how}`;
+            const by = await timedOnGuest(guest, `make 9999 ${device}`, start);
+            results.add(side, `exportMore${suffix}`, n, by);
+            const off = await timedOnGuest(guest, "take 9999", start);
+            results.add(side, `unexportMore${suffix}`, n, off);
+        }
     }
 }
 
-/** By hand: one shell for all, one `mkdir` an export. */
+/** By hand: one shell for all, with one `mkdir` an export, and with one for each directory. */
 async function bare(guest: Guest, results: Results, protocol: Protocol, n: number): Promise<void> {
     const { suffix, functions, prepare } = PROTOCOLS[protocol];
     const loop = (what: string) => `i=0; while [ $i -lt ${String(n)} ]; do ${what}; i=$((i + 1)); done`;
-    const start = `${prepare}\n${functions}`;
-    const seconds = await timedOnGuest(guest, loop(`make $i /dev/${GROUP}/x$i`), start);
-    results.add("limit", `export${suffix}`, n, seconds);
-    const gone = await timedOnGuest(guest, loop("take $i"), start);
-    results.add("limit", `unexport${suffix}`, n, gone);
+    for (const [side, how] of BY_HAND) {
+        const start = `${prepare}\n${functions}${how}`;
+        const seconds = await timedOnGuest(guest, loop(`make $i /dev/${GROUP}/x$i`), start);
+        results.add(side, `export${suffix}`, n, seconds);
+        const gone = await timedOnGuest(guest, loop("take $i"), start);
+        results.add(side, `unexport${suffix}`, n, gone);
+    }
 }
 
 /** The cost of one more export of a logical volume with so many exports of files there. */

@@ -1,5 +1,6 @@
-/** Who does it: we over SSH, the bare limit on the host, a peer on the host. */
-export type Side = "ours" | "limit" | "cinder";
+/** Who does it: we over SSH; on the host itself the bare limit, the same with one command after the other, a peer. */
+const SIDES = ["ours", "limit", "shell", "cinder"] as const;
+export type Side = (typeof SIDES)[number];
 
 type Numbers = Record<string, Record<string, number>>;
 
@@ -30,10 +31,7 @@ export class Results {
 
     json() {
         const seconds = Object.fromEntries(
-            (["ours", "limit", "cinder"] as const).map((side) => [
-                side,
-                this.numbers((operation, n) => this.median(side, operation, n)),
-            ]),
+            SIDES.map((side) => [side, this.numbers((operation, n) => this.median(side, operation, n))]),
         );
         const against = (side: Side) =>
             this.numbers((operation, n) => {
@@ -42,7 +40,7 @@ export class Results {
             });
         return {
             seconds,
-            ratio: { limit: against("limit"), cinder: against("cinder") },
+            ratio: { limit: against("limit"), shell: against("shell"), cinder: against("cinder") },
             remoteRuns: this.remoteRuns,
         };
     }
@@ -63,9 +61,7 @@ export class Results {
         const rows = [...this.order]
             .sort((a, b) => this.rank(a.operation) - this.rank(b.operation) || a.n - b.n)
             .map(({ operation, n }) => {
-                const [ours, limit, cinder] = (["ours", "limit", "cinder"] as const).map((side) =>
-                    this.median(side, operation, n),
-                );
+                const [ours, limit, shell, cinder] = SIDES.map((side) => this.median(side, operation, n));
                 const ratio = (other: number | undefined) =>
                     ours === undefined || other === undefined ? undefined : ours / other;
                 return [
@@ -74,11 +70,16 @@ export class Results {
                     cell(ours),
                     cell(limit),
                     cell(ratio(limit), " ×"),
+                    cell(shell),
+                    cell(ratio(shell), " ×"),
                     cell(cinder),
                     cell(cinder === undefined || ours === undefined ? undefined : cinder / ours, " ×"),
                 ];
             });
-        const head = ["operation", "n", "ours", "limit", "ours / limit", "Cinder", "Cinder / ours"];
+        const head = [
+            ...["operation", "n", "ours", "limit", "ours / limit", "shell", "ours / shell"],
+            ...["Cinder", "Cinder / ours"],
+        ];
         const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
         return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
     }
