@@ -20,3 +20,19 @@ export function record(result: Result): void {
     mkdirSync(directory, { recursive: true });
     appendFileSync(join(directory, `${String(process.pid)}.jsonl`), `${JSON.stringify(result)}\n`);
 }
+
+/** Records what a test that no stop interrupts comes to, with how long it takes. */
+export async function recorded(
+    about: Pick<Result, "world" | "operation" | "stop">,
+    test: () => Promise<void>,
+): Promise<void> {
+    const began = performance.now();
+    const result = () => ({ ...about, point: 0, took: Math.round(performance.now() - began) });
+    try {
+        await test();
+        record({ ...result(), ok: true });
+    } catch (error) {
+        record({ ...result(), ok: false, error: error instanceof Error ? error.message : String(error) });
+        throw error;
+    }
+}
