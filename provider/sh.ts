@@ -87,3 +87,11 @@ export function writeOut(script: Sh, file: Sh, scratch = file): Sh {
     const both = scratch === file ? file : sh`${file} ${scratch}`;
     return sh`{ { ${script}; } > ${file} || { head -c 65536 /dev/zero > ${scratch}; rm -f ${both}; false; }; }`;
 }
+
+/**
+ * Whether a file that is there has content, without a process. A power cut can leave one that was not flushed empty, or,
+ * on ext4, with nothing but NULs, which `read` drops.
+ */
+export function hasContent(file: Sh): Sh {
+    return sh`{ v=; IFS= read -r v < ${file} || [ -n "$v" ] || [ ! -r ${file} ]; } 2>/dev/null`;
+}

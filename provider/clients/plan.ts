@@ -148,7 +148,8 @@ function undoing(declared: Declared, place: BootPlace, stateDirectory: string): 
 
 /** The unit first, with the last: without a boot file nobody would ask for it any more. */
 function removeBoot(place: BootPlace, stateDirectory: string): Sh {
-    return sh`( ${removeUnit(stateDirectory, bootFile(place))} ) && ( ${removeBootFile(place)} ) && sync ${bootDirectory(stateDirectory, "attachment")} &&
+    return sh`( ${removeUnit(stateDirectory, bootFile(place))} ) && ( ${removeBootFile(place)} ) &&
+{ [ ! -d ${bootDirectory(stateDirectory, "attachment")} ] || sync ${bootDirectory(stateDirectory, "attachment")}; } &&
 { rmdir ${bootDirectory(stateDirectory, "attachment")} 2>/dev/null || :; }`;
 }
 

@@ -6,7 +6,7 @@ import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
 import { absorbReadback, type CallOptions, NOT_BEGUN, type Operation } from "./host";
 import { observationSections } from "./observation";
-import { clearLeftovers } from "./leftovers";
+import { clearLeftovers, flush, willFlush } from "./leftovers";
 import {
     type Claim,
     DEFAULT_PLAN_TIMEOUT,
@@ -19,7 +19,6 @@ import {
 } from "./plan";
 import { type Frame, type ParsedRun, type SettleSection, composeRun, parseRun, stepId } from "./script";
 import type { Sink } from "./sink";
-import { sh } from "../sh";
 
 /**
  * Group commit: plans that wait while a run is in flight go together into the next one. Each is planned at the last
@@ -138,11 +137,10 @@ export class Batch {
                     reserved,
                 });
                 if (plan.steps.length === 0) {
-                    if (facts.leftovers === true && !this.around.config.readOnly && due.length === 0) {
-                        due.push({ ...item, plan: clearLeftovers(this.around.config.stateDirectory) });
-                    } else {
-                        item.resolve({ plan });
-                    }
+                    // What is as declared may be so because of a run that was cut short before it was flushed.
+                    if (facts.leftovers !== true || this.around.config.readOnly) item.resolve({ plan });
+                    else if (due.length > 0) this.queue.push(item);
+                    else due.push({ ...item, plan: clearLeftovers(this.around.config.stateDirectory) });
                     continue;
                 }
                 const keys = touchedKeys(plan);
@@ -168,7 +166,12 @@ export class Batch {
             ...due.map(({ plan }) => ({ ...plan, steps: [] })).map(withoutWait),
         );
         const plans = due.map(({ plan }) => ({ steps: plan.steps, deadline: deadline(plan) }));
+        const flushing = flushSection(
+            config,
+            due.map(({ plan }) => plan),
+        );
         const script = composeRun({
+            before: flushing.length === 0 ? undefined : willFlush(config.stateDirectory),
             stateDirectory: config.stateDirectory,
             lockTimeout: config.lockTimeout,
             plans,
@@ -179,7 +182,7 @@ export class Batch {
                     Object.keys(touched.pools ?? {}),
                     due.map(({ plan }) => plan),
                 ),
-                ...flushSection(due.map(({ plan }) => plan)),
+                ...flushing,
             ],
             readback: observationSections(config, touched),
         });
@@ -224,25 +227,24 @@ export class Batch {
             item.reject(this.located(error, operation, true));
             return;
         }
-        for (const pool of Object.keys(plan.touched.pools ?? {})) {
+        const { later = [], flush, touched } = plan;
+        for (const pool of Object.keys(touched.pools ?? {})) {
             const frame = parsed.frames.get(settleSection(pool));
-            if (frame === undefined || frame.exitStatus === 0) continue;
-            const undone = new Set(frame.stdout.split("\n").filter((line) => line.startsWith("undone ")));
-            const left = plan.later?.filter((later) => later.pool === pool) ?? [];
-            if (undone.size > 0 && !left.some(({ work }) => undone.has(`undone ${work}`))) continue;
+            const left = later.filter((one) => one.pool === pool).map(({ work }) => work);
+            if (frame === undefined || !isUndone(frame, left)) continue;
             this.fail(item, `finish the work on pool "${pool}"`, frame);
             return;
         }
         const flushed = parsed.frames.get(FLUSH);
-        if (plan.flush !== undefined && flushed !== undefined && flushed.exitStatus !== 0) {
-            this.fail(item, `flush ${plan.flush.join(", ")}`, flushed);
+        if (flush !== undefined && isUndone(flushed, flush)) {
+            this.fail(item, `flush ${flush.join(", ")}`, flushed);
             return;
         }
         item.resolve({ plan });
     }
 
     /** What was to be done once for all plans of the run was not. */
-    private fail({ operation, plan, reject }: Due, label: string, frame: Frame): void {
+    private fail({ operation, plan, reject }: Due, label: string, frame: Frame | undefined): void {
         const step: Step = { label, script: { text: "", display: "the end of the run" } };
         const error = stepError(step, frame, (said) => explain(this.around.config, plan, said));
         reject(this.located(error, operation, true));
@@ -327,18 +329,17 @@ function settleSections(
 
 const FLUSH = "flush";
 
-/** One process flushes what all plans of the run have left to it. */
-function flushSection(plans: readonly Plan[]): SettleSection[] {
+/** What all plans of the run have left to be flushed. */
+function flushSection({ stateDirectory }: HostConfig, plans: readonly Plan[]): SettleSection[] {
     const later = plans.flatMap(({ flush = [] }, plan) => flush.map((work) => ({ plan, work })));
-    if (later.length === 0) return [];
-    return [
-        {
-            id: FLUSH,
-            script: sh`for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
-[ $# = 0 ] || sync -- "$@"`,
-            later,
-        },
-    ];
+    return later.length === 0 ? [] : [{ id: FLUSH, script: flush(stateDirectory), later }];
+}
+
+/** Whether what was done for all plans of a run was not done for one, which has left this work to it. */
+function isUndone(frame: Frame | undefined, left: readonly string[]): boolean {
+    if (frame?.exitStatus === 0) return false;
+    const undone = new Set(frame?.stdout.split("\n").filter((line) => line.startsWith("undone ")));
+    return undone.size === 0 || left.some((work) => undone.has(`undone ${work}`));
 }
 
 function settleSection(pool: string): string {

@@ -61,6 +61,8 @@ const STALL_TIMEOUT = 120_000;
 /** Milliseconds for which a host that could not be reached is not tried again. */
 const UNREACHABLE_FOR = 5_000;
 const OBSERVE_TIMEOUT = 60_000;
+/** Milliseconds for which it is taken as read that something is not there. */
+const GONE_FOR_SURE = 5_000;
 
 /**
  * One storage host: observe → plan → apply → verify. One observation serves the whole process; operations that wait
@@ -72,6 +74,8 @@ export class Host {
     private readonly sink: Sink;
     private readonly batch: Batch;
     private current: HostFacts | undefined;
+    /** When all of it was read last, as of `performance.now()`. */
+    private observedAt = 0;
     private observing: Promise<HostFacts> | undefined;
     private lastFailure: { at: number; error: BlockhostError } | undefined;
     /**
@@ -144,6 +148,7 @@ export class Host {
             this.sink.observed(this.config.name, run.duration);
             const facts = parseObservation(this.config, parsed.frames);
             this.current = facts;
+            this.observedAt = performance.now();
             this.lastFailure = undefined;
             return facts;
         } catch (error) {
@@ -230,6 +235,12 @@ export class Host {
                 continue;
             }
             const facts = this.current;
+            // What a process has not seen may have come since: to tell of a thing that it is gone, it looks again.
+            const old = performance.now() - this.observedAt > GONE_FOR_SURE;
+            if (isEmpty(plan) && operation.effect === "delete" && !progress.begun && old) {
+                this.forget();
+                continue;
+            }
             if (isEmpty(plan) && facts !== undefined) {
                 return this.located(operation, () => operation.result(facts));
             }

@@ -9,6 +9,35 @@ function files(stateDirectory: string): Sh {
     return sh`${`${stateDirectory}/exports`}/*/.*.new ${stateDirectory}/attachments/.*.new ${stateDirectory}/*.new`;
 }
 
+/**
+ * There while a run has work to be flushed at its end: where it stays, that run was cut short before it did, and what it
+ * has done counts as done only when all is flushed.
+ */
+function flushMarker(stateDirectory: string): string {
+    return `${stateDirectory}/flush.new`;
+}
+
+/** Comes before the plans of a run that {@link flush} ends. */
+export function willFlush(stateDirectory: string): Sh {
+    const marker = flushMarker(stateDirectory);
+    return sh`bh_all=; [ ! -e ${marker} ] || bh_all=yes
+: > ${marker}`;
+}
+
+/**
+ * Flushes the files and directories that come as arguments, with one process; with what an earlier run has left, all.
+ * Where that fails, each is tried alone, so that it can be told which it was.
+ */
+export function flush(stateDirectory: string): Sh {
+    return sh`for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
+if [ -n "$bh_all" ]; then sync -f ${stateDirectory} || exit
+elif [ $# -gt 0 ] && ! sync -- "$@" 2>/dev/null; then
+    for f; do sync -- "$f" || echo "undone $f"; done
+    exit 1
+fi
+rm -f ${flushMarker(stateDirectory)}`;
+}
+
 /** Prints a line where there is any; another run may be just writing it. */
 export function observeLeftovers(stateDirectory: string): Sh {
     return sh`for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || { echo leftovers; break; }; done`;
@@ -16,7 +45,8 @@ export function observeLeftovers(stateDirectory: string): Sh {
 
 /** Under the lock, so nobody is writing one. */
 export function clearLeftovers(stateDirectory: string): Plan {
-    const script = sh`for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || rm -f -- "$file" || exit; done`;
+    const script = sh`[ ! -e ${flushMarker(stateDirectory)} ] || sync -f ${stateDirectory} || exit
+for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || rm -f -- "$file" || exit; done`;
     return {
         steps: [{ label: "clear away what a run that was cut short was writing", script }],
         touched: {},

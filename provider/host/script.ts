@@ -116,6 +116,8 @@ export function composeRun(input: {
     /** Seconds to wait for the lock. */
     lockTimeout: number;
     plans: readonly ScriptPlan[];
+    /** What comes before the plans, under the lock; in the run's own shell. */
+    before?: Sh | undefined;
     sessions?: readonly Session[];
     settle: readonly SettleSection[];
     readback: readonly Section[];
@@ -145,7 +147,7 @@ flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
     const settle = input.settle.map((section) => framed(section.id, withWork(section)));
     const readback = input.readback.map((section) => framed(section.id, section.script));
     const body = [
-        ...[each("functions"), ...plans, lock.text, each("open")],
+        ...[each("functions"), ...plans, lock.text, `${input.before?.text ?? ""}\n`, each("open")],
         ...['bh_w=$(: | bh_watch 6>&- 7>&- 9>&- &)\nexec 5>"/proc/$bh_w/fd/0"\necho >&5\n', ...calls],
         ...["echo E >&5\nexec 5>&-\n", ...settle, ...readback, each("close")],
     ];

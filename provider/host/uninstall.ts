@@ -1,4 +1,4 @@
-import { type Sh, sh } from "../sh";
+import { hasContent, raw, type Sh, sh } from "../sh";
 import type { Step } from "./plan";
 
 /** What we keep on a host beside the data, and how it goes. */
@@ -23,7 +23,9 @@ const OURS = [
 export function removeStateDirectory(stateDirectory: string, force: boolean): Step {
     const guard = force
         ? sh`:`
-        : sh`for bh_f in "$dir"/exports/*/*; do [ ! -s "$bh_f" ] || { echo "there is an export: $bh_f" >&2; exit 76; }; done
+        : sh`for bh_f in "$dir"/exports/*/*; do
+    [ ! -e "$bh_f" ] || ! ${hasContent(raw('"$bh_f"'))} || { echo "there is an export: $bh_f" >&2; exit 76; }
+done
 for bh_f in "$dir"/attachments/*; do [ ! -e "$bh_f" ] || { echo "there is an attachment: $bh_f" >&2; exit 76; }; done
 for bh_f in "$dir"/units/*/lock; do
     [ ! -e "$bh_f" ] || flock -s -n "$bh_f" true || { echo "long work is under way: $bh_f" >&2; exit 76; }

@@ -1,4 +1,4 @@
-import { asWord, raw, Sh, sh, writeOut } from "../sh";
+import { asWord, hasContent, raw, Sh, sh, writeOut } from "../sh";
 import type { Activation } from "../host/facts";
 import { decodeMark, encodeMark, type Mark } from "../host/mark";
 import { GUARD_FAILED, type Step } from "../host/plan";
@@ -23,7 +23,7 @@ import type { ExportFacts, Protocol, TargetRef } from "./types";
  *     #bh secrets {"chap iqn.…":"5e88…"}            SHA-256 of each secret, to be compared with the kernel's; not shown
  *     #bh until end                                 the last line is `#bh end of file`; without it the file is torn
  *
- * The last five are there only where a helper has them. An empty file is none.
+ * The last five are there only where a helper has them. An empty file, or one of nothing but NULs, is none.
  *
  * `applied 0`: it was written, but what it declares was not carried out to the end; one byte is overwritten when it was.
  */
@@ -90,7 +90,7 @@ export function guardBootFile(
     return {
         label: `see that ${what(at)} is as it was observed`,
         script: sh`file=${bootFile(at)} mark=
-if [ -s "$file" ] || [ -L "$file" ]; then
+if [ -L "$file" ] || { [ -e "$file" ] && ${hasContent(raw('"$file"'))}; }; then
     { read -r mark && read -r mark && IFS= read -r mark; } < "$file"
     mark="=$mark"
 fi
@@ -108,8 +108,9 @@ const PAGE = 4096;
  *
  * @param fresh There is none to be lost, and what is done next does not outlive the host's power either. Then it is
  * written in its place and flushed by the plan ({@link bootFlush}), together with those of all other plans of its run:
- * three processes less an export. What is cut short leaves it empty, which is as though it were not there, or with its
- * header and without its end, which is unfinished.
+ * three processes less an export. What is cut short leaves it empty, or with nothing but NULs (ext4, whose journal can
+ * have its size before its content), which is as though it were not there; or with its header and without its end, which
+ * is unfinished, and which no shell runs, as a brace is open.
  */
 export function writeBootFile(
     at: BootPlace,
@@ -126,7 +127,7 @@ ${comment("target", header.targetName)}
 ${comment("accounts", header.accounts.join(" "))}
 ${comment("declared", JSON.stringify(header.declared))}
 ${more(header)}`;
-    const content = fresh ? sh`${top}${raw(UNTIL)}\n${body}\n${raw(END)}` : sh`${top}${body}`;
+    const content = fresh ? sh`${top}${raw(UNTIL)}\n{\n${body}\n}\n${raw(END)}` : sh`${top}${body}`;
     const inPlace = fresh && Buffer.byteLength(`${top.text}${UNTIL}\n`) <= PAGE;
     const scratch = raw('"$dir/.$name.new"');
     const file = inPlace ? raw('"$dir/$name"') : scratch;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { asWord, raw, type Sh, sh, writeOut } from "../sh";
-import type { Step } from "../host/plan";
+import { asWord, hasContent, raw, type Sh, sh, writeOut } from "../sh";
+import { GUARD_FAILED, type Step } from "../host/plan";
 
 /**
  * The systemd unit that runs all boot files when the host, or what is behind them, starts. There is one for each state
@@ -117,6 +117,11 @@ systemctl --quiet enable ${bootUnitName(stateDirectory)} && sync -f "$dir" ${UNI
     };
 }
 
+/** For the guard of a plan that does not install it: to observe and plan again, where it is gone. */
+export function requireBootUnit(stateDirectory: string): Sh {
+    return sh`[ -e ${`${UNIT_DIRECTORY}/${bootUnitName(stateDirectory)}`} ] || { echo "the unit that makes exports at boot is gone" >&2; exit ${GUARD_FAILED}; }`;
+}
+
 /**
  * Takes the unit away unless there is another boot file than the one that is about to go. It goes before that: a run cut
  * short between them is asked for the same again only as long as there is a boot file.
@@ -126,7 +131,9 @@ export function removeBootUnit(stateDirectory: string, last: string): Step {
     return {
         label: "leave nothing to be made at boot",
         script: sh`dir=${stateDirectory}
-for file in "$dir"/exports/*/*; do [ ! -s "$file" ] || [ "$file" = ${last} ] || exit 0; done
+for file in "$dir"/exports/*/*; do
+    [ ! -e "$file" ] || [ "$file" = ${last} ] || ! ${hasContent(raw('"$file"'))} || exit 0
+done
 ${whereSystemdRuns}
 systemctl --quiet --no-block stop ${name} 2>/dev/null
 systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload`,

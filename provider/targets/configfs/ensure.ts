@@ -11,7 +11,7 @@ import {
     removeBootFile,
     writeBootFile,
 } from "../boot";
-import { installBootUnit, removeBootUnit } from "../bootUnit";
+import { installBootUnit, removeBootUnit, requireBootUnit } from "../bootUnit";
 import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import {
     type CommonDeclared,
@@ -124,9 +124,12 @@ export function ensure<O, D extends CommonDeclared, Own>(
     };
     // Once for all exports of a run.
     const unit = `targets/boot-unit/${target.stateDirectory}`;
-    const install = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);
+    const { bootUnit } = extraOf(context.facts);
+    const install = bootUnit === "missing" && !context.host.reserved.has(unit);
+    // Whoever has removed what was the last export since has taken the unit away.
+    const asSeen = bootUnit === "none" || install ? raw("") : requireBootUnit(target.stateDirectory);
     const steps: Step[] = [
-        guardBootFile(place, before),
+        guardBootFile(place, before, asSeen),
         ...(install ? [installBootUnit(target.stateDirectory)] : []),
         ...(written
             ? []

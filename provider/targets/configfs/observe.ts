@@ -1,4 +1,4 @@
-import { raw, type Sh, sh } from "../../sh";
+import { hasContent, raw, type Sh, sh } from "../../sh";
 import { bootDirectory } from "../boot";
 import { bootUnitName, UNIT_DIRECTORY, UNIT_HEADER } from "../bootUnit";
 import { normalizePortal, parsePortal } from "../portal";
@@ -61,10 +61,10 @@ echo '== boot'
 if [ -d ${directory} ]; then
     cd ${directory} && [ -r . ] || { echo 'F the directory cannot be read'; exit 0; }
     set -- ${files}
-    for f; do shift; [ ! -f "$f" ] || [ ! -s "$f" ] || set -- "$@" "$f"; done
+    for f; do shift; [ -f "$f" ] && ${hasContent(raw('"$f"'))} && set -- "$@" "$f"; done
     for f; do if [ -r "$f" ]; then echo "B $f"; else echo "E $f"; fi; done
     if [ $# -gt 0 ]; then
-        grep -sH '^#bh ' -- "$@"
+        grep -asH '^#bh ' -- "$@"
         kept=$(sed -n 's/^#bh roots /R/p; s/^#bh device /D/p' -- "$@")
         echo '== notes'
         cd ${noteDirectory(target)} 2>/dev/null && grep -sZH '' -- "$@"

@@ -1,4 +1,4 @@
-import type { KernelExtra } from "../configfs/model";
+import type { KernelExtra, Live } from "../configfs/model";
 import { hexPortal, type Sections } from "../configfs/sections";
 import type { Tree } from "../configfs/tree";
 import { covers, formatPortal, parsePortal } from "../portal";
@@ -97,6 +97,18 @@ export function portFor(ports: readonly Port[], portal: string): Port | undefine
         const other = parsePortal(port.portal);
         return wanted !== undefined && other !== undefined && covers(other, wanted);
     });
+}
+
+/** Portals of an export: those that it has, and, where a change was cut short, those that it had. */
+export function portalsOf(
+    { portals, subsystem }: { readonly portals: readonly string[]; readonly subsystem: string },
+    { tree, sections }: Pick<Live, "tree" | "sections">,
+): string[] {
+    const ports = tcpPorts(tree);
+    const links = new Set(sections.lines("links"));
+    const wanted = portals.map((portal) => portFor(ports, portal)?.portal ?? portal);
+    const linked = ports.filter(({ path }) => links.has(`${path}/${subsystem}`));
+    return [...new Set([...wanted, ...linked.map(({ portal }) => portal)])];
 }
 
 /** Connections on our ports: local portal and remote address. */

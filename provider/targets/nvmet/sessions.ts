@@ -2,7 +2,7 @@ import type { Live } from "../configfs/model";
 import { covers, parsePortal } from "../portal";
 import type { Session } from "../types";
 import { nqnOf, type NvmetDeclared } from "./model";
-import { connected, peers, portFor, tcpPorts } from "./own";
+import { connected, peers, portalsOf } from "./own";
 
 /**
  * Who is connected, as far as it can be told. nvmet has no list of its controllers (but in debugfs, since Linux 6.11,
@@ -10,11 +10,9 @@ import { connected, peers, portFor, tcpPorts } from "./own";
  * which, by the kernel's log, have connected to the export's subsystem since the host started, as long as there is any
  * connection on its ports; and, where the log does not go back that far, whoever is connected there.
  */
-export function sessions(declared: NvmetDeclared, { tree, sections }: Live): Session[] {
-    const ports = tcpPorts(tree);
-    const portals = declared.portals.flatMap(
-        (portal) => parsePortal(portFor(ports, portal)?.portal ?? "") ?? [],
-    );
+export function sessions(declared: NvmetDeclared, live: Live): Session[] {
+    const { sections } = live;
+    const portals = portalsOf(declared, live).flatMap((portal) => parsePortal(portal) ?? []);
     const remotes = peers(sections)
         .filter(({ local }) => {
             const here = parsePortal(local);

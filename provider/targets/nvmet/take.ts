@@ -5,7 +5,7 @@ import { parsePortal } from "../portal";
 import { socketPattern } from "../configfs/sections";
 import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef } from "./model";
 import { madeDirectory } from "./observe";
-import { connected } from "./own";
+import { connected, portalsOf } from "./own";
 
 /**
  * What takes objects of an export away; all of it runs in nvmet's directory. A subsystem that leaves its ports ends its
@@ -69,7 +69,8 @@ export function guard({ declared, sessions, live }: NvmetExport): Sh {
         // Without any connection to its ports there is nothing to read the log for, which takes longer. In the log, those
         // that have gone again are as well.
         const seen = live.sections.lines("log").filter((line) => line.includes(pattern)).length;
-        return sh`! grep -sqE ${socketPattern(portsOf(declared), "01")} /proc/net/tcp /proc/net/tcp6 || [ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
+        const ports = portalsOf(declared, live).flatMap((portal) => parsePortal(portal)?.port ?? []);
+        return sh`! grep -sqE ${socketPattern(ports, "01")} /proc/net/tcp /proc/net/tcp6 || [ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
     }
     if (connected(live.sections) === undefined) return raw("");
     const passes = [...new Set(sessions.map(({ initiator }) => initiator))]
@@ -79,8 +80,4 @@ export function guard({ declared, sessions, live }: NvmetExport): Sh {
     h=\${line##* for NQN }; h=\${h%% *}
     case \${h%.} in ${passes}*) exit 1 ;; esac
 done || exit ${GUARD_FAILED}`;
-}
-
-function portsOf({ portals }: NvmetDeclared): number[] {
-    return [...new Set(portals.flatMap((portal) => parsePortal(portal)?.port ?? []))];
 }

@@ -1,7 +1,7 @@
-import { type Sh, sh } from "../../sh";
+import { lines, type Sh, sh } from "../../sh";
 import { NOTHING, type Plan } from "../../host/plan";
 import { bootFile, guardBootFile, placeOf, writeBootFile } from "../boot";
-import { installBootUnit } from "../bootUnit";
+import { installBootUnit, requireBootUnit } from "../bootUnit";
 import type { ExportWanted, Session } from "../types";
 import { bootBody } from "./boot";
 import { planChange } from "./change";
@@ -29,13 +29,18 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const header = { mark, sizeBytes, targetName, accounts, declared, activation, device };
     // Once for all exports of a run.
     const unit = `targets/boot-unit/${target.stateDirectory}`;
-    const bootUnit = extraOf(context.facts).bootUnit === "missing" && !context.host.reserved.has(unit);
+    const { bootUnit } = extraOf(context.facts);
+    const install = bootUnit === "missing" && !context.host.reserved.has(unit);
     const { controlPort } = target.options;
-    const accountsAsSeen = change.guards.length === 0 ? undefined : management(controlPort, change.guards);
+    const asSeen = lines(
+        // Whoever has removed what was the last export since has taken the unit away.
+        bootUnit === "none" || install ? undefined : requireBootUnit(target.stateDirectory),
+        change.guards.length === 0 ? undefined : management(controlPort, change.guards),
+    );
     return {
         steps: [
-            guardBootFile(place, exportOf(context.facts, want.name), accountsAsSeen),
-            ...(bootUnit ? [installBootUnit(target.stateDirectory)] : []),
+            guardBootFile(place, exportOf(context.facts, want.name), asSeen),
+            ...(install ? [installBootUnit(target.stateDirectory)] : []),
             writeBootFile(place, header, bootBody(target, want, targetName, declared)),
             {
                 label: `set up target ${targetName} in tgtd`,

@@ -37,6 +37,7 @@ if (opendir(my $listing, $directory)) {
     for my $name (sort grep { !/^\\./ } readdir $listing) {
         my $file;
         unless (open($file, "<", "$directory/$name")) { print "E $name $!\\n"; next }
+        next unless -s $file;
         my $wanted = $all || $want{$name};
         print "B $name\\n";
         while (<$file>) {

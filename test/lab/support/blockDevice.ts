@@ -3,11 +3,16 @@ import type { Attached } from "../../contract/exports";
 /** Runs a script on a host as root; returns what it printed. */
 export type Run = (script: string) => Promise<string>;
 
+const BLOCK = 4096;
+
 /** What is done on an initiator with the device that it has got. */
 export function blockDevice(run: Run, device: string): Pick<Attached, "holds" | "write"> {
     return {
         holds: async (offset, length, byte) => {
-            const read = `dd if=${device} bs=1M skip=${String(offset)} count=${String(length)} iflag=skip_bytes,count_bytes,direct status=none`;
+            // Whole blocks of a device whose blocks are those of a file system.
+            const blocks = Math.ceil((offset + length) / BLOCK) - Math.floor(offset / BLOCK);
+            const read = `dd if=${device} bs=${String(BLOCK)} skip=${String(Math.floor(offset / BLOCK))} count=${String(blocks)} iflag=direct status=none |
+tail -c +${String((offset % BLOCK) + 1)} | head -c ${String(length)}`;
             // A read that failed holds nothing.
             return (await run(`set -o pipefail; ${read} | tr -d '${octal(byte)}' | wc -c`)) === "0";
         },

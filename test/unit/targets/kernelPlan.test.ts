@@ -242,7 +242,7 @@ test("hosts that have connected to a subsystem since it was observed are seen in
         const script = guard({
             declared: { subsystem: `subsystems/${nqn}`, portals },
             sessions: sessions.map((initiator) => ({ initiator })),
-            live: { sections },
+            live: { sections, tree: new Tree() },
         } as unknown as NvmetExport);
         const text = `dmesg() { printf '%s\\n' ${now.map((line) => `'${line}'`).join(" ")}; }\n${script.text}`;
         return spawnSync("sh", { input: text }).status;
