@@ -23,7 +23,7 @@ async function changed(
     return { pool: await client.changePool(need(pool), more) };
 }
 
-export const pools: readonly Case<Pooling>[] = [
+const operations: readonly Case<Pooling>[] = [
     {
         title: "make a pool",
         act: async (client) => ({ pool: await client.pool({ ...disks(1, 2), ...RAILS }) }),
@@ -124,3 +124,6 @@ export const pools: readonly Case<Pooling>[] = [
         verify: async (world) => assert.deepEqual(await world.members(), []),
     },
 ];
+
+/** Disks are looked at once it is known which are meant. */
+export const pools: readonly Case<Pooling>[] = operations.map((one) => ({ ...one, reads: 2 }));

@@ -32,6 +32,8 @@ export interface Case<W = World> {
     readonly readOnly?: true;
     /** `false`: no room of the pool is needed for it. */
     readonly touchesPool?: false;
+    /** Remote runs in which a new process finds that there is nothing to do; default 1. */
+    readonly reads?: number;
     /** Takes seconds a run (long work on the host): every third point is tried, and fewer within steps. */
     readonly slow?: true;
 }
