@@ -105,16 +105,21 @@ describe("the device filter", () => {
         await own.delete(await own.volume("data"));
     });
 
-    test("by default nothing is looked for in volumes: a group of that name in a guest's disk is not seen", async () => {
+    test("by default nothing is looked for in volumes: a guest's group is not seen", async () => {
         await group(1);
         const client = another();
         const made = await client.volume("guest", { size: "64MiB" });
         const inside = `devices { scan_lvs=1 filter=["a|^${made.path}$|","r|.*|"] }`;
         await output(`pvcreate -q --config '${inside}' ${made.path}
-vgcreate -q --config '${inside}' ${GROUP} ${made.path}`);
+vgcreate -q --config '${inside}' inner ${made.path}`);
         await expectNoChange(made, {});
-        await client.delete(await client.volume("second"));
-        await client.delete(made);
+        const error = await refused(another({ volumeGroup: "inner" }).volume("data"), "not-found");
+        expect(error.details.hint).toContain(`volume groups there: ${GROUP}`);
+        const lent = await client.change(made, { onDelete: "retain" });
+        await client.delete(lent);
+        const again = await client.volume("guest", { adopt: "guest" });
+        await client.delete(again);
+        expect(await output(`lvs -a --noheadings ${GROUP}`)).toBe("");
     });
 });
 
@@ -131,19 +136,24 @@ lvcreate -q -T -L 64m -n thin ${GROUP}; lvcreate -q -T ${GROUP}/thin -V 32m -n i
     const manageable = functions["getManageable"];
     if (manageable === undefined) throw new Error("no getManageable");
     const found = await callFunction(client.context, manageable, { host: HOST, pool: POOL });
-    const { objects } = found as { objects: { reference: string; reason?: string; kind: string }[] };
-    const reasons = Object.fromEntries(objects.map(({ reference, reason }) => [reference, reason]));
+    const { items } = found as {
+        items: { reference: string; reasonNotSafe: string; kind: string; safeToManage: boolean }[];
+    };
+    expect(items.every((one) => one.safeToManage === (one.reasonNotSafe === ""))).toBe(true);
+    const reasons = Object.fromEntries(
+        items.map(({ reference, reasonNotSafe }) => [reference, reasonNotSafe]),
+    );
     expect(reasons).toEqual({
-        down: undefined,
+        down: "",
         inthin: expect.stringContaining("not a volume of this pool") as string,
-        mirror: undefined,
-        origin: undefined,
+        mirror: "",
+        origin: "",
         ours: "already managed",
-        photo: undefined,
-        plain: undefined,
+        photo: "",
+        plain: "",
         used: "it is open on the host",
     });
-    expect(objects.find(({ reference }) => reference === "photo")?.kind).toBe("snapshot");
+    expect(items.find(({ reference }) => reference === "photo")?.kind).toBe("snapshot");
     const error = await refused(client.volume("mine", { adopt: "used" }), "in-use");
     expect(error.message).toContain("open");
     const mine = await client.volume("mine", { adopt: "down", onDelete: "retain" });
@@ -256,7 +266,7 @@ exec /usr/sbin/lvm "$@"`);
 
     test("with commands still to come is done without", async () => {
         await group(1);
-        await wrapped(`[ $# = 0 ] || exec /usr/sbin/lvm "$@"\nhead -n 3 | /usr/sbin/lvm`);
+        await wrapped(`[ $# = 0 ] || exec /usr/sbin/lvm "$@"\nsed -u 3q | /usr/sbin/lvm`);
         await fiveComeAndGo();
     });
 
