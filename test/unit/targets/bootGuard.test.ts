@@ -70,9 +70,11 @@ test.each(["dash", "bash --posix", "busybox sh"])("in %s, what is no boot file i
     mkdirSync(bootDirectory(stateDirectory, "iscsi"), { recursive: true });
     const file = bootFile(at());
     // What a power cut leaves of one that was not flushed yet.
-    writeFileSync(file, "");
-    expect(guarded(shell, undefined)).toBe(0);
-    expect(guarded(shell, ours())).toBe(GUARD_FAILED);
+    for (const nothing of ["", "\0".repeat(6000)]) {
+        writeFileSync(file, nothing);
+        expect(guarded(shell, undefined)).toBe(0);
+        expect(guarded(shell, ours())).toBe(GUARD_FAILED);
+    }
     for (const text of ["x", "a\nb\n", "a\nb\n\n"]) {
         writeFileSync(file, text);
         expect(guarded(shell, undefined)).toBe(GUARD_FAILED);

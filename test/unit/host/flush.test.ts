@@ -1,0 +1,69 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { clearLeftovers, flush, willFlush } from "../../../provider/host/leftovers";
+
+/** What a run flushes at its end, and what becomes of it when that does not come about. */
+
+let directory: string;
+beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "blockhost-flush-"));
+    for (const name of ["one", "two"]) writeFileSync(join(directory, name), name);
+});
+afterEach(() => {
+    rmSync(directory, { recursive: true });
+});
+
+const path = (name: string) => join(directory, name);
+const marker = () => existsSync(path("flush.new"));
+
+/** `sync` only writes down what it is asked for; of `bad` it fails. */
+const sync = () => `sync() {
+    echo "sync $*" >> ${path("log")}
+    for f; do case $f in */bad) return 1 ;; esac; done
+}`;
+
+describe.each([["dash"], ["bash", "--posix"], ["busybox", "sh"]])("in %s", (...words) => {
+    const [shell = "", ...options] = words;
+    const run = (script: string) => {
+        const { status, stdout } = spawnSync(shell, [...options, "-c", script], { encoding: "utf8" });
+        const log = existsSync(path("log")) ? readFileSync(path("log"), "utf8") : "";
+        return { status, stdout, synced: log.split("\n").slice(0, -1) };
+    };
+    const before = () => willFlush(directory).text;
+    const end = (...files: readonly string[]) =>
+        `${sync()}\n( set -- ${files.join(" ")}\n${flush(directory).text}\n)`;
+
+    test("files of all plans are flushed by one process, without those that are gone", () => {
+        const { status, synced } = run(`${before()}\n${end(path("one"), path("gone"), path("two"))}`);
+        expect({ status, synced }).toEqual({ status: 0, synced: [`sync -- ${path("one")} ${path("two")}`] });
+        expect(marker()).toBe(false);
+    });
+
+    test("what an earlier run has left is flushed with all the rest", () => {
+        run(before());
+        expect(marker()).toBe(true);
+        const { status, synced } = run(`${before()}\n${end(path("one"))}`);
+        expect({ status, synced }).toEqual({ status: 0, synced: [`sync -f ${directory}`] });
+        expect(marker()).toBe(false);
+    });
+
+    test("or with the first that has nothing else to do", () => {
+        run(before());
+        const script = clearLeftovers(directory).steps.map((step) => step.script.text);
+        expect(run(`${sync()}\n${script.join("\n")}`)).toMatchObject({
+            status: 0,
+            synced: [`sync -f ${directory}`],
+        });
+        expect(marker()).toBe(false);
+    });
+
+    test("what cannot be flushed is told, and flushed another time", () => {
+        writeFileSync(path("bad"), "");
+        const { status, stdout } = run(`${before()}\n${end(path("one"), path("bad"))}`);
+        expect({ status, stdout }).toEqual({ status: 1, stdout: `undone ${path("bad")}\n` });
+        expect(marker()).toBe(true);
+    });
+});
