@@ -123,6 +123,7 @@ vgcreate -q --config '${inside}' inner ${made.path}`);
     });
 });
 
+// Volumes of the thin pool are another pool's, and not listed.
 test("what can be adopted is listed, and why the rest cannot", async () => {
     await output(`vgcreate -q ${GROUP} ${disks(1, 2)}
 lvcreate -q -L 16m -n plain ${GROUP}
@@ -145,7 +146,6 @@ lvcreate -q -T -L 64m -n thin ${GROUP}; lvcreate -q -T ${GROUP}/thin -V 32m -n i
     );
     expect(reasons).toEqual({
         down: "",
-        inthin: expect.stringContaining("not a volume of this pool") as string,
         mirror: "",
         origin: "",
         ours: "already managed",
