@@ -118,8 +118,8 @@ export const OPEN = raw(`open_of() {
     find /proc/[0-9]*/fd \\( "$@" \\) -printf '%p %l\\n' 2>/dev/null | while read -r fd to; do
         pid=\${fd#/proc/} pid=\${pid%%/*}
         get "/proc/$pid/comm"
-        # udev looks at whatever has changed, and closes it again.
-        case $v in *udev-worker*|systemd-udevd) continue ;; esac
+        # udev looks at whatever has changed, and closes it again; multipathd has all paths open, to see that they are up.
+        case $v in *udev-worker*|systemd-udevd|multipathd) continue ;; esac
         echo "$to is open by $v (process $pid)"
     done | sort -u
 }`);
