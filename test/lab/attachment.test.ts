@@ -164,10 +164,7 @@ describe("over several paths", () => {
         await multipathd("start");
         await both.close();
         both = new Both(lab);
-        const blacklisted = await refused(
-            both.attach("pg", lun, { multipath: "require" }),
-            "command-failed",
-        );
+        const blacklisted = await refused(both.attach("pg", lun, { multipath: "require" }), "command-failed");
         expect(blacklisted.details.hint).toContain("blacklist");
         expect(await left()).toBe("");
     });
