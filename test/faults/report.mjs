@@ -46,7 +46,7 @@ export async function writeReport(directory, { began, sources, status, lab = fal
         `- commit: ${sources}`,
         `- date: ${began.toISOString()}, ${minutes} minutes, Node.js ${process.version}`,
         status === undefined
-            ? "- the run was ended before it was through: tests come in random order, so what is missing is spread evenly"
+            ? `- the run was ended before it was through: ${lab ? "what is not in the table was not tried" : "tests come in random order, so what is missing is spread evenly"}`
             : `- exit status of the run, other suites included: ${status}`,
     ];
     const sections = lab ? sectionsOf(readFileSync(target, "utf8")) : new Map();
