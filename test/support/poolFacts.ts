@@ -28,8 +28,8 @@ export const uuid = (number: number) => `uuid-${String(number)}`;
 export interface Reported {
     /** Disks asked for: what each carries (`LVM2_member` is `member`), and who uses it; `null`: not there. */
     readonly disks?: Readonly<Record<number, { signatures?: string[]; users?: string[] } | null>>;
-    /** Members of the group: used extents, and whether they are allocatable. */
-    readonly members?: Readonly<Record<number, { used?: number; fenced?: boolean }>>;
+    /** Members of the group: used extents, whether they are allocatable, and their room for metadata (default 16). */
+    readonly members?: Readonly<Record<number, { used?: number; fenced?: boolean; areaMiB?: number }>>;
     /** Disks whose label is in no group. */
     readonly orphans?: Readonly<Record<number, string>>;
     readonly mark?: Mark | "none";
@@ -147,12 +147,13 @@ function group(reported: Reported, members: NonNullable<Reported["members"]>) {
                 vg_exported: "",
             },
         ],
-        pv: all.map(([number, { used = 0, fenced }]) => ({
+        pv: all.map(([number, { used = 0, fenced, areaMiB = 16 }]) => ({
             pv_name: `/dev/sd${number}`,
             pv_uuid: uuid(Number(number)),
             pv_pe_count: String(EXTENTS),
             pv_pe_alloc_count: String(used),
             pv_allocatable: fenced === true ? "" : "allocatable",
+            pv_mda_size: String(areaMiB * 1024 ** 2),
         })),
         lv: [...(thinPool > 0 ? [pool] : []), ...(reported.volumes ?? []).map((name) => row(name))],
         seg:

@@ -175,6 +175,14 @@ describe("changing a pool", () => {
         const three = want({ disks: [disk(1), disk(2), disk(3)] });
         const before = poolContext({ ...READY, disks: { ...READY.disks, 3: {} } });
         expect(commands(lvmPools.alter(before, three))).toContain(`vgextend -q vg0 ${disk(3)}`);
+        expect(commands(lvmPools.alter(before, three))).toContain("--metadatasize 15m");
+        // Beside disks with LVM's default there would be nothing gained.
+        const adopted = poolContext({
+            ...READY,
+            disks: { ...READY.disks, 3: {} },
+            members: { ...READY.members, 1: { areaMiB: 1 } },
+        });
+        expect(commands(lvmPools.alter(adopted, three))).not.toContain("--metadatasize");
         const added = poolContext({
             ...READY,
             disks: { ...READY.disks, 3: { signatures: ["member"] } },

@@ -100,10 +100,18 @@ function usableDisk(context: Context, want: WantedPool, disk: string): DiskFacts
 }
 
 /**
- * Room for LVM's metadata on each disk. A marked volume takes a kilobyte of it, and there have to be two of all at once:
- * LVM's default of 1 MiB ends at some hundreds of volumes, this at ten times as many.
+ * Room for LVM's metadata on each disk, MiB. A marked volume takes a kilobyte of it, and there have to be two of all at
+ * once: LVM's default of 1 ends at some hundreds of volumes. Half of it is below what LVM reads by default
+ * (`io_memory_size`, 8 MiB).
  */
-const METADATA_AREA = "16m";
+const METADATA_AREA = 15;
+
+/** In a group that is there with less, more would gain nothing, and take room from the data. */
+function metadataArea(context: Context): string[] {
+    const members = containerOf(context.facts).group?.members ?? [];
+    const small = members.some(({ metadataBytes }) => !(metadataBytes >= METADATA_AREA * 2 ** 20));
+    return small ? [] : ["--metadatasize", `${String(METADATA_AREA)}m`];
+}
 
 /** Looks again, under the lock, at what `usableDisk` has looked at; LVM itself looks once more, and opens exclusively. */
 function prepare(context: Context, want: WantedPool, disk: string, allowed: readonly string[]): Sh {
@@ -127,7 +135,7 @@ done`,
 ! command -v udevadm >/dev/null || udevadm settle -t 10`,
         sh`${lvm(
             context.pool.options,
-            ...["pvcreate", "-q", "--uuid", uuid, "--norestorefile", "--metadatasize", METADATA_AREA, disk],
+            ...["pvcreate", "-q", "--uuid", uuid, "--norestorefile", ...metadataArea(context), disk],
         )}`,
     );
 }

@@ -26,6 +26,8 @@ export interface MemberFacts {
     readonly usedExtents: number;
     /** New extents may be taken from it. */
     readonly allocatable: boolean;
+    /** Room for LVM's own metadata. */
+    readonly metadataBytes: number;
 }
 
 export interface VolumeFacts {

@@ -73,7 +73,7 @@ const REPORT = [
     ...["--configreport", "vg", "-o"],
     "vg_name,vg_uuid,vg_tags,vg_extent_size,vg_extent_count,vg_free_count,vg_missing_pv_count,vg_exported,vg_permissions",
     ...["--configreport", "pv", "-o"],
-    "pv_name,pv_uuid,pv_pe_count,pv_pe_alloc_count,pv_allocatable",
+    "pv_name,pv_uuid,pv_pe_count,pv_pe_alloc_count,pv_allocatable,pv_mda_size",
     ...["--configreport", "lv", "-o"],
     "lv_name,lv_uuid,lv_tags,lv_size,lv_layout,pool_lv,lv_active,lv_device_open,lv_metadata_size,lv_when_full,lv_profile",
     ...["--configreport", "seg", "-o", "lv_name,chunk_size,seg_monitor"],

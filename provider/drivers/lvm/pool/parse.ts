@@ -111,6 +111,7 @@ function parseGroup({ vg = [], pv = [], lv = [], seg = [] }: Report["report"][nu
             extents: Number(one["pv_pe_count"]),
             usedExtents: Number(one["pv_pe_alloc_count"]),
             allocatable: one["pv_allocatable"] !== "",
+            metadataBytes: Number(one["pv_mda_size"]),
         })),
         volumes: lv.map((one) => parseVolume(one, segments.get(one["lv_name"] ?? "") ?? {})),
     };
