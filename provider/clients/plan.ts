@@ -148,9 +148,10 @@ function undoing(declared: Declared, place: BootPlace, stateDirectory: string): 
 
 /** The unit first, with the last: without a boot file nobody would ask for it any more. */
 function removeBoot(place: BootPlace, stateDirectory: string): Sh {
+    const directory = bootDirectory(stateDirectory, "attachment");
     return sh`( ${removeUnit(stateDirectory, bootFile(place))} ) && ( ${removeBootFile(place)} ) &&
-{ [ ! -d ${bootDirectory(stateDirectory, "attachment")} ] || sync ${bootDirectory(stateDirectory, "attachment")}; } &&
-{ rmdir ${bootDirectory(stateDirectory, "attachment")} 2>/dev/null || :; }`;
+{ [ ! -d ${directory} ] || sync ${directory}; } &&
+{ rmdir ${directory} 2>/dev/null || :; }`;
 }
 
 /** Whether others use the device, and whether writes can be lost, has been allowed or not; see {@link refuseUsers}. */

@@ -162,28 +162,19 @@ export class Batch {
 
     private async run(due: readonly Due[]): Promise<ParsedRun> {
         const { config, transport, sink } = this.around;
+        const wanted = due.map(({ plan }) => plan);
         const { touched, watched = {} } = joinPlans(
-            ...due.map(({ plan }) => ({ ...plan, steps: [] })).map(withoutWait),
+            ...wanted.map((plan) => ({ ...plan, steps: [] })).map(withoutWait),
         );
-        const plans = due.map(({ plan }) => ({ steps: plan.steps, deadline: deadline(plan) }));
-        const flushing = flushSection(
-            config,
-            due.map(({ plan }) => plan),
-        );
+        const plans = wanted.map((plan) => ({ steps: plan.steps, deadline: deadline(plan) }));
+        const flushing = flushSection(config, wanted);
         const script = composeRun({
             before: flushing.length === 0 ? undefined : willFlush(config.stateDirectory),
             stateDirectory: config.stateDirectory,
             lockTimeout: config.lockTimeout,
             plans,
             sessions: sessionsOf(config, touched.pools ?? {}, watched),
-            settle: [
-                ...settleSections(
-                    config,
-                    Object.keys(touched.pools ?? {}),
-                    due.map(({ plan }) => plan),
-                ),
-                ...flushing,
-            ],
+            settle: [...settleSections(config, Object.keys(touched.pools ?? {}), wanted), ...flushing],
             readback: observationSections(config, touched),
         });
         const seconds = config.lockTimeout + plans.reduce((sum, plan) => sum + plan.deadline, 0) + 30;

@@ -104,7 +104,7 @@ done`;
  * anew, which takes long enough to be done once. All of it is flushed: an empty unit after a power cut would export nothing,
  * and would be nobody's.
  */
-export function installBootUnit(stateDirectory: string): Step {
+function installBootUnit(stateDirectory: string): Step {
     const file = `${UNIT_DIRECTORY}/${bootUnitName(stateDirectory)}`;
     return {
         label: "have exports made anew at boot",
@@ -117,8 +117,28 @@ systemctl --quiet enable ${bootUnitName(stateDirectory)} && sync -f "$dir" ${UNI
     };
 }
 
-/** For the guard of a plan that does not install it: to observe and plan again, where it is gone. */
-export function requireBootUnit(stateDirectory: string): Sh {
+/**
+ * What the plan of an export does about the unit: the first of a run installs it where it is missing. The others see that
+ * it is there, to observe and plan again where it is not: whoever has removed what was the last export since has taken
+ * it away.
+ *
+ * @param seen as it was observed; `none`: systemd does not run the host, or we are not root
+ */
+export function bootUnitFor(
+    stateDirectory: string,
+    seen: "installed" | "missing" | "none",
+    reserved: ReadonlySet<string>,
+): { reserved: string; guard: Sh | undefined; steps: readonly Step[] } {
+    const name = `targets/boot-unit/${stateDirectory}`;
+    const install = seen === "missing" && !reserved.has(name);
+    return {
+        reserved: name,
+        guard: seen === "none" || install ? undefined : requireBootUnit(stateDirectory),
+        steps: install ? [installBootUnit(stateDirectory)] : [],
+    };
+}
+
+function requireBootUnit(stateDirectory: string): Sh {
     return sh`[ -e ${`${UNIT_DIRECTORY}/${bootUnitName(stateDirectory)}`} ] || { echo "the unit that makes exports at boot is gone" >&2; exit ${GUARD_FAILED}; }`;
 }
 

@@ -11,7 +11,7 @@ import {
     removeBootFile,
     writeBootFile,
 } from "../boot";
-import { installBootUnit, removeBootUnit, requireBootUnit } from "../bootUnit";
+import { bootUnitFor, removeBootUnit } from "../bootUnit";
 import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import {
     type CommonDeclared,
@@ -122,15 +122,11 @@ export function ensure<O, D extends CommonDeclared, Own>(
         device: want.devicePath,
         secrets,
     };
-    // Once for all exports of a run.
-    const unit = `targets/boot-unit/${target.stateDirectory}`;
     const { bootUnit } = extraOf(context.facts);
-    const install = bootUnit === "missing" && !context.host.reserved.has(unit);
-    // Whoever has removed what was the last export since has taken the unit away.
-    const asSeen = bootUnit === "none" || install ? raw("") : requireBootUnit(target.stateDirectory);
+    const unit = bootUnitFor(target.stateDirectory, bootUnit, context.host.reserved);
     const steps: Step[] = [
-        guardBootFile(place, before, asSeen),
-        ...(install ? [installBootUnit(target.stateDirectory)] : []),
+        guardBootFile(place, before, unit.guard),
+        ...unit.steps,
         ...(written
             ? []
             : [writeBootFile(place, header, helper.body(target, want, declared), before === undefined)]),
@@ -142,7 +138,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
     return {
         steps,
         touched: { targets: { [target.protocol]: [want.name] } },
-        reserved: [...helper.reserved(context, want, declared), unit],
+        reserved: [...helper.reserved(context, want, declared), unit.reserved],
         flush: bootFlush(place, "written"),
     };
 }

@@ -1,7 +1,7 @@
 import { lines, type Sh, sh } from "../../sh";
 import { NOTHING, type Plan } from "../../host/plan";
 import { bootFile, guardBootFile, placeOf, writeBootFile } from "../boot";
-import { installBootUnit, requireBootUnit } from "../bootUnit";
+import { bootUnitFor } from "../bootUnit";
 import type { ExportWanted, Session } from "../types";
 import { bootBody } from "./boot";
 import { planChange } from "./change";
@@ -27,20 +27,17 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const { mark, activation } = want;
     const device = want.devicePath;
     const header = { mark, sizeBytes, targetName, accounts, declared, activation, device };
-    // Once for all exports of a run.
-    const unit = `targets/boot-unit/${target.stateDirectory}`;
     const { bootUnit } = extraOf(context.facts);
-    const install = bootUnit === "missing" && !context.host.reserved.has(unit);
+    const unit = bootUnitFor(target.stateDirectory, bootUnit, context.host.reserved);
     const { controlPort } = target.options;
     const asSeen = lines(
-        // Whoever has removed what was the last export since has taken the unit away.
-        bootUnit === "none" || install ? undefined : requireBootUnit(target.stateDirectory),
+        unit.guard,
         change.guards.length === 0 ? undefined : management(controlPort, change.guards),
     );
     return {
         steps: [
             guardBootFile(place, exportOf(context.facts, want.name), asSeen),
-            ...(install ? [installBootUnit(target.stateDirectory)] : []),
+            ...unit.steps,
             writeBootFile(place, header, bootBody(target, want, targetName, declared)),
             {
                 label: `set up target ${targetName} in tgtd`,
@@ -48,7 +45,7 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
             },
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
-        reserved: [...change.reserved, unit],
+        reserved: [...change.reserved, unit.reserved],
     };
 }
 
