@@ -8,7 +8,6 @@ import {
     type BootPlace,
     guardBootFile,
     remarkBootFile,
-    removeBootFile,
     writeBootFile,
 } from "../targets/boot";
 import { normalizeIscsiName } from "../targets/iqn";
@@ -149,7 +148,7 @@ function undoing(declared: Declared, place: BootPlace, stateDirectory: string): 
 /** The unit first, with the last: without a boot file nobody would ask for it any more. */
 function removeBoot(place: BootPlace, stateDirectory: string): Sh {
     const directory = bootDirectory(stateDirectory, "attachment");
-    return sh`( ${removeUnit(stateDirectory, bootFile(place))} ) && ( ${removeBootFile(place)} ) &&
+    return sh`( ${removeUnit(stateDirectory, bootFile(place))} ) && rm -f -- ${bootFile(place)} &&
 { [ ! -d ${directory} ] || sync ${directory}; } &&
 { rmdir ${directory} 2>/dev/null || :; }`;
 }

@@ -1,4 +1,4 @@
-import { sh, type Sh } from "../sh";
+import { hasContent, raw, sh, type Sh } from "../sh";
 import type { Plan } from "./plan";
 
 /**
@@ -24,12 +24,26 @@ export function willFlush(stateDirectory: string): Sh {
 : > ${marker}`;
 }
 
+/** Shell function: removes those of its arguments that are files without content, by one process. */
+const DROP = sh`bh_drop() {
+    for f; do shift; [ ! -f "$f" ] || [ -L "$f" ] || ${hasContent(raw('"$f"'))} || set -- "$@" "$f"; done
+    [ $# = 0 ] || rm -f -- "$@"
+}`;
+
+/** Boot files that a run which was cut short had emptied, or had only begun. */
+function bootFiles(stateDirectory: string): Sh {
+    return sh`${`${stateDirectory}/exports`}/*/* ${`${stateDirectory}/attachments`}/*`;
+}
+
 /**
  * Flushes the files and directories that come as arguments, with one process; with what an earlier run has left, all.
- * Where that fails, each is tried alone, so that it can be told which it was.
+ * Where that fails, each is tried alone, so that it can be told which it was. Files that have been emptied are removed.
  */
 export function flush(stateDirectory: string): Sh {
-    return sh`for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
+    return sh`${DROP}
+bh_drop "$@" || exit
+[ -z "$bh_all" ] || bh_drop ${bootFiles(stateDirectory)} || exit
+for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
 if [ -n "$bh_all" ]; then sync -f ${stateDirectory} || exit
 elif [ $# -gt 0 ] && ! sync -- "$@" 2>/dev/null; then
     for f; do sync -- "$f" || echo "undone $f"; done
@@ -45,7 +59,8 @@ export function observeLeftovers(stateDirectory: string): Sh {
 
 /** Under the lock, so nobody is writing one. */
 export function clearLeftovers(stateDirectory: string): Plan {
-    const script = sh`[ ! -e ${flushMarker(stateDirectory)} ] || sync -f ${stateDirectory} || exit
+    const script = sh`${DROP}
+[ ! -e ${flushMarker(stateDirectory)} ] || { bh_drop ${bootFiles(stateDirectory)} && sync -f ${stateDirectory}; } || exit
 for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || rm -f -- "$file" || exit; done`;
     return {
         steps: [{ label: "clear away what a run that was cut short was writing", script }],

@@ -65,7 +65,10 @@ export interface Plan {
     readonly reserved?: readonly string[];
     /** What its pools' drivers shall do once all plans of the run are through, for all of them together. */
     readonly later?: readonly Later[];
-    /** Files and directories of the state directory that shall be flushed before the plan counts as done. */
+    /**
+     * Files and directories of the state directory that shall be flushed before the plan counts as done. A file that its
+     * steps have emptied is removed then: one process for all plans of a run.
+     */
     readonly flush?: readonly string[];
     /** Long work (name of its unit) that has to end before the rest can be planned. */
     readonly waitFor?: string;

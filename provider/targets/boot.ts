@@ -143,10 +143,13 @@ ${writeOut(sh`printf '%s\\n' ${asWord(content)}`, file, scratch)}${inPlace ? raw
     };
 }
 
-/** For {@link Plan.flush}, of a plan that writes or removes boot files. */
-export function bootFlush(at: BootPlace, how: "written" | "removed"): readonly string[] {
-    const directory = bootDirectory(at.stateDirectory, at.protocol);
-    return how === "written" ? [bootFile(at), directory] : [directory];
+/**
+ * For {@link Plan.flush}, of a plan that writes or removes a boot file.
+ *
+ * @param notes Files that go with it.
+ */
+export function bootFlush(at: BootPlace, notes: readonly string[] = []): readonly string[] {
+    return [...notes, bootFile(at), bootDirectory(at.stateDirectory, at.protocol)];
 }
 
 function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied">): Sh {
@@ -183,13 +186,20 @@ export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
 }
 
 /**
- * Comes after {@link guardBootFile}; the plan has the directory flushed ({@link bootFlush}).
+ * Comes after {@link guardBootFile}. The file is emptied, and so is none; the plan has it removed, together with those of
+ * all other plans of its run, and the directory flushed ({@link bootFlush}).
  *
- * @param before Files that go with it, before it.
+ * @param before What has to be done first.
+ * @param notes Files that go with it.
  */
-export function removeBootFile(at: BootPlace, before: readonly string[] = []): Sh {
-    return sh`dir=${bootDirectory(at.stateDirectory, at.protocol)}
-rm -f -- ${before} "$dir/"${at.name} "$dir/".${at.name}.new`;
+export function removeBootFile(at: BootPlace, before: Sh, notes: readonly string[] = []): Step {
+    return {
+        label: `remove the boot file of ${what(at)}`,
+        script: sh`${before}
+dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
+[ ! -e "$dir/.$name.new" ] || rm -f -- "$dir/.$name.new" || exit
+for file in ${notes} "$dir/$name"; do [ ! -s "$file" ] || : > "$file" || exit; done`,
+    };
 }
 
 /** Sed addresses lines by number, so no part of what is written is ever a pattern. */

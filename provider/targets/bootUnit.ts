@@ -145,19 +145,25 @@ function requireBootUnit(stateDirectory: string): Sh {
 /**
  * Takes the unit away unless there is another boot file than the one that is about to go. It goes before that: a run cut
  * short between them is asked for the same again only as long as there is a boot file.
+ *
+ * @param seen as for {@link bootUnitFor}
  */
-export function removeBootUnit(stateDirectory: string, last: string): Step {
+export function removeBootUnit(
+    stateDirectory: string,
+    seen: "installed" | "missing" | "none",
+    last: string,
+): Sh {
+    if (seen !== "installed") return raw("");
     const name = bootUnitName(stateDirectory);
-    return {
-        label: "leave nothing to be made at boot",
-        script: sh`dir=${stateDirectory}
+    return sh`dir=${stateDirectory} other=
 for file in "$dir"/exports/*/*; do
-    [ ! -e "$file" ] || [ "$file" = ${last} ] || ! ${hasContent(raw('"$file"'))} || exit 0
+    [ ! -s "$file" ] || [ "$file" = ${last} ] || ! ${hasContent(raw('"$file"'))} || { other=$file; break; }
 done
+[ -n "$other" ] || (
 ${whereSystemdRuns}
 systemctl --quiet --no-block stop ${name} 2>/dev/null
-systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload`,
-    };
+systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload
+) || exit`;
 }
 
 export const whereSystemdRuns: Sh = raw(`[ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] || exit 0`);

@@ -139,7 +139,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
         steps,
         touched: { targets: { [target.protocol]: [want.name] } },
         reserved: [...helper.reserved(context, want, declared), unit.reserved],
-        flush: bootFlush(place, "written"),
+        flush: bootFlush(place),
     };
 }
 
@@ -187,6 +187,8 @@ export function remove<O, D extends CommonDeclared, Own>(
     refuseOthers(before, want);
     requireAnswer(facts);
     const place = placeOf(target, want.name);
+    const unit = removeBootUnit(target.stateDirectory, bootUnit, bootFile(place));
+    const note = noteFile(target, want.name);
     return {
         steps: [
             guardBootFile(place, before),
@@ -196,14 +198,10 @@ export function remove<O, D extends CommonDeclared, Own>(
 ${helper.guard(before, "all")}
 ${helper.takeDown(target, before)}`,
             },
-            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory, bootFile(place))] : []),
-            {
-                label: `remove the boot file of export ${want.name}`,
-                script: removeBootFile(place, [noteFile(target, want.name)]),
-            },
+            removeBootFile(place, unit, [note]),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
-        flush: bootFlush(place, "removed"),
+        flush: bootFlush(place, [note]),
     };
 }
 

@@ -23,40 +23,58 @@ export function closeNamespace(declared: NvmetDeclared): Sh {
 [ ! -e ${enable} ] || printf 0 > ${enable} || exit`;
 }
 
-/** The subsystem and all that is its own; hosts and ports stay. */
-export function removeSubsystem(declared: NvmetDeclared): Sh {
-    return sh`${leavePorts(declared)}
+/**
+ * The subsystem and all that is its own, with one process for links and one for directories.
+ *
+ * @param idle Shell text that sets "$@" to what shall go with it.
+ */
+export function removeSubsystem(declared: NvmetDeclared, idle: Sh = raw("set --")): Sh {
+    return sh`${TAKING}
 n=${declared.subsystem}
+unlink ports/*/"$n" "$n"/allowed_hosts/* || exit
 for e in "$n"/namespaces/*/enable; do [ ! -e "$e" ] || printf 0 > "$e" || exit; done
-unlink "$n"/allowed_hosts/* && remove "$n"/namespaces/* "$n" || exit`;
+${idle}
+remove "$n"/namespaces/* "$n" "$@" || [ ! -d "$n" ] || exit`;
 }
 
 /** All of it, and what it leaves to nobody. */
 export function takeDown(target: NvmetRef, before: NvmetExport): Sh {
-    return sh`${removeSubsystem(before.declared)}
-${sweep(target, before)}`;
+    return sh`${removeSubsystem(before.declared, idle(target, before))}
+${FORGET}`;
+}
+
+/** Takes away what a change has left to nobody. */
+export function sweep(target: NvmetRef, before: NvmetExport): Sh {
+    return sh`${idle(target, before)}
+[ $# = 0 ] || rmdir -- "$@" 2>/dev/null
+${FORGET}`;
 }
 
 /**
- * Hosts and ports that we made go with the last export that links to them; the kernel keeps those in use. Those that this
- * export has or had are looked at, and, as far as all was read, those that nothing linked to then: an earlier run may have
- * been cut short before it came to them.
+ * Sets "$@" to hosts and ports that we made and that nothing links to any more. Those that this export has or had are
+ * looked at, and, as far as all was read, those that nothing linked to then: an earlier run may have been cut short before
+ * it came to them.
  */
-export function sweep(target: NvmetRef, { declared, live: { tree } }: NvmetExport): Sh {
+function idle(target: NvmetRef, before: NvmetExport): Sh {
+    return sh`made=${madeDirectory(target)}
+set --
+for d in ${[...sharedHosts(before)]} ports/*; do
+    [ -e "$made/$d" ] || continue
+    for l in "$d"/subsystems/* subsystems/*/allowed_"$d"; do [ ! -L "$l" ] || continue 2; done
+    set -- "$@" "$d"
+done`;
+}
+
+/** The kernel keeps those that somebody has linked to meanwhile. */
+const FORGET = raw(`for d; do shift; [ -d "$d" ] || set -- "$@" "$made/$d"; done
+[ $# = 0 ] || rm -f -- "$@"`);
+
+function sharedHosts({ declared, live: { tree } }: NvmetExport): string[] {
     const admitted = (subsystem: string) => tree.children(`${subsystem}/allowed_hosts`);
     const linked = new Set(tree.children("subsystems").flatMap((name) => admitted(`subsystems/${name}`)));
     const idle = tree.children("hosts").filter((name) => !linked.has(name));
     const names = new Set([...declared.initiators, ...admitted(declared.subsystem), ...idle]);
-    return sh`made=${madeDirectory(target)}
-set --
-for d in ${[...names].map((name) => `hosts/${name}`)} ports/*; do
-    [ -e "$made/$d" ] || continue
-    for l in "$d"/subsystems/*; do [ ! -L "$l" ] || continue 2; done
-    set -- "$@" "$d"
-done
-[ $# = 0 ] || rmdir -- "$@" 2>/dev/null
-for d; do shift; [ -d "$d" ] || set -- "$@" "$made/$d"; done
-[ $# = 0 ] || rm -f -- "$@"`;
+    return [...names].map((name) => `hosts/${name}`);
 }
 
 /**

@@ -32,11 +32,10 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
                     ...dropOrders(context, want.name, formerUsers(before)),
                 ]),
             },
-            ...(bootUnit === "installed" ? [removeBootUnit(target.stateDirectory, bootFile(place))] : []),
-            { label: `remove the boot file of export ${want.name}`, script: removeBootFile(place) },
+            removeBootFile(place, removeBootUnit(target.stateDirectory, bootUnit, bootFile(place))),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
-        flush: bootFlush(place, "removed"),
+        flush: bootFlush(place),
     };
 }
 

@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readdirSync,
+    readFileSync,
+    rmSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -60,8 +69,35 @@ describe.each([["dash"], ["bash", "--posix"], ["busybox", "sh"]])("in %s", (...w
         expect(marker()).toBe(false);
     });
 
+    test("what the plans have emptied is removed, and nothing else", () => {
+        mkdirSync(path("exports/iscsi"), { recursive: true });
+        for (const name of ["exports/iscsi/gone", "exports/iscsi/cut"]) writeFileSync(path(name), "");
+        writeFileSync(path("exports/iscsi/nuls"), "\0\0\0");
+        writeFileSync(path("exports/iscsi/kept"), "#!/bin/sh\n");
+        symlinkSync(path("exports/iscsi/cut"), path("exports/iscsi/link"));
+        const files = [path("exports/iscsi/gone"), path("exports/iscsi/kept"), path("exports/iscsi")];
+        const { status, synced } = run(`${before()}\n${end(...files)}`);
+        expect({ status, synced }).toEqual({ status: 0, synced: [`sync -- ${files.slice(1).join(" ")}`] });
+        const left = () => readdirSync(path("exports/iscsi")).sort();
+        expect(left()).toEqual(["cut", "kept", "link", "nuls"]);
+        // A run that was cut short leaves them to the next, whatever that is for.
+        run(before());
+        expect(run(`${before()}\n${end(path("one"))}`).status).toBe(0);
+        expect(left()).toEqual(["kept", "link"]);
+    });
+
+    test("or by whoever clears away", () => {
+        mkdirSync(path("exports/iscsi"), { recursive: true });
+        for (const name of ["emptied", "kept"])
+            writeFileSync(path(`exports/iscsi/${name}`), name === "kept" ? "x" : "");
+        run(before());
+        const script = clearLeftovers(directory).steps.map((step) => step.script.text);
+        expect(run(`${sync()}\n${script.join("\n")}`).status).toBe(0);
+        expect(readdirSync(path("exports/iscsi"))).toEqual(["kept"]);
+    });
+
     test("what cannot be flushed is told, and flushed another time", () => {
-        writeFileSync(path("bad"), "");
+        writeFileSync(path("bad"), "bad");
         const { status, stdout } = run(`${before()}\n${end(path("one"), path("bad"))}`);
         expect({ status, stdout }).toEqual({ status: 1, stdout: `undone ${path("bad")}\n` });
         expect(marker()).toBe(true);

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import type { HostFacts } from "../../../provider/host/facts";
 import type { Mark } from "../../../provider/host/mark";
 import { isEmpty, type Plan, type Step } from "../../../provider/host/plan";
-import { Secret, type Sh } from "../../../provider/sh";
+import { clearLeftovers, willFlush } from "../../../provider/host/leftovers";
+import { Secret, type Sh, sh } from "../../../provider/sh";
 import { tgtTarget } from "../../../provider/targets/tgt";
 import type { TgtContext } from "../../../provider/targets/tgt/model";
 import type { TgtOptions } from "../../../provider/targets/tgt/options";
@@ -132,8 +133,10 @@ export class TgtHost {
         return { target: this.ref, facts, host };
     }
 
-    /** Runs steps one after the other until one fails. */
+    /** Runs steps one after the other until one fails, and leaves behind what a run does that is cut short after them. */
     run(steps: readonly Step[]): void {
+        const { stateDirectory } = this.ref;
+        this.sh(sh`mkdir -p ${stateDirectory}\n${willFlush(stateDirectory)}`);
         for (const step of steps) {
             const { status, stderr } = this.sh(step.script);
             if (status !== 0) throw new StepFailed(step.label, status, stderr);
@@ -150,6 +153,7 @@ export class TgtHost {
             this.run(now.steps);
             now = plan(this.context());
         }
+        this.run(clearLeftovers(this.ref.stateDirectory).steps);
         return first;
     }
 
