@@ -30,6 +30,8 @@ export interface Reported {
     readonly disks?: Readonly<Record<number, { signatures?: string[]; users?: string[] } | null>>;
     /** Members of the group: used extents, whether they are allocatable, and their room for metadata (default 16). */
     readonly members?: Readonly<Record<number, { used?: number; fenced?: boolean; areaMiB?: number }>>;
+    /** Disks that have names that stay; default all. */
+    readonly named?: readonly number[];
     /** Disks whose label is in no group. */
     readonly orphans?: Readonly<Record<number, string>>;
     readonly mark?: Mark | "none";
@@ -82,12 +84,17 @@ export function commands(plan: { steps: readonly { script: { display: string } }
 }
 
 function output(reported: Reported): string {
-    const lines: string[] = [];
+    const lines: string[] = (
+        reported.named ?? Object.keys({ ...reported.disks, ...reported.members }).map(Number)
+    ).flatMap((n) => [
+        `link ../../sd${String(n)} ${disk(n)}`,
+        `link ../../sd${String(n)} /dev/disk/by-id/lvm-pv-uuid-${uuid(n)}`,
+    ]);
     for (const [number, given] of Object.entries(reported.disks ?? {})) {
         const n = Number(number);
         lines.push(`disk ${disk(n)}`);
         if (given === null) continue;
-        lines.push(`dev /dev/sd${String(n)} ${String(EXTENTS * EXTENT)} 0`, `link ${disk(n)}`);
+        lines.push(`dev /dev/sd${String(n)} ${String(EXTENTS * EXTENT)} 0`);
         for (const signature of given.signatures ?? []) {
             lines.push(
                 signature === "member"

@@ -290,6 +290,16 @@ describe("deleting a pool", () => {
         ]);
     });
 
+    test("knows the disks of one that was taken over with whatever it had", () => {
+        const adopted = want({ adopted: true, disks: undefined });
+        const members = (reported: Reported) => lvmPools.made(poolContext(reported), adopted).members;
+        const seen = { ...READY, disks: {} };
+        expect(members(seen)).toEqual(made.members);
+        // A disk whose name could be another's tomorrow proves nothing; nor is it ours before it is marked.
+        expect(members({ ...seen, named: [1] })).toEqual({});
+        expect(members({ ...seen, mark: "none" })).toEqual({});
+    });
+
     test("is done only when all its disks are seen without it", () => {
         const gone = (reported: Reported) => lvmPools.gone(poolContext(reported), made);
         expect(gone(EMPTY)).toBe(true);

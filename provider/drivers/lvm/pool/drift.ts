@@ -72,7 +72,7 @@ export function check(pool: PoolRef<LvmOptions>, want: PoolPolicy): { path: stri
 
 /** What is recorded. A label without a group counts where it is known to be this pool's. */
 export function made(context: Context, want: WantedPool): MadePool {
-    const { group, labels, orphans } = containerOf(context.facts);
+    const { group, labels, names, orphans } = containerOf(context.facts);
     const pool = thinPoolOf(context);
     const inside = new Set(group?.members.map(({ uuid }) => uuid));
     const members: Record<string, string> = {};
@@ -82,6 +82,11 @@ export function made(context: Context, want: WantedPool): MadePool {
         const known = [want.former?.[disk], memberUuid(want.mark, context.pool.name, disk)];
         if (inside.has(uuid) || (orphans.has(uuid) && known.includes(uuid))) members[disk] = uuid;
     }
+    // Of one that is taken over with whatever disks it has, they are noted too: only by its disks it can be told, when it is
+    // no longer found, whether it is gone. All of them, or none.
+    const all = [...inside].map((uuid) => names.get(uuid));
+    if (want.disks === undefined && context.facts.mark !== undefined && !all.includes(undefined))
+        for (const [uuid, disk] of names) members[disk] = uuid;
     return {
         containerId: group?.uuid ?? "",
         generation: context.facts.mark?.generation ?? "",

@@ -57,6 +57,8 @@ export interface LvmContainer {
     readonly orphans: ReadonlySet<string>;
     /** By disk name: UUID of the physical volume that it carries. */
     readonly labels: ReadonlyMap<string, string>;
+    /** By the UUID of a physical volume of the group: a name of its disk that stays, where it has one. */
+    readonly names: ReadonlyMap<string, string>;
     /** UUIDs of the groups that the host remembers under the configured name. */
     readonly remembered: readonly string[];
     /** Our profile files: content by name. */
@@ -67,6 +69,7 @@ const NONE: LvmContainer = {
     groups: new Map(),
     orphans: new Set(),
     labels: new Map(),
+    names: new Map(),
     remembered: [],
     profiles: new Map(),
 };

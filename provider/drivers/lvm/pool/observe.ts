@@ -8,9 +8,9 @@ import { PROFILE_DIRECTORY, PROFILE_PREFIX } from "./profile";
 /**
  * Reads all volume groups in one `lvm fullreport`, our profile files, and what some disks carry and who has them.
  *
+ *     link <target> <path>              names of devices in /dev/disk and /dev/mapper
  *     disk <name>                       as asked for; what follows is about it
  *     dev <device> <bytes> <read-only>  absent: there is no such disk
- *     link <stable name>
  *     sig <type> <uuid>                 of the disk and its partitions (wipefs)
  *     user <who>
  *     known <group>[/<thin pool>]       UUIDs that the host remembers under the configured names
@@ -23,6 +23,9 @@ export function observe(pool: PoolRef<LvmOptions>, disks: readonly string[]): Sh
     return lines(
         raw("LC_ALL=C; export LC_ALL"),
         LOOK,
+        raw(
+            "find /dev/disk/by-id /dev/disk/by-partuuid /dev/mapper -type l -printf 'link %l %p\\n' 2>/dev/null",
+        ),
         ...disks.map((disk) => sh`bh_look ${disk}`),
         sh`for bh_f in ${recordsOf(pool)}; do [ -f "$bh_f" ] && read -r bh_id < "$bh_f" && echo "known $bh_id"; done`,
         sh`for bh_f in ${PROFILE_DIRECTORY}/${raw(PROFILE_PREFIX)}*.profile; do
@@ -50,7 +53,6 @@ const LOOK = raw(`bh_look() {
     bh_k=\${bh_d##*/} bh_s=/sys/class/block/\${bh_d##*/}
     read -r bh_size < "$bh_s/size" && read -r bh_ro < "$bh_s/ro" || return 0
     echo "dev $bh_d $((bh_size * 512)) $bh_ro"
-    find /dev/disk/by-id /dev/disk/by-partuuid -lname "*/$bh_k" -printf 'link %p\\n' 2>/dev/null
     bh_use "$bh_k"
     for bh_p in "$bh_s/$bh_k"*; do [ ! -e "$bh_p/partition" ] || bh_use "\${bh_p##*/}"; done
 }

@@ -21,7 +21,8 @@ export function parse(pool: PoolRef<LvmOptions>, output: string): ContainerFacts
     const at = output.indexOf("\nreport\n") + 1;
     const head = output.startsWith("report\n") ? "" : output.slice(0, at);
     const { report } = JSON.parse(output.slice(output.indexOf("{", at))) as Report;
-    const { disks, labels, profiles, remembered } = parseDisks(head);
+    const links = parseLinks(head);
+    const { disks, labels, profiles, remembered } = parseDisks(head, links);
     const groups = new Map<string, string>();
     const orphans = new Set<string>();
     const named: Report["report"][number][] = [];
@@ -40,6 +41,7 @@ export function parse(pool: PoolRef<LvmOptions>, output: string): ContainerFacts
         groups,
         orphans,
         labels,
+        names: namesOf(group, links),
         remembered,
         profiles,
     };
@@ -57,7 +59,38 @@ export function parse(pool: PoolRef<LvmOptions>, output: string): ContainerFacts
     };
 }
 
-function parseDisks(head: string): Pick<LvmContainer, "labels" | "profiles" | "remembered"> & {
+/** Path of the link → name of the device that it leads to, as the kernel calls it. */
+function parseLinks(head: string): Map<string, string> {
+    const found = [...head.matchAll(/^link (\S+) (.+)$/gm)];
+    return new Map(found.map(([, target = "", path = ""]) => [path, baseName(target)]));
+}
+
+/** Names that say which disk it is, whatever it carries. */
+function stableNames(device: string, links: ReadonlyMap<string, string>): string[] {
+    const kernel = links.get(device) ?? baseName(device);
+    return [...links]
+        .filter(([path, to]) => to === kernel && /^\/dev\/disk\/(?!by-id\/lvm-pv-uuid-)/.test(path))
+        .map(([path]) => path)
+        .sort();
+}
+
+function namesOf(group: GroupFacts | undefined, links: ReadonlyMap<string, string>): Map<string, string> {
+    return new Map(
+        (group?.members ?? []).flatMap(({ device, uuid }) => {
+            const [name] = stableNames(device, links);
+            return name === undefined ? [] : [[uuid, name]];
+        }),
+    );
+}
+
+function baseName(path: string): string {
+    return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function parseDisks(
+    head: string,
+    links: ReadonlyMap<string, string>,
+): Pick<LvmContainer, "labels" | "profiles" | "remembered"> & {
     disks: Map<string, DiskFacts>;
 } {
     const disks = new Map<string, DiskFacts>();
@@ -83,9 +116,13 @@ function parseDisks(head: string): Pick<LvmContainer, "labels" | "profiles" | "r
         else if (current === undefined) continue;
         else if (key === "dev") {
             const [device = "", bytes = "0", readOnly] = words;
-            update({ device, sizeBytes: Number(bytes), readOnly: readOnly !== "0" });
-        } else if (key === "link") update({ stableNames: [...current.stableNames, rest].sort() });
-        else if (key === "user") update({ users: [...current.users, rest] });
+            update({
+                device,
+                sizeBytes: Number(bytes),
+                readOnly: readOnly !== "0",
+                stableNames: stableNames(device, links),
+            });
+        } else if (key === "user") update({ users: [...current.users, rest] });
         else if (key === "sig") {
             const [type = "", uuid = ""] = words;
             if (type === "LVM2_member") labels.set(current.name, uuid);
