@@ -128,6 +128,8 @@ export interface HostFacts {
     /** What it is as a client: who it is to targets, what is attached to it. */
     readonly client?: ClientFacts;
     readonly units: ReadonlyMap<string, UnitFacts>;
+    /** What names of new targets are made of; see `epoch.ts`. */
+    readonly epoch: string;
     /** A run that was cut short has left files half-written in the state directory. */
     readonly leftovers?: boolean;
     /** Stock tools that are there, by name (`truncate`, `tgtadm`): an absent one is missing. */

@@ -6,6 +6,7 @@ import type { Sh } from "../sh";
 import type { Transport } from "../transport/types";
 import { Batch, type BatchOutcome } from "./batch";
 import type { HostConfig } from "./config";
+import { parseEpoch } from "./epoch";
 import type { HostFacts, UnitFacts } from "./facts";
 import {
     mergeContainers,
@@ -375,6 +376,7 @@ export function absorbReadback(
     const units = frames.get("units");
     const client = frames.get("client");
     const leftovers = frames.get("leftovers");
+    const epoch = frames.get("epoch");
     return {
         ...facts,
         pools,
@@ -385,6 +387,7 @@ export function absorbReadback(
         ...(client === undefined ? {} : { client: parseClient(client.stdout) }),
         ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),
         ...(leftovers === undefined ? {} : { leftovers: leftovers.stdout !== "" }),
+        ...(epoch === undefined ? {} : { epoch: parseEpoch(epoch.stdout) }),
     };
 }
 

@@ -7,6 +7,7 @@ import type { HostConfig } from "./config";
 import type { ContainerFacts, HostFacts, PoolFacts, SystemFacts } from "./facts";
 import type { Touched } from "./plan";
 import type { Frame, Section } from "./script";
+import { observeEpoch, parseEpoch } from "./epoch";
 import { observeLeftovers } from "./leftovers";
 import { observeUnits, parseUnits } from "./units";
 
@@ -36,6 +37,8 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
         });
     }
     sections.push({ id: "leftovers", script: observeLeftovers(config.stateDirectory) });
+    if (touched?.targets === undefined || Object.keys(touched.targets).length > 0)
+        sections.push({ id: "epoch", script: observeEpoch(config.stateDirectory) });
     sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
     return sections;
 }
@@ -147,6 +150,7 @@ export function parseObservation(config: HostConfig, frames: Frames): HostFacts 
         client: parseClient(frames.get("client")?.stdout ?? ""),
         system: parseSystem(frames.get("system")?.stdout ?? ""),
         leftovers: (frames.get("leftovers")?.stdout ?? "") !== "",
+        epoch: parseEpoch(frames.get("epoch")?.stdout ?? ""),
         tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
         claims: [],
         reserved: new Set(),

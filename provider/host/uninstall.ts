@@ -8,6 +8,7 @@ const OURS = [
     "attachments",
     "boot-attachments",
     "boot-exports",
+    "epoch",
     "exports",
     "lock",
     "pools",
@@ -64,4 +65,4 @@ for bh_f in ${stateDirectory}/* ${stateDirectory}/.[!.]*; do
 done`;
 }
 
-const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | exports | lock | pools | units`;
+const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | epoch | exports | lock | pools | units`;

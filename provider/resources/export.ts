@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { BlockhostError, toBlockhostError } from "../errors";
 import type { ConfiguredTarget, HostConfig } from "../host/config";
+import { foretell, GENERATION_DIGITS } from "../host/epoch";
 import type { HostFacts, ObjectFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
@@ -24,7 +25,7 @@ import { CHAP_SECRET_MAX_LENGTH, CHAP_USERNAME, CHAP_USERNAME_RULE, chapProblems
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { iscsiNameProblem } from "../targets/iqn";
 import { nqnProblem } from "../targets/nqn";
-import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
+import { type Failure, UNKNOWN, distinct, hasUnknown, isKnown, problemsOf } from "../validate";
 import { recorded, refuseUnlessAllowed } from "./changes";
 import { importPlace, importedOwner } from "./imports";
 import { previewed } from "./previews";
@@ -215,7 +216,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         const operation =
             args.source === "" || isComing(host, args.source)
                 ? ensuringUnmade(context, args)
-                : ensuring(context, args, newGeneration());
+                : ensuring(context, args, { generation: newGeneration() });
         failures.push(...(await previewFailures(context, host, operation)));
         return { inputs, failures };
     },
@@ -251,9 +252,11 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         return changes;
     },
 
+    id: (args) => (isKnown([args.host, args.protocol, args.name]) ? exportId(args) : undefined),
+
     preview(context, args, olds) {
         const about = { outputs: exportOutputs, stable: EXPORT_STABLE };
-        return previewed(context, args, olds, about, (_host, facts) => {
+        return previewed(context, args, olds, about, (host, facts) => {
             if (olds !== undefined) {
                 const same = CONNECTING.every(
                     (key) => JSON.stringify(olds[key]) === JSON.stringify(args[key]),
@@ -262,12 +265,19 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
             }
             if (hasUnknown(args.source)) return { drift: [] };
             const { container, name } = parseReference(args.source);
-            const object = facts.pools.get(container)?.objects.get(name);
-            const poolId = facts.pools.get(container)?.id ?? "";
-            // Target name and serial number are new for each creation: nobody can tell them before.
+            const pool = host.config.pools.get(container);
+            const found = facts.pools.get(container);
+            const path =
+                found?.objects.get(name)?.path ??
+                (found === undefined ? undefined : pool?.driver.pathOf?.(pool.ref, found, name));
+            const poolId = found?.id ?? "";
+            const { target } = usableTarget(host.config, facts, args.protocol, { evenIfDown: true });
+            const generation = foretold(facts, target, args.name, "");
+            // The rest of the generation is drawn by whoever makes it, and with it the serial number.
             return {
                 drift: [],
-                devicePath: object?.path ?? UNKNOWN,
+                targetName: target.target.targetName(target.ref, args.name, generation),
+                devicePath: path ?? UNKNOWN,
                 poolId: poolId === "" || poolId === "new" ? UNKNOWN : poolId,
             };
         });
@@ -297,10 +307,10 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 
     async create(context, args) {
         const host = context.hosts.get(args.host);
-        const generation = newGeneration();
-        const operation = ensuring(context, args, generation);
+        const begun = { generation: newGeneration() };
+        const operation = ensuring(context, args, begun);
         return performCreation(context, host, operation, exportId(args), (facts) =>
-            incompleteState(context, facts, args, generation),
+            incompleteState(context, facts, args, begun.generation),
         );
     },
 
@@ -325,7 +335,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 
     async update(context, olds, news) {
         const host = context.hosts.get(news.host);
-        return host.perform(ensuring(context, news, olds.generation, olds), context);
+        return host.perform(ensuring(context, news, { generation: olds.generation }, olds), context);
     },
 
     async delete(context, state) {
@@ -436,11 +446,15 @@ function withoutChap({ initiators }: Pick<ExportArgs, "initiators">): ExportArgs
     }));
 }
 
-/** Create, finish, change, heal: all the same to an export. */
+/**
+ * Create, finish, change, heal: all the same to an export.
+ *
+ * @param begun Its generation; that of a new one begins as the facts foretell it.
+ */
 function ensuring(
     context: Context,
     args: ExportArgs,
-    generation: string,
+    begun: { generation: string },
     olds?: ExportState,
 ): Operation<ExportState> {
     const { config } = context.hosts.get(args.host);
@@ -466,7 +480,9 @@ function ensuring(
             }
             // A host under the same name at another address is not where this export is.
             const poolId = olds?.source === args.source ? olds.poolId : undefined;
-            const wanted = wantedFrom(config, facts, args, one, owner, generation, poolId);
+            if (olds === undefined && one === undefined)
+                begun.generation = foretold(facts, target, args.name, begun.generation);
+            const wanted = wantedFrom(config, facts, args, one, owner, begun.generation, poolId);
             refuseCuts(config, target, targetContext, wanted, args);
             return target.target.ensure(targetContext, wanted);
         },
@@ -481,6 +497,14 @@ function ensuring(
             return { ...args, ...observed(target, found, args, one), poolId: poolIdOf(facts, args) };
         },
     };
+}
+
+/** A generation with the beginning that it has on the host now, if it is made there; the rest as it was drawn. */
+function foretold({ epoch }: HostFacts, { ref }: ConfiguredTarget, name: string, drawn: string): string {
+    return (
+        foretell(epoch, [ref.stateDirectory, ref.protocol, ...ref.portals], name) +
+        drawn.slice(GENERATION_DIGITS)
+    );
 }
 
 /** For previews, of an export of what is only going to be made: all but its device can be held against the host. */

@@ -1,3 +1,4 @@
+import { GENERATION_DIGITS } from "../host/epoch";
 import { NAME_MAX_LENGTH } from "../names";
 
 /** Names of iSCSI initiators and targets. Source: RFC 7143, sections 4.2.7 and 4.2.7.3 to 4.2.7.5. */
@@ -36,8 +37,6 @@ export function iscsiNameProblem(given: string): string | undefined {
     );
 }
 
-/** Digits of the generation in a target name. */
-const GENERATION_DIGITS = 8;
 /** Bytes of a target name after the prefix, at most. */
 const SUFFIX_MAX_LENGTH = NAME_MAX_LENGTH + 1 + GENERATION_DIGITS;
 

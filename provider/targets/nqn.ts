@@ -1,3 +1,4 @@
+import { GENERATION_DIGITS } from "../host/epoch";
 import { NAME_MAX_LENGTH } from "../names";
 
 /** Names of NVMe hosts and subsystems. Source: NVM Express Base Specification 2.0, section 4.5. */
@@ -23,8 +24,6 @@ export function nqnProblem(name: string): string | undefined {
     );
 }
 
-/** Digits of the generation in a subsystem's name. */
-const GENERATION_DIGITS = 8;
 const SUFFIX_MAX_LENGTH = NAME_MAX_LENGTH + 1 + GENERATION_DIGITS;
 
 /** Why a text cannot be the prefix of subsystem names; `undefined`: it can. */

@@ -22,6 +22,8 @@ export interface Target<Options = unknown> {
 
     /** Problems of a declaration that this helper cannot carry out, each with the property's path. No facts needed. */
     check(target: TargetRef<Options>, want: ExportWanted): { path: string; reason: string }[];
+    /** IQN or NQN of an export that is going to be made with that generation. */
+    targetName(target: TargetRef<Options>, name: string, generation: string): string;
     observe(target: TargetRef<Options>, only?: readonly string[]): Sh;
     parse(target: TargetRef<Options>, output: string): TargetFacts;
     /**

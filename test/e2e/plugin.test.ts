@@ -57,6 +57,53 @@ test("a preview shows sizes and paths that are to come, and that an unreachable 
     expect(existsSync(file("data"))).toBe(false);
 });
 
+test("a preview tells the target names of exports that are to come, which are new for each making", async () => {
+    const initiators = [{ iqn: "iqn.2024-01.com.example:db1" }];
+    const program = (...kept: readonly string[]): YamlProgram => {
+        const all: YamlProgram["resources"] = {
+            lun: volume(),
+            before: { type: "blockhost:Snapshot", properties: { volume: "${lun}" } },
+            live: {
+                type: "blockhost:Export",
+                properties: { source: "${lun}", protocol: "iscsi", initiators },
+            },
+            old: {
+                type: "blockhost:Export",
+                properties: { source: "${before}", protocol: "iscsi", initiators },
+            },
+        };
+        const resources = Object.fromEntries(Object.entries(all).filter(([name]) => kept.includes(name)));
+        const exports = ["live", "old"].filter((name) => kept.includes(name));
+        const outputs = exports.map((name) => [name, `\${${name}.targetName} \${${name}.devicePath}`]);
+        return { resources, outputs: Object.fromEntries(outputs) as Record<string, string> };
+    };
+    const everything = program("lun", "before", "live", "old");
+    const told = ({ output }: { readonly output: string }) =>
+        [...output.matchAll(/(live|old)\s*: "(iqn\.\S+ \S+)"/g)].map(
+            ([, name, text]) => `${name ?? ""} ${text ?? ""}`,
+        );
+    const made = async () => {
+        const resources = await stack.resources();
+        return ["live", "old"].map((name) => {
+            const { targetName, devicePath } = resources[name]?.outputs ?? {};
+            return `${name} ${String(targetName)} ${String(devicePath)}`;
+        });
+    };
+    const first = told(await stack.preview(everything));
+    expect(first).toHaveLength(2);
+    expect(first[0]).toContain(` ${file("lun")}`);
+    expect(await stack.up(everything)).toMatchObject({ failed: false });
+    expect(await made()).toEqual(first);
+
+    expect(await stack.up(program("lun", "before"))).toMatchObject({ failed: false });
+    const second = told(await stack.preview(everything));
+    expect(second).toHaveLength(2);
+    expect(second.filter((line) => first.includes(line))).toEqual([]);
+    expect(await stack.up(everything)).toMatchObject({ failed: false });
+    expect(await made()).toEqual(second);
+    expect(await stack.up({ resources: {} })).toMatchObject({ failed: false });
+});
+
 test("a change is shown property by property", async () => {
     const wipe = { method: "zero", limit: "1MiB" };
     expect(await stack.up({ resources: { data: volume({ wipe }) } })).toMatchObject({ failed: false });

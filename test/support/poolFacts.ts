@@ -67,6 +67,7 @@ export function poolContext(
         pools: new Map(),
         targets: new Map(),
         units: new Map((reported.units ?? []).map((unit) => [unit.name, unit])),
+        epoch: "boot-1",
         tools: new Set(),
         claims: [],
         reserved: new Set(),

@@ -69,6 +69,7 @@ export const lvmDriver: Driver<LvmOptions> = {
     remark,
     leavings,
     pools: lvmPools,
+    pathOf: ({ options }, _facts, name) => `/dev/${options.volumeGroup}/${name}`,
     adoptable,
     resolveReference,
 };

@@ -1,7 +1,8 @@
 import { BlockhostError } from "../../errors";
+import { guardEpoch } from "../../host/epoch";
 import { describeOwner, encodeMark, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../host/plan";
-import { raw, type Sh, sh } from "../../sh";
+import { lines, raw, type Sh, sh } from "../../sh";
 import {
     bootFile,
     bootFlush,
@@ -56,7 +57,7 @@ function planChange<O, D extends CommonDeclared, Own>(
     const before = exportOf<D>(facts, want.name);
     if (before === undefined) refuseUnknown(helper, context, want.name);
     else refuseOthers(before, want);
-    const targetName = before?.targetName ?? helper.targetName(target, want);
+    const targetName = before?.targetName ?? helper.targetName(target, want.name, want.mark.generation);
     const declaration = helper.declare(context, want, targetName, before);
     const { declared, secrets } = declaration;
     const samePath = before?.declared.devicePath === want.devicePath;
@@ -125,7 +126,14 @@ export function ensure<O, D extends CommonDeclared, Own>(
     const { bootUnit } = extraOf(context.facts);
     const unit = bootUnitFor(target.stateDirectory, bootUnit, context.host.reserved);
     const steps: Step[] = [
-        guardBootFile(place, before, unit.guard),
+        guardBootFile(
+            place,
+            before,
+            lines(
+                unit.guard,
+                before === undefined ? guardEpoch(target.stateDirectory, context.host.epoch) : undefined,
+            ),
+        ),
         ...unit.steps,
         ...(written
             ? []
@@ -198,7 +206,7 @@ export function remove<O, D extends CommonDeclared, Own>(
 ${helper.guard(before, "all")}
 ${helper.takeDown(target, before)}`,
             },
-            removeBootFile(place, unit, [note]),
+            removeBootFile(place, before.mark.generation, unit, [note]),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
         flush: bootFlush(place, [note]),

@@ -107,7 +107,7 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     readonly declaredSchema: z.ZodType<Declared>;
     tree(target: TargetRef<Options>, only?: readonly string[]): ObservedTree;
     check(target: TargetRef<Options>, want: ExportWanted): Problem[];
-    targetName(target: TargetRef<Options>, want: ExportWanted): string;
+    targetName(target: TargetRef<Options>, name: string, generation: string): string;
     /** Whether a target's name is that of an export of this name, of whatever generation. */
     isTargetOf(target: TargetRef<Options>, name: string, other: string): boolean;
     declare(

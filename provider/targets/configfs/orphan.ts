@@ -20,7 +20,7 @@ export function orphan<O, D extends CommonDeclared, Own>(
     if (facts.exports.has(want.name) || extra.unreadable.has(want.name) || extra.gone.has(want.name))
         return undefined;
     // A creation whose answer was lost is recorded without its target's name.
-    const name = targetName === "" ? helper.targetName(target, want) : targetName;
+    const name = targetName === "" ? helper.targetName(target, want.name, want.mark.generation) : targetName;
     const { declared, secrets } = helper.declare(context, want, name);
     const live = { ...extra.live, listeners: extra.listeners };
     if (!helper.isLive(declared, live)) return undefined;

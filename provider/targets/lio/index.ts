@@ -26,7 +26,7 @@ export const lioTarget = kernelTarget<LioOptions, LioDeclared, LioOwn>({
     declaredSchema,
     tree: observed,
     check,
-    targetName: (target, want) => targetName(target.options.prefix, want.name, want.mark.generation),
+    targetName: (target, name, generation) => targetName(target.options.prefix, name, generation),
     isTargetOf: (target, name, other) => isTargetOf(target.options.prefix, name, other),
     declare,
     body,

@@ -26,7 +26,7 @@ export const nvmetTarget = kernelTarget<NvmetOptions, NvmetDeclared, NvmetOwn>({
     declaredSchema,
     tree: observed,
     check,
-    targetName: (target, want) => subsystemName(target.options.prefix, want.name, want.mark.generation),
+    targetName: (target, name, generation) => subsystemName(target.options.prefix, name, generation),
     isTargetOf: (target, name, other) => isSubsystemOf(target.options.prefix, name, other),
     declare,
     body,

@@ -1,4 +1,5 @@
 import { lines, type Sh, sh } from "../../sh";
+import { guardEpoch } from "../../host/epoch";
 import { NOTHING, type Plan } from "../../host/plan";
 import { bootFile, guardBootFile, placeOf, writeBootFile } from "../boot";
 import { bootUnitFor } from "../bootUnit";
@@ -30,13 +31,15 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const { bootUnit } = extraOf(context.facts);
     const unit = bootUnitFor(target.stateDirectory, bootUnit, context.host.reserved);
     const { controlPort } = target.options;
+    const before = exportOf(context.facts, want.name);
     const asSeen = lines(
         unit.guard,
+        before === undefined ? guardEpoch(target.stateDirectory, context.host.epoch) : undefined,
         change.guards.length === 0 ? undefined : management(controlPort, change.guards),
     );
     return {
         steps: [
-            guardBootFile(place, exportOf(context.facts, want.name), asSeen),
+            guardBootFile(place, before, asSeen),
             ...unit.steps,
             writeBootFile(place, header, bootBody(target, want, targetName, declared)),
             {

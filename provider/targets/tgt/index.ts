@@ -1,4 +1,5 @@
 import type { Target } from "../types";
+import { targetName } from "../iqn";
 import { capabilities } from "./capabilities";
 import { check } from "./check";
 import { connection } from "./connection";
@@ -19,6 +20,7 @@ export const tgtTarget: Target<TgtOptions> = {
     options: tgtOptions,
     capabilities,
     tools: { tgtd: "tgt", perl: "perl-base", sed: "sed", sync: "coreutils" },
+    targetName: (target, name, generation) => targetName(target.options.prefix, name, generation),
     check,
     observe,
     parse,

@@ -32,7 +32,11 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
                     ...dropOrders(context, want.name, formerUsers(before)),
                 ]),
             },
-            removeBootFile(place, removeBootUnit(target.stateDirectory, bootUnit, bootFile(place))),
+            removeBootFile(
+                place,
+                before.mark.generation,
+                removeBootUnit(target.stateDirectory, bootUnit, bootFile(place)),
+            ),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
         flush: bootFlush(place),

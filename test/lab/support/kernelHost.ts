@@ -1,5 +1,7 @@
+import { observeEpoch, parseEpoch } from "../../../provider/host/epoch";
 import type { HostFacts } from "../../../provider/host/facts";
 import type { Mark } from "../../../provider/host/mark";
+import { clearLeftovers, willFlush } from "../../../provider/host/leftovers";
 import { isEmpty, type Plan, type Step } from "../../../provider/host/plan";
 import { Secret } from "../../../provider/sh";
 import type {
@@ -21,6 +23,9 @@ export type Run = (
 
 /** A real host with a kernel target, without the engine: plans, runs steps, reads back and plans again. */
 export class KernelHost<Options> {
+    /** As it was observed last. */
+    private epoch = "";
+
     constructor(
         readonly target: Target<Options>,
         readonly ref: TargetRef<Options>,
@@ -41,17 +46,20 @@ export class KernelHost<Options> {
         return stdout.split(`${NEXT}\n`);
     }
 
-    private read(printed: string | undefined): TargetFacts {
-        return this.target.parse(this.ref, printed ?? "");
-    }
-
-    async observe(only?: readonly string[]): Promise<TargetFacts> {
-        return this.read(await this.sh(this.target.observe(this.ref, only).text));
+    observe(only?: readonly string[]): Promise<TargetFacts> {
+        return this.observeAfter([], only);
     }
 
     /** Does something, and observes. */
-    async after(script: string): Promise<TargetFacts> {
-        return this.read((await this.all([script, this.target.observe(this.ref).text]))[1]);
+    after(script: string): Promise<TargetFacts> {
+        return this.observeAfter([script]);
+    }
+
+    private async observeAfter(scripts: readonly string[], only?: readonly string[]): Promise<TargetFacts> {
+        const look = [this.target.observe(this.ref, only).text, observeEpoch(this.ref.stateDirectory).text];
+        const [printed, epoch] = (await this.all([...scripts, ...look])).slice(scripts.length);
+        this.epoch = parseEpoch(epoch ?? "");
+        return this.target.parse(this.ref, printed ?? "");
     }
 
     context(facts: TargetFacts, reserved: readonly string[] = []): TargetContext<Options> {
@@ -59,6 +67,7 @@ export class KernelHost<Options> {
             pools: new Map(),
             targets: new Map([[this.ref.protocol, facts]]),
             units: new Map(),
+            epoch: this.epoch,
             tools: new Set(),
             claims: [],
             reserved: new Set(reserved),
@@ -67,9 +76,15 @@ export class KernelHost<Options> {
     }
 
     /** Runs steps one after the other up to the first that fails, and observes. */
-    async steps(steps: readonly Step[]): Promise<TargetFacts> {
-        const scripts = steps.map(({ script }) => script.text);
-        return this.read((await this.all([...scripts, this.target.observe(this.ref).text])).at(-2));
+    steps(steps: readonly Step[]): Promise<TargetFacts> {
+        return this.observeAfter(steps.map(({ script }) => script.text));
+    }
+
+    /** What a run that was cut short after its steps leaves to the next. */
+    private async clear(): Promise<void> {
+        const { stateDirectory } = this.ref;
+        const clear = clearLeftovers(stateDirectory).steps.map(({ script }) => script.text);
+        await this.all([`[ ! -d ${stateDirectory} ] || { ${willFlush(stateDirectory).text}\n}`, ...clear]);
     }
 
     /** Plans, runs, observes and plans again, until nothing is left to do; returns what was planned first. */
@@ -81,6 +96,7 @@ export class KernelHost<Options> {
                 throw new Error(`still to be done: ${now.steps.map(({ label }) => label).join(", ")}`);
             now = plan(this.context(await this.steps(now.steps)));
         }
+        await this.clear();
         return first;
     }
 

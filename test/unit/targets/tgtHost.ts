@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { HostFacts } from "../../../provider/host/facts";
 import type { Mark } from "../../../provider/host/mark";
 import { isEmpty, type Plan, type Step } from "../../../provider/host/plan";
+import { observeEpoch, parseEpoch } from "../../../provider/host/epoch";
 import { clearLeftovers, willFlush } from "../../../provider/host/leftovers";
 import { Secret, type Sh, sh } from "../../../provider/sh";
 import { tgtTarget } from "../../../provider/targets/tgt";
@@ -126,6 +127,7 @@ export class TgtHost {
             pools: new Map(),
             targets: new Map([["iscsi", facts]]),
             units: new Map(),
+            epoch: parseEpoch(this.sh(observeEpoch(this.ref.stateDirectory)).stdout),
             tools: new Set(),
             claims: [],
             reserved: new Set(reserved),

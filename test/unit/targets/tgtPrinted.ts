@@ -111,6 +111,7 @@ export function context(lines: readonly string[], reserved: readonly string[] = 
         pools: new Map(),
         targets: new Map([["iscsi", facts]]),
         units: new Map(),
+        epoch: "boot-1",
         tools: new Set(),
         claims: [],
         reserved: new Set(reserved),
