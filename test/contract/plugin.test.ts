@@ -206,7 +206,7 @@ describe("a preview of a creation", () => {
     test("shows the outputs that can be told, and changes nothing", async () => {
         const { inputs } = await plugin.check("Volume", "p1", volume("p1", { size: 4 * MiB }));
         const { id, state } = await plugin.create("Volume", "p1", inputs, { preview: true });
-        expect(id).toBe("");
+        expect(id).toBe("san1/fast/p1");
         expect(state).toMatchObject({
             sizeBytes: 4 * MiB,
             path: join(pool, "p1.img"),
@@ -224,13 +224,17 @@ describe("a preview of a creation", () => {
             sizeBytes: 4 * MiB,
             path: join(pool, "p3.img"),
         });
-        const lun = await plugin.check("Export", "p4", { source: id, protocol: "iscsi", initiators: [] });
+        const initiators = [{ iqn: "iqn.2024-01.com.example:db1" }];
+        const lun = await plugin.check("Export", "p4", { source: id, protocol: "iscsi", initiators });
         const exported = await plugin.create("Export", "p4", lun.inputs, { preview: true });
         expect(exported.state).toMatchObject({
             devicePath: join(pool, "p2.img"),
-            targetName: wire.unknown,
+            targetName: expect.stringMatching(/^iqn\.2010-10\.org\.blockhost:p4:[0-9a-f]{8}$/) as string,
+            serial: wire.unknown,
             connection: wire.secret(wire.unknown),
         });
+        const { state } = await plugin.create("Export", "p4", lun.inputs);
+        expect(state["targetName"]).toBe(exported.state["targetName"]);
     });
 });
 
