@@ -104,6 +104,30 @@ test("a preview tells the target names of exports that are to come, which are ne
     expect(await stack.up({ resources: {} })).toMatchObject({ failed: false });
 });
 
+test("automatic naming: a stack's pattern makes names with the engine's random seed", async () => {
+    const named = await createYamlStack({
+        hosts: [host],
+        project: "naming",
+        config: { "pulumi:autonaming": { pattern: "${name}-${hex(6)}" } },
+    });
+    try {
+        const program = { resources: { auto: volume(), given: volume({ name: "mine" }) } };
+        expect(await named.up(program)).toMatchObject({ failed: false, changes: { create: 3 } });
+        const names = async () => {
+            const { auto, given } = await named.resources();
+            return [auto?.outputs["name"], given?.outputs["name"]];
+        };
+        const first = await names();
+        expect(first).toEqual([expect.stringMatching(/^auto-[0-9a-f]{6}$/), "mine"]);
+        // A name stays for as long as the resource does.
+        expect(await named.up(program)).toMatchObject({ failed: false, changes: { same: 3 } });
+        expect(await names()).toEqual(first);
+    } finally {
+        await named.destroy();
+        named.remove();
+    }
+});
+
 test("a change is shown property by property", async () => {
     const wipe = { method: "zero", limit: "1MiB" };
     expect(await stack.up({ resources: { data: volume({ wipe }) } })).toMatchObject({ failed: false });
