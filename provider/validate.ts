@@ -18,11 +18,6 @@ export function hasUnknown(value: unknown): boolean {
     return unknownPaths(value).length > 0;
 }
 
-/** True when all of them are given, and known. */
-export function isKnown(values: readonly unknown[]): boolean {
-    return !values.includes(undefined) && !hasUnknown(values);
-}
-
 type Path = readonly PropertyKey[];
 
 function unknownPaths(value: unknown, at: Path = []): Path[] {

@@ -21,7 +21,7 @@ import { HOST_TOOLS } from "../host/observation";
 import { ATTACHMENTS, formatId } from "../names";
 import { parseSize } from "../size";
 import type { ConnectionProperties } from "../targets/types";
-import { UNKNOWN, distinct, hasUnknown, isKnown, problemsOf } from "../validate";
+import { UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
@@ -206,8 +206,6 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
         refuseUnlessAllowed(`update attachment "${olds.name}"`, changes, allow, hostName(olds.host));
         return changes;
     },
-
-    id: (args) => (isKnown([args.host, args.name]) ? attachmentId(args) : undefined),
 
     preview(context, args, olds) {
         return previewed(

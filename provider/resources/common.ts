@@ -11,7 +11,7 @@ import { type Mark, type Owner, describeOwner, sameOwner, sameStack } from "../h
 import { BlockhostError, hasCode, toBlockhostError } from "../errors";
 import { HOST_NAME, type Id, nameProblem, parseId } from "../names";
 import { parseSize } from "../size";
-import { type Failure, UNKNOWN, formatPath, hasUnknown, isKnown, suggestion } from "../validate";
+import { type Failure, UNKNOWN, formatPath, hasUnknown, suggestion } from "../validate";
 import { RECORDED } from "./changes";
 import { ALLOWABLE, type Change, type Context } from "./types";
 
@@ -312,12 +312,7 @@ export function warnUnasked(context: Context, error: unknown, without?: string):
         context.warn(`host "${failure.details.host ?? ""}" cannot be asked: ${without}`);
 }
 
-/** Notes, in a preview, what a creation would make: what refers to it is not refused for its being missing. */
-export function announce(context: Context, host: HostReference, container: string, name: string): void {
-    if (isKnown([host, container, name])) context.hosts.get(host).coming.add(`${container}/${name}`);
-}
-
-/** Whether an id names what this run is going to make, or to take over (it carries no mark yet). */
+/** Whether an id names a volume that an operation of this run is going to take over: it carries no mark yet. */
 export function isComing(host: Host, id: string | undefined): boolean {
     const parsed = id === undefined ? undefined : parseId(id);
     return parsed !== undefined && host.coming.has(`${parsed.container}/${parsed.name}`);

@@ -25,7 +25,7 @@ import { CHAP_SECRET_MAX_LENGTH, CHAP_USERNAME, CHAP_USERNAME_RULE, chapProblems
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { iscsiNameProblem } from "../targets/iqn";
 import { nqnProblem } from "../targets/nqn";
-import { type Failure, UNKNOWN, distinct, hasUnknown, isKnown, problemsOf } from "../validate";
+import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { recorded, refuseUnlessAllowed } from "./changes";
 import { importPlace, importedOwner } from "./imports";
 import { previewed } from "./previews";
@@ -201,7 +201,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     secretOutputs: ["connection", "initiators"],
 
     async check(context, olds, given) {
-        const inputs = fillHost("source", fillName(olds, given));
+        const inputs = fillServer(context, fillHost("source", fillName(olds, given)));
         const hostFailures = hostReferenceProblems(context, inputs["host"]);
         const failures = [...explainName(given, problemsOf(exportArgs, inputs)), ...hostFailures];
         if (hostFailures.length === 0) failures.push(...targetProblems(context, inputs));
@@ -252,8 +252,6 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         return changes;
     },
 
-    id: (args) => (isKnown([args.host, args.protocol, args.name]) ? exportId(args) : undefined),
-
     preview(context, args, olds) {
         const about = { outputs: exportOutputs, stable: EXPORT_STABLE };
         return previewed(context, args, olds, about, (host, facts) => {
@@ -263,21 +261,18 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 );
                 return { drift: [], connection: same ? olds.connection : UNKNOWN };
             }
-            if (hasUnknown(args.source)) return { drift: [] };
-            const { container, name } = parseReference(args.source);
-            const pool = host.config.pools.get(container);
-            const found = facts.pools.get(container);
-            const path =
-                found?.objects.get(name)?.path ??
-                (found === undefined ? undefined : pool?.driver.pathOf?.(pool.ref, found, name));
-            const poolId = found?.id ?? "";
+            // The rest of the generation is drawn by whoever makes it, and with it the serial number.
             const { target } = usableTarget(host.config, facts, args.protocol, { evenIfDown: true });
             const generation = foretold(facts, target, args.name, "");
-            // The rest of the generation is drawn by whoever makes it, and with it the serial number.
+            const targetName = target.target.targetName(target.ref, args.name, generation);
+            if (hasUnknown(args.source)) return { drift: [], targetName };
+            const { container, name } = parseReference(args.source);
+            const object = facts.pools.get(container)?.objects.get(name);
+            const poolId = facts.pools.get(container)?.id ?? "";
             return {
                 drift: [],
-                targetName: target.target.targetName(target.ref, args.name, generation),
-                devicePath: path ?? UNKNOWN,
+                targetName,
+                devicePath: object?.path ?? UNKNOWN,
                 poolId: poolId === "" || poolId === "new" ? UNKNOWN : poolId,
             };
         });
@@ -392,6 +387,23 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         );
     },
 };
+
+/**
+ * Of what is only going to be made, the host is not known yet, unless only one of those that are configured serves the
+ * protocol. (A host that is given inline has to be given to the export, too.)
+ */
+function fillServer(context: Context, inputs: Record<string, unknown>): Record<string, unknown> {
+    if (inputs["host"] !== undefined || inputs["source"] !== UNKNOWN) return inputs;
+    const serving = context.hosts.names().filter((name) => {
+        try {
+            return context.hosts.get(name).config.targets.has(inputs["protocol"] as Protocol);
+        } catch {
+            // What is wrong with its configuration is told to those that use it.
+            return false;
+        }
+    });
+    return serving.length === 1 ? { ...inputs, host: serving[0] } : inputs;
+}
 
 /** The inputs that an export on the host comes to; a password is not among what can be read. */
 function declaredArgs(

@@ -9,7 +9,7 @@ import { type Mark, type Owner, describeOwner, sameOwner } from "../host/mark";
 import { NOTHING, isEmpty } from "../host/plan";
 import { HOST_TOOLS } from "../host/observation";
 import { parseSize } from "../size";
-import { UNKNOWN, hasUnknown, isKnown, problemsOf } from "../validate";
+import { UNKNOWN, hasUnknown, problemsOf } from "../validate";
 import { COMPLETION, TAKING_OVER, recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
@@ -247,8 +247,6 @@ export const pool: Lifecycle<PoolArgs, PoolState> = {
         if (asks && olds.incomplete !== true && !hasUnknown(news)) await previewChange(context, olds, news);
         return changes;
     },
-
-    id: (args) => (isKnown([args.host, args.name]) ? poolId(args) : undefined),
 
     preview(context, args, olds) {
         const about = { outputs: poolOutputs, stable: POOL_STABLE };

@@ -9,7 +9,7 @@ import type { HostReference } from "../host/hosts";
 import { type Mark, sameOwner } from "../host/mark";
 import { NOTHING } from "../host/plan";
 import { formatId } from "../names";
-import { UNKNOWN, distinct, hasUnknown, isKnown, problemsOf } from "../validate";
+import { UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { COMPLETION, MENDING, recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
@@ -23,7 +23,6 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
-    announce,
     isComing,
     nameClashes,
     nameSchema,
@@ -155,12 +154,8 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         return changes;
     },
 
-    id: (args) => (isKnown([args.host, args.volume, args.name]) ? snapshotId(args) : undefined),
-
     preview(context, args, olds) {
         const about = { outputs: snapshotOutputs, stable: SNAPSHOT_STABLE };
-        if (olds === undefined && !hasUnknown(args.volume))
-            announce(context, args.host, parseReference(args.volume).container, args.name);
         return previewed(context, args, olds, about, (host, facts) => {
             if (olds !== undefined || hasUnknown(args.volume)) return {};
             const of = parseReference(args.volume);
@@ -199,7 +194,6 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
 
     async create(context, args) {
         const host = context.hosts.get(args.host);
-        host.coming.delete(`${parseReference(args.volume).container}/${args.name}`);
         const { operation, begun } = creation(context, args);
         return performCreation(context, host, operation, snapshotId(args), (facts) =>
             incompleteState(context, facts, args, begun),

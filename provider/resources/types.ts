@@ -73,8 +73,6 @@ export interface Lifecycle<Args = unknown, State = unknown> {
     diff(context: Context, olds: State, news: Args): Promise<readonly Change[]>;
     /** @throws IncompleteCreation when it failed after something was made, with what is to be recorded. */
     create(context: Context, args: Args): Promise<{ id: string; state: State }>;
-    /** The id of what is declared, which follows from the arguments; `undefined`: these are not all known yet. */
-    id(args: Args): string | undefined;
     /**
      * What a preview shows of a creation (without `olds`) or an update: outputs that follow from the host's facts,
      * {@link UNKNOWN} for those that only the operation itself can tell. Never changes anything; a host that cannot be

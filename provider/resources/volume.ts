@@ -10,7 +10,7 @@ import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { type Id, SAFETY_SUFFIX, formatId } from "../names";
 import { SECTOR, exactSize, formatSize, parseSize, roundUp } from "../size";
-import { type Failure, UNKNOWN, distinct, hasUnknown, isKnown, problemsOf } from "../validate";
+import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { COMPLETION, MENDING, RECORDED, TAKING_OVER, recorded, refuseUnlessAllowed } from "./changes";
 import {
     type OwnerInput,
@@ -23,7 +23,6 @@ import {
     hostReferenceProblems,
     hostReferenceSchema,
     idSchema,
-    announce,
     isComing,
     nameClashes,
     nameSchema,
@@ -281,11 +280,8 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         return classed;
     },
 
-    id: (args) => (isKnown([args.host, args.pool, args.name]) ? volumeId(args) : undefined),
-
     preview(context, args, olds) {
         const { outputs, stable } = { outputs: volumeOutputs, stable: VOLUME_STABLE };
-        if (olds === undefined) announce(context, args.host, args.pool, args.name);
         return previewed(context, args, olds, { outputs, stable }, (host, facts) =>
             foreseen(usablePool(host.config, facts, args.pool), args, olds),
         );
@@ -318,7 +314,6 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
 
     async create(context, args) {
         const host = context.hosts.get(args.host);
-        host.coming.delete(`${args.pool}/${args.name}`);
         const { operation, begun } = creation(context, args);
         return performCreation(context, host, operation, volumeId(args), (facts) =>
             incompleteState(context, facts, args, begun),

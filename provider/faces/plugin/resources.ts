@@ -128,8 +128,6 @@ export function create(session: Session, request: CreateRequest): Promise<Create
         const response = new CreateResponse();
         if (request.getPreview()) {
             const state = (await lifecycle.preview?.(context, args, undefined)) ?? args;
-            // Known before, so that previews of what refers to it show all that can be told.
-            response.setId(lifecycle.id(args) ?? "");
             response.setProperties(encode(recorded(state, inputs), sealed));
             return response;
         }
