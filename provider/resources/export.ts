@@ -105,7 +105,11 @@ export const exportArgs = z
             })
             .describe("How initiators reach it.")
             .meta({ replaces: true }),
-        host: hostReferenceSchema.optional().describe("Only where the host is given inline."),
+        host: hostReferenceSchema
+            .optional()
+            .describe(
+                "Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.",
+            ),
         name: nameSchema.optional(),
         initiators: z.array(initiatorSchema).describe("Who may log in; nobody else can."),
         addresses: z

@@ -100,7 +100,7 @@ export class Export extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly generation: pulumi.Output<string>;
     /**
-     * Only where the host is given inline.
+     * Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
      */
     declare public readonly host: pulumi.Output<string | outputs.InlineHost>;
     /**
@@ -219,7 +219,7 @@ export interface ExportArgs {
      */
     discard?: pulumi.Input<boolean | undefined>;
     /**
-     * Only where the host is given inline.
+     * Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
      */
     host?: pulumi.Input<string | inputs.InlineHostArgs | undefined>;
     /**

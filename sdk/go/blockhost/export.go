@@ -42,7 +42,7 @@ type Export struct {
 	Drift pulumi.StringArrayOutput `pulumi:"drift"`
 	// New for each creation; proves the export on the host to be the one in the state.
 	Generation pulumi.StringOutput `pulumi:"generation"`
-	// Only where the host is given inline.
+	// Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
 	Host pulumi.AnyOutput `pulumi:"host"`
 	// Who may log in; nobody else can.
 	Initiators InitiatorArrayOutput `pulumi:"initiators"`
@@ -137,7 +137,7 @@ type exportArgs struct {
 	Allow []ChangeClass `pulumi:"allow"`
 	// Offer discard (UNMAP). Default true, false where read-only.
 	Discard *bool `pulumi:"discard"`
-	// Only where the host is given inline.
+	// Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
 	Host interface{} `pulumi:"host"`
 	// Who may log in; nobody else can.
 	Initiators []Initiator `pulumi:"initiators"`
@@ -161,7 +161,7 @@ type ExportArgs struct {
 	Allow ChangeClassArrayInput
 	// Offer discard (UNMAP). Default true, false where read-only.
 	Discard pulumi.BoolPtrInput
-	// Only where the host is given inline.
+	// Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
 	Host pulumi.Input
 	// Who may log in; nobody else can.
 	Initiators InitiatorArrayInput
@@ -299,7 +299,7 @@ func (o ExportOutput) Generation() pulumi.StringOutput {
 	return o.ApplyT(func(v *Export) pulumi.StringOutput { return v.Generation }).(pulumi.StringOutput)
 }
 
-// Only where the host is given inline.
+// Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
 func (o ExportOutput) Host() pulumi.AnyOutput {
 	return o.ApplyT(func(v *Export) pulumi.AnyOutput { return v.Host }).(pulumi.AnyOutput)
 }

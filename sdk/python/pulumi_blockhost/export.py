@@ -43,7 +43,7 @@ class ExportArgs:
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which they may; default: any.
         :param pulumi.Input[Sequence[pulumi.Input['ChangeClass']]] allow: Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
         :param pulumi.Input[_builtins.bool] discard: Offer discard (UNMAP). Default true, false where read-only.
-        :param pulumi.Input[Union[_builtins.str, 'InlineHostArgs']] host: Only where the host is given inline.
+        :param pulumi.Input[Union[_builtins.str, 'InlineHostArgs']] host: Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
         :param pulumi.Input[_builtins.str] name: Name on the host; default: the resource's name.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] portals: Which of the host's portals; default: all.
         :param pulumi.Input[_builtins.bool] read_only: Initiators cannot write. Always so for snapshots.
@@ -142,7 +142,7 @@ class ExportArgs:
     @pulumi.getter
     def host(self) -> pulumi.Input[Optional[Union[_builtins.str, 'InlineHostArgs']]]:
         """
-        Only where the host is given inline.
+        Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
         """
         return pulumi.get(self, "host")
 
@@ -269,7 +269,7 @@ class Export(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which they may; default: any.
         :param pulumi.Input[Sequence[pulumi.Input['ChangeClass']]] allow: Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
         :param pulumi.Input[_builtins.bool] discard: Offer discard (UNMAP). Default true, false where read-only.
-        :param pulumi.Input[Union[_builtins.str, Union['InlineHostArgs', 'InlineHostArgsDict']]] host: Only where the host is given inline.
+        :param pulumi.Input[Union[_builtins.str, Union['InlineHostArgs', 'InlineHostArgsDict']]] host: Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
         :param pulumi.Input[Sequence[pulumi.Input[Union['InitiatorArgs', 'InitiatorArgsDict']]]] initiators: Who may log in; nobody else can.
         :param pulumi.Input[_builtins.str] name: Name on the host; default: the resource's name.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] portals: Which of the host's portals; default: all.
@@ -482,7 +482,7 @@ class Export(pulumi.CustomResource):
     @pulumi.getter
     def host(self) -> pulumi.Output[Any]:
         """
-        Only where the host is given inline.
+        Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
         """
         return pulumi.get(self, "host")
 
