@@ -6,6 +6,8 @@ import type { HostConfig } from "./config";
 import type { HostFacts } from "./facts";
 import { absorbReadback, type CallOptions, NOT_BEGUN, type Operation } from "./host";
 import { observationSections } from "./observation";
+import { lines } from "../sh";
+import { keepEpoch } from "./epoch";
 import { clearLeftovers, flush, willFlush } from "./leftovers";
 import {
     type Claim,
@@ -168,8 +170,12 @@ export class Batch {
         );
         const plans = wanted.map((plan) => ({ steps: plan.steps, deadline: deadline(plan) }));
         const flushing = flushSection(config, wanted);
+        const epoch = this.around.facts()?.epoch;
         const script = composeRun({
-            before: flushing.length === 0 ? undefined : willFlush(config.stateDirectory),
+            before: lines(
+                epoch === undefined ? undefined : keepEpoch(config.stateDirectory, epoch),
+                flushing.length === 0 ? undefined : willFlush(config.stateDirectory),
+            ),
             stateDirectory: config.stateDirectory,
             lockTimeout: config.lockTimeout,
             plans,

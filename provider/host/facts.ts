@@ -1,3 +1,4 @@
+import type { Epoch } from "./epoch";
 import type { ClientFacts } from "../clients/types";
 import type { ExportFacts, TargetFacts } from "../targets/types";
 import type { Claim } from "./plan";
@@ -129,7 +130,7 @@ export interface HostFacts {
     readonly client?: ClientFacts;
     readonly units: ReadonlyMap<string, UnitFacts>;
     /** What names of new targets are made of; see `epoch.ts`. */
-    readonly epoch: string;
+    readonly epoch: Epoch;
     /** A run that was cut short has left files half-written in the state directory. */
     readonly leftovers?: boolean;
     /** Stock tools that are there, by name (`truncate`, `tgtadm`): an absent one is missing. */

@@ -91,6 +91,9 @@ export class Host {
     /** Who has which name in this run's program. */
     private readonly names = new Map<string, string>();
 
+    /** In previews: this run is going to remove an export before it makes others. */
+    epochEnds = false;
+
     constructor(config: HostConfig, transport: Transport, sink: Sink) {
         this.config = config;
         this.transport = transport;
@@ -387,7 +390,7 @@ export function absorbReadback(
         ...(client === undefined ? {} : { client: parseClient(client.stdout) }),
         ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),
         ...(leftovers === undefined ? {} : { leftovers: leftovers.stdout !== "" }),
-        ...(epoch === undefined ? {} : { epoch: parseEpoch(epoch.stdout) }),
+        ...(epoch === undefined ? {} : { epoch: parseEpoch(epoch.stdout, facts.epoch) }),
     };
 }
 

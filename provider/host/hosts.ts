@@ -30,11 +30,15 @@ export class Hosts {
         return Object.keys(this.configured);
     }
 
+    /** A resource of this process has named its host inline. */
+    anyInline = false;
+
     /**
      * @throws BlockhostError `invalid`: no such host, or its configuration is not right.
      */
     get(reference: HostReference): Host {
         const inline = typeof reference !== "string";
+        this.anyInline ||= inline;
         const name = inline ? reference.name : reference;
         // Two inline hosts may share a name in two resources; what they say decides whether they are the same.
         const key = inline ? JSON.stringify(reference) : name;

@@ -38,7 +38,7 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
     }
     sections.push({ id: "leftovers", script: observeLeftovers(config.stateDirectory) });
     if (touched?.targets === undefined || Object.keys(touched.targets).length > 0)
-        sections.push({ id: "epoch", script: observeEpoch(config.stateDirectory) });
+        sections.push({ id: "epoch", script: observeEpoch(config.stateDirectory, touched === undefined) });
     sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
     return sections;
 }

@@ -9,6 +9,7 @@ const OURS = [
     "boot-attachments",
     "boot-exports",
     "epoch",
+    "epoch.made",
     "exports",
     "lock",
     "pools",
@@ -65,4 +66,4 @@ for bh_f in ${stateDirectory}/* ${stateDirectory}/.[!.]*; do
 done`;
 }
 
-const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | epoch | exports | lock | pools | units`;
+const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | epoch | epoch.made | exports | lock | pools | units`;

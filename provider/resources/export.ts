@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { BlockhostError, toBlockhostError } from "../errors";
 import type { ConfiguredTarget, HostConfig } from "../host/config";
-import { foretell, GENERATION_DIGITS } from "../host/epoch";
+import { GENERATION_DIGITS } from "../host/epoch";
 import type { HostFacts, ObjectFacts } from "../host/facts";
-import type { Operation } from "../host/host";
+import type { Host, Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, isEmpty } from "../host/plan";
@@ -23,6 +23,7 @@ import type {
 import { attachable } from "../targets/attachable";
 import { CHAP_SECRET_MAX_LENGTH, CHAP_USERNAME, CHAP_USERNAME_RULE, chapProblems } from "../targets/chap";
 import { dhchapKeyProblem } from "../targets/dhchap";
+import { foretold } from "../targets/foretold";
 import { iscsiNameProblem } from "../targets/iqn";
 import { nqnProblem } from "../targets/nqn";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
@@ -205,7 +206,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     secretOutputs: ["connection", "initiators"],
 
     async check(context, olds, given) {
-        const inputs = fillServer(context, fillHost("source", fillName(olds, given)));
+        const inputs = fillServer(context, olds, fillHost("source", fillName(olds, given)));
         const hostFailures = hostReferenceProblems(context, inputs["host"]);
         const failures = [...explainName(given, problemsOf(exportArgs, inputs)), ...hostFailures];
         if (hostFailures.length === 0) failures.push(...targetProblems(context, inputs));
@@ -250,6 +251,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
             changes.push(recorded(property));
         }
         const replaced = changes.some(({ kind }) => kind === "replace");
+        if (replaced) host.epochEnds = true;
         if (!replaced && !hasUnknown(news)) changes.push(...(await impact(context, olds, news, changes)));
         const allow = hasUnknown(news.allow) ? [] : (news.allow ?? []);
         refuseUnlessAllowed(doing, changes, allow, host.config.name);
@@ -266,9 +268,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                 return { drift: [], connection: same ? olds.connection : UNKNOWN };
             }
             // The rest of the generation is drawn by whoever makes it, and with it the serial number.
-            const { target } = usableTarget(host.config, facts, args.protocol, { evenIfDown: true });
-            const generation = foretold(facts, target, args.name, "");
-            const targetName = target.target.targetName(target.ref, args.name, generation);
+            const targetName = foreseenTarget(host, facts, args);
             if (hasUnknown(args.source)) return { drift: [], targetName };
             const { container, name } = parseReference(args.source);
             const object = facts.pools.get(container)?.objects.get(name);
@@ -393,11 +393,17 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
 };
 
 /**
- * Of what is only going to be made, the host is not known yet, unless only one of those that are configured serves the
- * protocol. (A host that is given inline has to be given to the export, too.)
+ * Of what is only going to be made, the host is not known yet, unless only one serves the protocol; or it is where it was.
+ * It may be a host that is given inline, where there is any.
  */
-function fillServer(context: Context, inputs: Record<string, unknown>): Record<string, unknown> {
+function fillServer(
+    context: Context,
+    olds: Partial<ExportArgs> | undefined,
+    inputs: Record<string, unknown>,
+): Record<string, unknown> {
     if (inputs["host"] !== undefined || inputs["source"] !== UNKNOWN) return inputs;
+    if (olds?.host !== undefined) return { ...inputs, host: olds.host };
+    if (context.hosts.anyInline) return inputs;
     const serving = context.hosts.names().filter((name) => {
         try {
             return context.hosts.get(name).config.targets.has(inputs["protocol"] as Protocol);
@@ -475,6 +481,8 @@ function ensuring(
 ): Operation<ExportState> {
     const { config } = context.hosts.get(args.host);
     const owner = ownerOf(context, args.owner);
+    const drawn = begun.generation;
+    let expected: string | undefined;
     return {
         doing: olds === undefined ? `create export "${args.name}"` : `update export "${args.name}"`,
         effect: "change",
@@ -496,9 +504,15 @@ function ensuring(
             }
             // A host under the same name at another address is not where this export is.
             const poolId = olds?.source === args.source ? olds.poolId : undefined;
-            if (olds === undefined && one === undefined)
-                begun.generation = foretold(facts, target, args.name, begun.generation);
+            if (olds === undefined) {
+                const beginning = foretold(facts, target.ref, args.name);
+                expected ??= beginning ?? "";
+                // What a preview has told holds no more; the drawn one is new in any case.
+                const holds = beginning === expected && one === undefined;
+                begun.generation = holds ? beginning + drawn.slice(GENERATION_DIGITS) : drawn;
+            }
             const wanted = wantedFrom(config, facts, args, one, owner, begun.generation, poolId);
+            begun.generation = wanted.mark.generation;
             refuseCuts(config, target, targetContext, wanted, args);
             return target.target.ensure(targetContext, wanted);
         },
@@ -515,14 +529,6 @@ function ensuring(
     };
 }
 
-/** A generation with the beginning that it has on the host now, if it is made there; the rest as it was drawn. */
-function foretold({ epoch }: HostFacts, { ref }: ConfiguredTarget, name: string, drawn: string): string {
-    return (
-        foretell(epoch, [ref.stateDirectory, ref.protocol, ...ref.portals], name) +
-        drawn.slice(GENERATION_DIGITS)
-    );
-}
-
 /** For previews, of an export of what is only going to be made: all but its device can be held against the host. */
 function ensuringUnmade(context: Context, args: ExportArgs): Operation<void> {
     const { config } = context.hosts.get(args.host);
@@ -534,11 +540,22 @@ function ensuringUnmade(context: Context, args: ExportArgs): Operation<void> {
             const { target, found } = usableTarget(config, facts, args.protocol, {});
             if (ownExport(found, args.name, [owner]) !== undefined) return NOTHING;
             const mark = markOf(owner, newGeneration());
-            const wanted = wantedFor(args, mark, "/dev/blockhost-not-made-yet", 0, false);
+            const wanted = wantedFor(args, mark, `/dev/blockhost-not-made-yet/${args.name}`, 0, false);
             return target.target.ensure({ target: target.ref, facts: found, host: facts }, wanted);
         },
         result: () => undefined,
     };
+}
+
+/**
+ * In a preview: the name of the target that a creation would make. One that is there under this name has to go before, which
+ * makes it another.
+ */
+function foreseenTarget(host: Host, facts: HostFacts, args: ExportArgs): string {
+    const { target, found } = usableTarget(host.config, facts, args.protocol, { evenIfDown: true });
+    if (hasUnknown(args.name) || host.epochEnds || found.exports.has(args.name)) return UNKNOWN;
+    const generation = foretold(facts, target.ref, args.name);
+    return generation === undefined ? UNKNOWN : target.target.targetName(target.ref, args.name, generation);
 }
 
 /** What an export that is there adds to what is declared. */

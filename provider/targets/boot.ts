@@ -190,22 +190,17 @@ export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
  * Comes after {@link guardBootFile}. The file is emptied, and so is none; the plan has it removed, together with those of
  * all other plans of its run, and the directory flushed ({@link bootFlush}).
  *
- * @param generation Of the export that goes; nothing else is ever made under a name that follows from it.
  * @param before What has to be done first.
  * @param notes Files that go with it.
  */
-export function removeBootFile(
-    at: BootPlace,
-    generation: string,
-    before: Sh,
-    notes: readonly string[] = [],
-): Step {
+export function removeBootFile(at: BootPlace, before: Sh, notes: readonly string[] = []): Step {
     return {
         label: `remove the boot file of ${what(at)}`,
         script: sh`${before}
-${endEpoch(at.stateDirectory, generation)}
+${endEpoch(at.stateDirectory)}
 dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 [ ! -e "$dir/.$name.new" ] || rm -f -- "$dir/.$name.new" || exit
+[ ! -L "$dir/$name" ] || rm -f -- "$dir/$name" || exit
 for file in ${notes} "$dir/$name"; do [ ! -s "$file" ] || : > "$file" || exit; done`,
     };
 }

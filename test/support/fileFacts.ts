@@ -97,7 +97,7 @@ export function context(world: World = {}): PlanContext<FileOptions> {
         pools: new Map([["bulk", facts]]),
         targets: new Map(),
         units: new Map((world.units ?? []).map((unit) => [unit.name, unit])),
-        epoch: "boot-1",
+        epoch: { boot: "boot-1", word: "word-1", made: new Set() },
         tools: new Set(Object.keys(fileDriver.tools(pool.options))),
         claims: world.claims ?? [],
         reserved: new Set(),

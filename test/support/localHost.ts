@@ -118,7 +118,7 @@ export class LocalHost<Options> {
             pools: new Map([[pool.name, facts]]),
             targets: new Map(),
             units: new Map(units),
-            epoch: "boot-1",
+            epoch: { boot: "boot-1", word: "word-1", made: new Set() },
             tools: new Set(Object.keys(this.driver.tools(pool.options))),
             claims: [],
             reserved: new Set(),

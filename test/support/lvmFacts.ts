@@ -167,7 +167,7 @@ export function contextOf(world: World): PlanContext<LvmOptions> {
             pools: new Map([["fast", facts]]),
             targets: new Map(),
             units: new Map((world.units ?? []).map((unit) => [unit.name, unit])),
-            epoch: "boot-1",
+            epoch: { boot: "boot-1", word: "word-1", made: new Set() },
             tools: new Set(Object.keys(lvmDriver.tools(pool.options))),
             claims: world.claims ?? [],
             reserved: new Set(),

@@ -67,7 +67,7 @@ export function poolContext(
         pools: new Map(),
         targets: new Map(),
         units: new Map((reported.units ?? []).map((unit) => [unit.name, unit])),
-        epoch: "boot-1",
+        epoch: { boot: "boot-1", word: "word-1", made: new Set() },
         tools: new Set(),
         claims: [],
         reserved: new Set(),

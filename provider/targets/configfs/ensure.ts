@@ -1,5 +1,5 @@
 import { BlockhostError } from "../../errors";
-import { guardEpoch } from "../../host/epoch";
+import { epochEnds } from "../../host/epoch";
 import { describeOwner, encodeMark, type Mark, sameOwner } from "../../host/mark";
 import { NOTHING, type Plan, type Step } from "../../host/plan";
 import { lines, raw, type Sh, sh } from "../../sh";
@@ -13,6 +13,7 @@ import {
     writeBootFile,
 } from "../boot";
 import { bootUnitFor, removeBootUnit } from "../bootUnit";
+import { asForetold } from "../foretold";
 import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import {
     type CommonDeclared,
@@ -129,10 +130,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
         guardBootFile(
             place,
             before,
-            lines(
-                unit.guard,
-                before === undefined ? guardEpoch(target.stateDirectory, context.host.epoch) : undefined,
-            ),
+            lines(unit.guard, before === undefined ? asForetold(context, want) : undefined),
         ),
         ...unit.steps,
         ...(written
@@ -206,10 +204,11 @@ export function remove<O, D extends CommonDeclared, Own>(
 ${helper.guard(before, "all")}
 ${helper.takeDown(target, before)}`,
             },
-            removeBootFile(place, before.mark.generation, unit, [note]),
+            removeBootFile(place, unit, [note]),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
         flush: bootFlush(place, [note]),
+        reserved: [epochEnds(target.stateDirectory)],
     };
 }
 

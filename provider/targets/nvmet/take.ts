@@ -53,7 +53,7 @@ ${FORGET}`;
 /**
  * Sets "$@" to hosts and ports that we made and that nothing links to any more. Those that this export has or had are
  * looked at, and, as far as all was read, those that nothing linked to then: an earlier run may have been cut short before
- * it came to them.
+ * it came to them; and notes of ports that are gone.
  */
 function idle(target: NvmetRef, before: NvmetExport): Sh {
     return sh`made=${madeDirectory(target)}
@@ -62,7 +62,8 @@ for d in ${[...sharedHosts(before)]} ports/*; do
     [ -e "$made/$d" ] || continue
     for l in "$d"/subsystems/* subsystems/*/allowed_"$d"; do [ ! -L "$l" ] || continue 2; done
     set -- "$@" "$d"
-done`;
+done
+for f in "$made"/ports/*; do d=ports/\${f##*/}; [ ! -e "$f" ] || [ -d "$d" ] || set -- "$@" "$d"; done`;
 }
 
 /** The kernel keeps those that somebody has linked to meanwhile. */

@@ -1,8 +1,8 @@
 import { lines, type Sh, sh } from "../../sh";
-import { guardEpoch } from "../../host/epoch";
 import { NOTHING, type Plan } from "../../host/plan";
 import { bootFile, guardBootFile, placeOf, writeBootFile } from "../boot";
 import { bootUnitFor } from "../bootUnit";
+import { asForetold } from "../foretold";
 import type { ExportWanted, Session } from "../types";
 import { bootBody } from "./boot";
 import { planChange } from "./change";
@@ -34,7 +34,7 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const before = exportOf(context.facts, want.name);
     const asSeen = lines(
         unit.guard,
-        before === undefined ? guardEpoch(target.stateDirectory, context.host.epoch) : undefined,
+        before === undefined ? asForetold(context, want) : undefined,
         change.guards.length === 0 ? undefined : management(controlPort, change.guards),
     );
     return {

@@ -1,5 +1,6 @@
 import { BlockhostError } from "../../errors";
 import { describeOwner, type Mark, sameOwner } from "../../host/mark";
+import { epochEnds } from "../../host/epoch";
 import { NOTHING, type Plan } from "../../host/plan";
 import { bootFile, bootFlush, guardBootFile, placeOf, remarkBootFile, removeBootFile } from "../boot";
 import { removeBootUnit } from "../bootUnit";
@@ -32,14 +33,11 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
                     ...dropOrders(context, want.name, formerUsers(before)),
                 ]),
             },
-            removeBootFile(
-                place,
-                before.mark.generation,
-                removeBootUnit(target.stateDirectory, bootUnit, bootFile(place)),
-            ),
+            removeBootFile(place, removeBootUnit(target.stateDirectory, bootUnit, bootFile(place))),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
         flush: bootFlush(place),
+        reserved: [epochEnds(target.stateDirectory)],
     };
 }
 

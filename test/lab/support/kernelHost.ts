@@ -24,7 +24,7 @@ export type Run = (
 /** A real host with a kernel target, without the engine: plans, runs steps, reads back and plans again. */
 export class KernelHost<Options> {
     /** As it was observed last. */
-    private epoch = "";
+    private epoch = parseEpoch("");
 
     constructor(
         readonly target: Target<Options>,
@@ -56,7 +56,7 @@ export class KernelHost<Options> {
     }
 
     private async observeAfter(scripts: readonly string[], only?: readonly string[]): Promise<TargetFacts> {
-        const look = [this.target.observe(this.ref, only).text, observeEpoch(this.ref.stateDirectory).text];
+        const look = [this.target.observe(this.ref, only).text, observeEpoch(this.ref.stateDirectory, true).text];
         const [printed, epoch] = (await this.all([...scripts, ...look])).slice(scripts.length);
         this.epoch = parseEpoch(epoch ?? "");
         return this.target.parse(this.ref, printed ?? "");

@@ -127,7 +127,7 @@ export class TgtHost {
             pools: new Map(),
             targets: new Map([["iscsi", facts]]),
             units: new Map(),
-            epoch: parseEpoch(this.sh(observeEpoch(this.ref.stateDirectory)).stdout),
+            epoch: parseEpoch(this.sh(observeEpoch(this.ref.stateDirectory, true)).stdout),
             tools: new Set(),
             claims: [],
             reserved: new Set(reserved),

@@ -111,7 +111,7 @@ export function context(lines: readonly string[], reserved: readonly string[] = 
         pools: new Map(),
         targets: new Map([["iscsi", facts]]),
         units: new Map(),
-        epoch: "boot-1",
+        epoch: { boot: "boot-1", word: "word-1", made: new Set() },
         tools: new Set(),
         claims: [],
         reserved: new Set(reserved),
