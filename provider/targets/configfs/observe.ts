@@ -124,7 +124,7 @@ printf '%s\\n' "$sockets"`;
     return sh`${sockets}
 echo '== owners'
 set --
-while read -r _ _ _ _ _ _ _ _ _ inode _; do
+while read -r _ _ _ _ _ _ _ _ _ _ inode _; do
     [ -z "$inode" ] || set -- "$@" -o -lname "socket:\\\\[$inode\\\\]"
 done <<BH_SOCKETS
 $sockets
