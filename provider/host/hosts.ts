@@ -1,6 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { BlockhostError } from "../errors";
 import { createTransport } from "../transport";
+import type { Protocol } from "../targets/types";
 import type { Transport, TransportConfig } from "../transport/types";
 import { formatPath, suggestion } from "../validate";
 import { resolveHost } from "./config";
@@ -28,6 +29,17 @@ export class Hosts {
     /** Names of the hosts in the configuration. */
     names(): string[] {
         return Object.keys(this.configured);
+    }
+
+    /** Names of those that serve a protocol. What is wrong with the configuration of others is told to those that use them. */
+    serving(protocol: Protocol): string[] {
+        return this.names().filter((name) => {
+            try {
+                return resolveHost(name, this.configured[name], false).targets.has(protocol);
+            } catch {
+                return false;
+            }
+        });
     }
 
     /** A resource of this process has named its host inline. */

@@ -404,14 +404,7 @@ function fillServer(
     if (inputs["host"] !== undefined || inputs["source"] !== UNKNOWN) return inputs;
     if (olds?.host !== undefined) return { ...inputs, host: olds.host };
     if (context.hosts.anyInline) return inputs;
-    const serving = context.hosts.names().filter((name) => {
-        try {
-            return context.hosts.get(name).config.targets.has(inputs["protocol"] as Protocol);
-        } catch {
-            // What is wrong with its configuration is told to those that use it.
-            return false;
-        }
-    });
+    const serving = context.hosts.serving(inputs["protocol"] as Protocol);
     return serving.length === 1 ? { ...inputs, host: serving[0] } : inputs;
 }
 
