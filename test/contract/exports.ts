@@ -211,6 +211,21 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             expect(await letsIn(second)).toBe(true);
         });
 
+        test("made beside removals that were not seen has a name of its own", async () => {
+            const [late, other] = [another(), another()];
+            await late.volume("e13");
+            // Both take the host for what it is now; of a name that one of them uses up, the other is told on the host.
+            await Promise.all([late.host.facts(), other.host.facts()]);
+            const names = new Set<string>();
+            for (const one of [other, late, other]) {
+                const made = await makes(one, "e13-x", "e13");
+                names.add(made.targetName);
+                await one.delete(made);
+            }
+            expect(names.size).toBe(3);
+            await late.delete(await late.volume("e13"));
+        });
+
         test("of a snapshot is read-only, where the target can do that", async () => {
             const fresh = another();
             const state = await fresh.volume("e8");
