@@ -20,7 +20,7 @@ const DEFAULT_STATE_DIRECTORY = "/var/lib/blockhost";
 /** Where units of the administrator's own go. */
 export const UNIT_DIRECTORY = "/etc/systemd/system";
 /** First line of the unit; a later version writes another, and so replaces it. */
-export const UNIT_HEADER = "# pulumi-blockhost: exports, format 2";
+export const UNIT_HEADER = "# pulumi-blockhost: exports, format 3";
 
 /** `blockhost-exports.service`, with a suffix for a state directory that is not the default. */
 export function bootUnitName(stateDirectory: string): string {
@@ -58,6 +58,9 @@ WantedBy=multi-user.target ${services}
 /**
  * Activates devices that are missing, those of the same kind with one command, and runs every boot file. What fails, since
  * a device, an address or a daemon comes late, is tried again for three minutes.
+ *
+ * A port of nvmet's listens from its first subsystem on, and hosts (Linux 6.10 and later) that hear of no such subsystem
+ * there give up for good. So boot files only write down which are to be on which port, and then a port gets all at once.
  */
 export const BOOT_SCRIPT = `#!/bin/sh
 # pulumi-blockhost: makes all exports anew after a start of the host or of what is behind them.
@@ -71,6 +74,20 @@ missing() {
                 activate= ;;
         esac
     done | sort -u
+}
+links=$dir/links.new
+link() {
+    [ -s "$links" ] || return 0
+    cd /sys/kernel/config/nvmet || return
+    wrong=
+    for port in ports/*; do
+        set --
+        while read -r p subsystem; do
+            [ "$p" != "$port" ] || set -- "$@" "$PWD/$subsystem"
+        done < "$links"
+        [ $# = 0 ] || ln -s -- "$@" "$port/subsystems/" || wrong=1
+    done
+    [ -z "$wrong" ]
 }
 activate() {
     last= objects=
@@ -88,10 +105,13 @@ while :; do
     flock -w 600 9 || exit 1
     missing 9>&- | activate 9>&-
     failed=
+    rm -f "$links"
     for file in "$dir"/exports/*/*; do
         [ -f "$file" ] || continue
-        sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
+        BLOCKHOST_LINKS=$links sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
     done
+    ( link ) 9>&- </dev/null || failed="$failed (NVMe/TCP)"
+    rm -f "$links"
     flock -u 9
     [ -n "$failed" ] || exit 0
     n=$((n + 1))

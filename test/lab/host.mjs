@@ -157,7 +157,7 @@ export class LabHost {
     }
 
     /**
-     * Waits until nothing is starting any more. The kernel may find disks later than all else is up, and what udev finds
+     * Waits until nothing is starting any more. (Exports whose device is missing are tried for three minutes.) The kernel may find disks later than all else is up, and what udev finds
      * may start more, such as LVM's activation.
      */
     async #settle() {
@@ -168,7 +168,7 @@ export class LabHost {
             `systemctl is-system-running --wait >/dev/null
             udevadm settle -t 60
             while systemctl list-units --plain --no-legend 'lvm-activate-*' | grep -q -e activating -e running; do sleep 0.3; done`,
-            { tolerate: true },
+            { tolerate: true, timeoutMs: 600_000 },
         );
     }
 

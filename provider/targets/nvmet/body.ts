@@ -56,9 +56,9 @@ may "$n/attr_model" ${MODEL}`,
             const { address, port, family } = portal;
             const any = family === 6 ? "::" : "0.0.0.0";
             return sh`listen ${family === 6 ? "ipv6" : "ipv4"} ${address} ${port} ${any}
-[ -L "$p/$n" ] || ln -s ${ROOT}/"$n" "$p/subsystems/" || fail ${`nvmet cannot listen on ${text}`}`;
+link || fail ${`nvmet cannot listen on ${text}`}`;
         }),
-        noteApplied(bootFile(placeOf(target, want.name))),
+        sh`[ -n "$BLOCKHOST_LINKS" ] || ${noteApplied(bootFile(placeOf(target, want.name)))}`,
     );
 }
 
@@ -81,9 +81,15 @@ may "$s/ana_grpid" 1`;
 /**
  * `key ATTRIBUTE SECRET`: an empty one is unset, for which the kernel wants a NUL. `listen FAMILY ADDRESS PORT ANY`: sets
  * `$p` to the port for that portal, or to one that listens on all addresses; makes it where there is none. Numbers of our
- * own ports begin where nobody else's tools do.
+ * own ports begin where nobody else's tools do. `link`: the
+ * subsystem `$n` to that port; at boot, later (`BOOT_SCRIPT`).
  */
-const FUNCTIONS = raw(`key() {
+const FUNCTIONS = raw(`link() {
+    [ ! -L "$p/$n" ] || return 0
+    if [ -n "$BLOCKHOST_LINKS" ]; then printf '%s %s\\n' "$p" "$n" >> "$BLOCKHOST_LINKS"
+    else ln -s ${ROOT}/"$n" "$p/subsystems/"; fi
+}
+key() {
     if [ ! -e "$1" ]; then
         [ -z "$2" ] && return
         fail "the kernel's nvmet has no in-band authentication (CONFIG_NVME_TARGET_AUTH): use a newer kernel, or leave dhchap out"
