@@ -56,7 +56,10 @@ export class KernelHost<Options> {
     }
 
     private async observeAfter(scripts: readonly string[], only?: readonly string[]): Promise<TargetFacts> {
-        const look = [this.target.observe(this.ref, only).text, observeEpoch(this.ref.stateDirectory, true).text];
+        const look = [
+            this.target.observe(this.ref, only).text,
+            observeEpoch(this.ref.stateDirectory, true).text,
+        ];
         const [printed, epoch] = (await this.all([...scripts, ...look])).slice(scripts.length);
         this.epoch = parseEpoch(epoch ?? "");
         return this.target.parse(this.ref, printed ?? "");
