@@ -151,7 +151,7 @@ targetcli /iscsi/iqn.2001-01.org.elsewhere:disk/tpg1/luns create /backstores/fil
 targetcli /iscsi/iqn.2001-01.org.elsewhere:disk/tpg1/portals delete 0.0.0.0 3260 || :
 targetcli /iscsi/iqn.2001-01.org.elsewhere:disk/tpg1/portals create 10.77.2.1 3260
 targetcli saveconfig
-systemctl enable rtslib-fb-targetctl`,
+systemctl unmask rtslib-fb-targetctl && systemctl enable rtslib-fb-targetctl`,
             );
             const theirs = () =>
                 run(
