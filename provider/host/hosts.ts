@@ -50,8 +50,8 @@ export class Hosts {
      */
     get(reference: HostReference): Host {
         const inline = typeof reference !== "string";
-        this.anyInline ||= inline;
         const name = inline ? reference.name : reference;
+        this.anyInline ||= inline;
         // Two inline hosts may share a name in two resources; what they say decides whether they are the same.
         const key = inline ? JSON.stringify(reference) : name;
         const known = this.open.get(key);

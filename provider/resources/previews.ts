@@ -19,7 +19,9 @@ export async function previewed<Args extends { readonly host: HostReference }, S
     lifecycle: { readonly outputs: z.ZodObject; readonly stable: readonly string[] },
     tell: (host: Host, facts: HostFacts) => Partial<Record<string, unknown>>,
 ): Promise<State> {
-    const told = hasUnknown(args.host) ? undefined : await facts(context, args, tell);
+    // Of what refers to something that is only going to be made, the host may not be known yet.
+    const known = (args.host as HostReference | undefined) !== undefined && !hasUnknown(args.host);
+    const told = known ? await facts(context, args, tell) : undefined;
     const outputs: Record<string, unknown> = {};
     const shape: Record<string, z.ZodType> = lifecycle.outputs.shape;
     for (const [key, schema] of Object.entries(shape)) {
