@@ -157,8 +157,8 @@ export class LabHost {
     }
 
     /**
-     * Waits until nothing is starting any more. (Exports whose device is missing are tried for three minutes.) The kernel may find disks later than all else is up, and what udev finds
-     * may start more, such as LVM's activation.
+     * Waits until nothing is starting any more. (Exports whose device is missing are tried for three minutes.) The kernel
+     * may find disks later than all else is up, and what udev finds may start more, such as LVM's activation.
      */
     async #settle() {
         await this.#setClock();

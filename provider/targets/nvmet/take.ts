@@ -58,7 +58,7 @@ ${FORGET}`;
 function idle(target: NvmetRef, before: NvmetExport): Sh {
     return sh`made=${madeDirectory(target)}
 set --
-for d in ${[...sharedHosts(before)]} ports/*; do
+for d in ${sharedHosts(before)} ports/*; do
     [ -e "$made/$d" ] || continue
     for l in "$d"/subsystems/* subsystems/*/allowed_"$d"; do [ ! -L "$l" ] || continue 2; done
     set -- "$@" "$d"
