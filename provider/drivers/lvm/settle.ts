@@ -5,7 +5,7 @@ import type { LvmOptions } from "./options";
 import { command } from "./settings";
 
 /** LVM's shell takes 64 words a command. */
-const BATCH = 40;
+const BATCH = 50;
 
 /**
  * What the plans of a run have left to its end:

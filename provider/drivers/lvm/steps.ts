@@ -67,7 +67,7 @@ export function guard(context: Context, expected: Expected): Sh {
                       }),
                   },
               ]),
-        ...[...same, ...closed].map((object) => ({
+        ...same.map((object) => ({
             what: full(context, realName(object)),
             pattern: pattern(object),
         })),
@@ -81,7 +81,10 @@ esac`,
         ),
         ...closed.map(
             (object) =>
-                sh`bh_lvm_shut ${literal(pattern(object))} || { echo ${`${object.path} is open`} >&2; bh_lvm_users ${object.path}; exit ${IN_USE}; }`,
+                sh`bh_lvm_shut ${literal(pattern(object))} || case $bh_lvm_now in
+*${literal(pattern(object))}*) echo ${`${object.path} is open`} >&2; bh_lvm_users ${object.path}; exit ${IN_USE} ;;
+*) echo ${`${full(context, realName(object))} is not what it was`} >&2; exit ${GUARD_FAILED} ;;
+esac`,
         ),
         ...free.map(
             (name) => sh`case $bh_lvm_now in
