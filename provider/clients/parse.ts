@@ -1,4 +1,5 @@
 import { parseBootHeader } from "../targets/boot";
+import { bootUnitState } from "../targets/bootUnit";
 import { normalizePortal } from "../targets/portal";
 import {
     type AttachmentFacts,
@@ -28,14 +29,13 @@ export function parseClient(output: string): ClientFacts {
     const hostId = told("hostid");
     const { attachments, unreadable } = parseAttachments(lines);
     const paths = [...parseSessions(words("session", 5)), ...parseControllers(words("controller", 6))];
-    const unit = told("unit");
     return {
         ...(iqn === undefined ? {} : { iqn }),
         ...(nqn === undefined ? {} : { nqn }),
         ...(hostId === undefined ? {} : { hostId }),
         multipathd: lines.includes("multipathd"),
         nativeMultipath: told("native") === "Y",
-        bootUnit: unit === "installed" || unit === "missing" ? unit : "none",
+        bootUnit: bootUnitState(told("unit")),
         attachments,
         unreadable,
         paths,

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { Mark } from "../host/mark";
 import type { Secret } from "../sh";
+import type { BootUnitState } from "../targets/bootUnit";
 import type { Protocol } from "../targets/types";
 
 /**
@@ -127,7 +128,7 @@ export interface ClientFacts {
     readonly multipathd: boolean;
     /** The kernel joins NVMe controllers to one device. */
     readonly nativeMultipath: boolean;
-    readonly bootUnit: "installed" | "missing" | "none";
+    readonly bootUnit: BootUnitState;
     readonly attachments: ReadonlyMap<string, AttachmentFacts>;
     /** Boot files that cannot be read, with the reason. */
     readonly unreadable: ReadonlyMap<string, string>;

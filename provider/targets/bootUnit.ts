@@ -22,6 +22,14 @@ export const UNIT_DIRECTORY = "/etc/systemd/system";
 /** First line of the unit; a later version writes another, and so replaces it. */
 export const UNIT_HEADER = "# pulumi-blockhost: exports, format 3";
 
+/** A unit that makes things at boot; `none`: systemd does not run the host, or we are not root. */
+export type BootUnitState = "installed" | "missing" | "none";
+
+/** @param said the word that an observation printed, if any */
+export function bootUnitState(said: string | undefined): BootUnitState {
+    return said === "installed" || said === "missing" ? said : "none";
+}
+
 /** `blockhost-exports.service`, with a suffix for a state directory that is not the default. */
 export function bootUnitName(stateDirectory: string): string {
     if (stateDirectory === DEFAULT_STATE_DIRECTORY) return "blockhost-exports.service";
@@ -142,11 +150,11 @@ systemctl --quiet enable ${bootUnitName(stateDirectory)} && sync -f "$dir" ${UNI
  * it is there, to observe and plan again where it is not: whoever has removed what was the last export since has taken
  * it away.
  *
- * @param seen as it was observed; `none`: systemd does not run the host, or we are not root
+ * @param seen as it was observed
  */
 export function bootUnitFor(
     stateDirectory: string,
-    seen: "installed" | "missing" | "none",
+    seen: BootUnitState,
     reserved: ReadonlySet<string>,
 ): { reserved: string; guard: Sh | undefined; steps: readonly Step[] } {
     const name = `targets/boot-unit/${stateDirectory}`;
@@ -168,11 +176,7 @@ function requireBootUnit(stateDirectory: string): Sh {
  *
  * @param seen as for {@link bootUnitFor}
  */
-export function removeBootUnit(
-    stateDirectory: string,
-    seen: "installed" | "missing" | "none",
-    last: string,
-): Sh {
+export function removeBootUnit(stateDirectory: string, seen: BootUnitState, last: string): Sh {
     if (seen !== "installed") return raw("");
     const name = bootUnitName(stateDirectory);
     return sh`dir=${stateDirectory} other=

@@ -30,11 +30,12 @@ const { values } = parseArgs({
         "cinder-counts": { type: "string", default: "10" },
     },
 });
-const numbers = (list: string) => list.split(",").map(Number);
+const names = (list: string) => list.split(",").filter((name) => name !== "");
+const numbers = (list: string) => names(list).map(Number);
 const counts = numbers(values.counts);
 const rounds = Number(values.rounds);
-const parts = values.parts.split(",") as Part[];
-const changes = new Set(values.changes.split(",").filter((name) => name !== "")) as Changes;
+const parts = names(values.parts) as Part[];
+const changes = new Set(names(values.changes)) as Changes;
 
 async function versionsOf(guest: Guest) {
     const { stdout } = await guest.run("uname -r; lvm version | sed -n 's/.*LVM version: *//p'");

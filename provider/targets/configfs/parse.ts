@@ -1,5 +1,6 @@
 import { BlockhostError } from "../../errors";
 import { type BootHeader, parseBootHeader } from "../boot";
+import { bootUnitState } from "../bootUnit";
 import { parseAddresses } from "../portals";
 import type { TargetFacts, TargetRef } from "../types";
 import type { CommonDeclared, Helper, KernelExport, KernelExtra, Live } from "./model";
@@ -17,7 +18,6 @@ export function parseFacts<O, D extends CommonDeclared, Own>(
     const problem = problemOf(helper, target, sections);
     const modules = sections.lines("module");
     const roots = new Set([...headers.values()].flatMap((header) => header.roots ?? []));
-    const unit = sections.lines("unit")[0];
     const extra: KernelExtra<Own> = {
         loaded: modules.includes("loaded"),
         live: { tree, listeners: [], sections },
@@ -26,7 +26,7 @@ export function parseFacts<O, D extends CommonDeclared, Own>(
         owners: parseOwners(sections.lines("owners")),
         addresses: parseAddresses(sections.lines("addresses")),
         unreadable,
-        bootUnit: unit === "installed" ? "installed" : unit === "missing" ? "missing" : "none",
+        bootUnit: bootUnitState(sections.lines("unit")[0]),
         own: helper.own(tree, roots, sections),
     };
     const devices = parseDevices(sections.lines("devices"));

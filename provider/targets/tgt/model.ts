@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { BlockhostError } from "../../errors";
 import { aclAddress } from "../address";
+import type { BootUnitState } from "../bootUnit";
 import { chapFingerprint } from "../chap";
 import { normalizeIscsiName, targetName } from "../iqn";
 import { portalsOf } from "../portals";
@@ -82,8 +83,8 @@ export interface TgtExtra {
     readonly addresses: ReadonlySet<string>;
     /** Boot files that this version cannot read: export name → why. */
     readonly unreadable: ReadonlyMap<string, string>;
-    /** The systemd unit that runs boot files; `none`: systemd does not run the host, or we are not root. */
-    readonly bootUnit: "installed" | "missing" | "none";
+    /** The systemd unit that runs boot files. */
+    readonly bootUnit: BootUnitState;
 }
 
 export function exportOf(facts: TargetFacts, name: string): TgtExport | undefined {

@@ -1,5 +1,6 @@
 import { BlockhostError } from "../../errors";
 import { type BootHeader, parseBootHeader } from "../boot";
+import { bootUnitState } from "../bootUnit";
 import { parseAddresses } from "../portals";
 import { formatPortal, normalizePortal, shortestIPv6 } from "../portal";
 import type { TargetFacts } from "../types";
@@ -68,7 +69,7 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         boot: new Set([...boot.keys(), ...lines("E").map((line) => splitAt(line, " ")[0])]),
         addresses: parseAddresses(lines("W")),
         unreadable,
-        bootUnit: lines("U")[0] === "installed" ? "installed" : byLetter.has("U") ? "missing" : "none",
+        bootUnit: bootUnitState(lines("U")[0]),
     };
     const devices = new Map(lines("D").map(parseDevice));
     const answered = problem === undefined && garbled === undefined;

@@ -10,6 +10,7 @@ import { WIDTH } from "./volumes";
 
 /** Volumes as files, of which a thousand are made in no time. */
 const FILES = "files";
+const DIRECTORY = "/srv/bench";
 const PORTALS = { iscsi: "10.77.1.1:3260", "nvme-tcp": "10.77.1.1:4420" };
 /** How often the cost of one more is measured. */
 const TIMES = 3;
@@ -80,7 +81,7 @@ function exportsConfiguration(guest: Guest) {
     const plain = configuration(guest);
     return {
         ...plain,
-        pools: { ...plain.pools, [FILES]: { driver: "file", directory: "/srv/bench", initialize: true } },
+        pools: { ...plain.pools, [FILES]: { driver: "file", directory: DIRECTORY, initialize: true } },
         targets: {
             iscsi: { helper: "lio", portals: [PORTALS.iscsi] },
             "nvme-tcp": { helper: "nvmet", portals: [PORTALS["nvme-tcp"]] },
@@ -182,6 +183,7 @@ export async function manyExports(
     n: number,
     cinderToo: boolean,
 ): Promise<void> {
+    await guest.run(`mkdir -p ${DIRECTORY}`);
     const context = contextFor(HOST, exportsConfiguration(guest));
     await context.hosts.get(HOST).facts();
     const files = await makeVolumes(context, n, FILES, "f");
