@@ -168,6 +168,28 @@ sleep 5`,
         expect(await now.holds(0, 4096, 0x22)).toBe(true);
     });
 
+    test("a portal that the configuration no longer has is not taken from who is connected there", async () => {
+        const exported = await make(another(), "moved");
+        const one = await attach(exported);
+        await one.write(0, 4096, 0x33);
+        const portal = `${lab.host("a").addresses.ipv4[0] ?? ""}:${String(port + 7)}`;
+        const elsewhere = () =>
+            another({ configuration: { targets: { [backend.protocol]: { helper, portals: [portal] } } } });
+        const before = await connections(lab.host("c"));
+        // LIO serves who is there for as long as they are; nvmet ends their connections.
+        if (helper === "nvmet") await refused(elsewhere().changeExport(exported, {}), "in-use");
+        else await elsewhere().changeExport(exported, {});
+        expect(await one.holds(0, 4096, 0x33)).toBe(true);
+        expect(await connections(lab.host("c"))).toBe(before);
+        await one.detach();
+        attachments.pop();
+        const moved = await elsewhere().changeExport(exported, {});
+        expect(moved.drift).toEqual([]);
+        await expect(attach(exported)).rejects.toThrow();
+        const now = await attach(moved);
+        expect(await now.holds(0, 4096, 0x33)).toBe(true);
+    });
+
     test("a portal that another daemon has is named, and nothing is made", async () => {
         const address = lab.host("a").addresses.ipv4[1] ?? "";
         const portal = `${address}:${String(port)}`;

@@ -4,21 +4,22 @@ import { bootUnitName, UNIT_DIRECTORY, UNIT_HEADER } from "../bootUnit";
 import { normalizePortal, parsePortal } from "../portal";
 import type { TargetRef } from "../types";
 import { IDENTIFY, noteDirectory } from "./notes";
-import { socketPattern } from "./sections";
+import { hexPorts, socketPattern } from "./sections";
 
 /**
  * The parts of an observation that LIO and nvmet share. It is a shell script with few processes, whatever the number of
- * exports; its output is in sections, each after a line `== name`. Attributes come as `grep -Z` prints them, with their
- * path before them, so no value can begin a section. Secrets are hashed on the host and never leave it.
+ * exports, since a process takes longer than all else that is read of one export; its output is in sections, each after
+ * a line `== name`. Attributes come as `grep -Z` prints them, with their path before them, so no value can begin a
+ * section. Secrets are hashed on the host and never leave it.
  *
- *     == boot      `B name` a boot file, `E name` one that cannot be read, `name:#bh …` a line of its header
+ *     == boot      `B name` a boot file, `E name` one that cannot be read
+ *     == lines     `name:#bh …` of boot files' headers; `/proc/net/tcp: …` sockets on the wanted ports
  *     == module    `loaded`, `loadable`, `missing NAME`
  *     == tree      `d path`, `l path<TAB>target`
  *     == values    `path<NUL>line`
  *     == secrets   `SHA-256  path`
  *     == devices   `block major:minor bytes path` or `file dev:ino bytes path` of declared devices
  *     == notes     `name<NUL>…`
- *     == tcp       listening sockets on the wanted ports, as in /proc/net/tcp
  *     == owners    `inode process command` of those that a process has
  *     == addresses lines of /proc/net/fib_trie and if_inet6
  *     == unit      `installed` or `missing`; nothing where systemd does not run the host
@@ -35,52 +36,67 @@ export interface ObservedTree {
     readonly attributes: readonly string[];
     /** Directories never entered. */
     readonly prune: readonly string[];
-    /** Shell text that prints paths of secret attributes, a NUL after each; patterns that match nothing do no harm. */
-    readonly secrets: Sh;
+    /** Shell words: what may have secret attributes, and for each, `$d`, patterns of their paths. */
+    readonly secrets: { readonly of: Sh; readonly paths: Sh };
+    /** Connections on the wanted ports are read, too. */
+    readonly connections?: boolean;
+    /** Shell text that adds to `$ports`, a regular expression of hexadecimal ports, in the subsystem's directory. */
+    readonly ports?: Sh;
     /** More sections. */
     readonly more?: Sh;
 }
 
 /** Wanted ports of a target. */
-export function portsOf(target: TargetRef): number[] {
+function portsOf(target: TargetRef): number[] {
     const ports = target.portals.map((portal) => parsePortal(normalizePortal(portal))?.port);
     return [...new Set(ports)].filter((port) => port !== undefined);
 }
 
 export function observeTree(target: TargetRef, tree: ObservedTree, only?: readonly string[]): Sh {
     const directory = bootDirectory(target.stateDirectory, target.protocol);
+    const notes = noteDirectory(target);
     const files = only === undefined ? raw("*") : sh`${[...only]}`;
     const prune = tree.prune.map((name, i) => sh`${raw(i === 0 ? "" : "-o ")}-name ${name}`);
     const includes = tree.attributes.map((name) => `--include=${name}`);
     const excludes = tree.prune.map((name) => `--exclude-dir=${name}`);
     const root = `/sys/kernel/config/${tree.root}`;
+    const states = tree.connections === true ? (["0A", "01"] as const) : (["0A"] as const);
+    const sockets = states.map((state) => raw(`-e "${socketPattern("$ports", state)}"`));
     return sh`LC_ALL=C; export LC_ALL
 ${IDENTIFY}
-roots=
+ports=${hexPorts(portsOf(target))}
+${tree.ports === undefined ? raw("") : sh`if cd ${root} 2>/dev/null; then ${tree.ports}; fi`}
+roots= sockets=
+set --
 echo '== boot'
 if [ -d ${directory} ]; then
     cd ${directory} && [ -r . ] || { echo 'F the directory cannot be read'; exit 0; }
     set -- ${files}
     for f; do shift; [ -f "$f" ] && ${hasContent(raw('"$f"'))} && set -- "$@" "$f"; done
     for f; do if [ -r "$f" ]; then echo "B $f"; else echo "E $f"; fi; done
-    if [ $# -gt 0 ]; then
-        grep -asH '^#bh ' -- "$@"
-        kept=$(sed -n 's/^#bh roots /R/p; s/^#bh device /D/p' -- "$@")
-        echo '== notes'
-        cd ${noteDirectory(target)} 2>/dev/null && grep -sZH '' -- "$@"
-        set --
-        while IFS= read -r line; do
-            case $line in
-                R*) roots="$roots \${line#R}" ;;
-                D*) set -- "$@" "\${line#D}" ;;
-            esac
-        done <<BH_KEPT
-$kept
-BH_KEPT
-        echo '== devices'
-        [ $# = 0 ] || identify "$@"
-    fi
 fi
+echo '== lines'
+found=$(grep -asHE -e '^#bh ' ${joined(sockets)} -- "$@" /proc/net/tcp /proc/net/tcp6)
+printf '%s\\n' "$found"
+echo '== notes'
+for f; do
+    [ ! -s ${notes}/"$f" ] || while IFS= read -r line; do printf '%s\\0%s\\n' "$f" "$line"; done < ${notes}/"$f"
+done
+set --
+set -f; IFS='
+'
+for line in $found; do
+    line=\${line#*:}
+    case $line in
+        '#bh roots '*) roots="$roots \${line#'#bh roots '}" ;;
+        '#bh device '*) set -- "$@" "\${line#'#bh device '}" ;;
+        '#bh '*) ;;
+        *) sockets="$sockets$line$IFS" ;;
+    esac
+done
+set +f; unset IFS
+echo '== devices'
+[ $# = 0 ] || identify "$@"
 echo '== module'
 ${moduleLines(root, tree.modules)}
 if cd ${root} 2>/dev/null; then
@@ -92,12 +108,24 @@ if cd ${root} 2>/dev/null; then
         grep -rsZH ${includes} ${excludes} '' "$@"
     fi
     echo '== secrets'
-    ${tree.secrets} | xargs -r -0 sha256sum -- 2>/dev/null
+    ${hashes(tree.secrets)}
 fi
-${listeners(portsOf(target), only === undefined)}
+${only === undefined ? OWNERS : raw("")}
 ${tree.more ?? raw("")}
 ${unitLine(target)}
 echo '== end'`;
+}
+
+/** So many paths at a time as any host's kernel takes for a process's arguments. */
+function hashes({ of, paths }: ObservedTree["secrets"]): Sh {
+    const hash = raw('sha256sum -- "$@" 2>/dev/null');
+    return sh`first=1
+    for d in ${of}; do
+        [ -z "$first" ] || { set --; first=; }
+        set -- "$@" ${paths}
+        [ $# -lt 500 ] || { ${hash}; set --; }
+    done
+    [ -n "$first" ] || [ $# = 0 ] || ${hash}`;
 }
 
 function joined(parts: readonly Sh[]): Sh {
@@ -114,18 +142,11 @@ ${joined(each)}[ -n "$loaded" ] && echo loaded || echo loadable
 [ -d ${root} ] || [ -d /sys/kernel/config ] || echo 'no configfs'`;
 }
 
-/** A socket that belongs to no process is the kernel's own. To find that out takes a look at every process. */
-function listeners(ports: readonly number[], owners: boolean): Sh {
-    const pattern = socketPattern(ports, "0A");
-    const sockets = sh`echo '== tcp'
-sockets=$(grep -sHE ${pattern} /proc/net/tcp /proc/net/tcp6)
-printf '%s\\n' "$sockets"`;
-    if (!owners) return sockets;
-    return sh`${sockets}
-echo '== owners'
+/** A listening socket that belongs to no process is the kernel's own. To find that out takes a look at every process. */
+const OWNERS = raw(`echo '== owners'
 set --
-while read -r _ _ _ _ _ _ _ _ _ _ inode _; do
-    [ -z "$inode" ] || set -- "$@" -o -lname "socket:\\\\[$inode\\\\]"
+while read -r _ _ _ state _ _ _ _ _ inode _; do
+    [ "$state" != 0A ] || set -- "$@" -o -lname "socket:\\\\[$inode\\\\]"
 done <<BH_SOCKETS
 $sockets
 BH_SOCKETS
@@ -138,8 +159,7 @@ if [ $# -gt 0 ]; then
 fi
 echo '== addresses'
 grep -sB1 'host LOCAL' /proc/net/fib_trie
-grep -s . /proc/net/if_inet6`;
-}
+grep -s . /proc/net/if_inet6`);
 
 function unitLine(target: TargetRef): Sh {
     const file = `${UNIT_DIRECTORY}/${bootUnitName(target.stateDirectory)}`;

@@ -22,7 +22,7 @@ export function parseFacts<O, D extends CommonDeclared, Own>(
         loaded: modules.includes("loaded"),
         live: { tree, listeners: [], sections },
         gone: new Set(),
-        listeners: parseListeners(sections.lines("tcp")),
+        listeners: parseListeners(sections.lines("lines")),
         owners: parseOwners(sections.lines("owners")),
         addresses: parseAddresses(sections.lines("addresses")),
         unreadable,
@@ -64,10 +64,12 @@ function readHeaders<O, D extends CommonDeclared, Own>(
     const lines = new Map<string, string[]>();
     const unreadable = new Map<string, string>();
     for (const line of sections.lines("boot")) {
+        if (line.startsWith("B ")) lines.set(line.slice(2), []);
+        else if (line.startsWith("E ")) unreadable.set(line.slice(2), "permission denied");
+    }
+    for (const line of sections.lines("lines")) {
         const [, name, header] = /^([^:]+):(#bh .*)$/.exec(line) ?? [];
         if (name !== undefined && header !== undefined) lines.get(name)?.push(header);
-        else if (line.startsWith("B ")) lines.set(line.slice(2), []);
-        else if (line.startsWith("E ")) unreadable.set(line.slice(2), "permission denied");
     }
     const headers = new Map<string, Header<D>>();
     for (const [name, header] of lines) {

@@ -63,11 +63,15 @@ export function parseListeners(lines: readonly string[]): Listener[] {
     });
 }
 
+/** Alternatives of {@link socketPattern}. */
+export function hexPorts(ports: readonly number[]): string {
+    return ports.map((port) => port.toString(16).toUpperCase().padStart(4, "0")).join("|");
+}
+
 /** Extended regular expression for their lines whose own port is one of those, in a state: `0A` listening, `01` connected. */
-export function socketPattern(ports: readonly number[], state: "0A" | "01"): string {
-    const hex = ports.map((port) => port.toString(16).toUpperCase().padStart(4, "0"));
+export function socketPattern(ports: string, state: "0A" | "01"): string {
     const peer = state === "0A" ? "0000" : "[0-9A-F]*";
-    return `: [0-9A-F]*:(${hex.join("|")}) [0-9A-F]*:${peer} ${state} `;
+    return `^ *[0-9]+: [0-9A-F]*:(${ports}) [0-9A-F]*:${peer} ${state} `;
 }
 
 export function hexPortal(hex: string, port: string): string {

@@ -11,10 +11,8 @@ const TOOLS = {
     modprobe: "kmod",
     grep: "grep",
     find: "findutils",
-    xargs: "findutils",
     stat: "coreutils",
     sha256sum: "coreutils",
-    sed: "sed",
     sync: "coreutils",
 };
 

@@ -42,8 +42,6 @@ export function observed(_target: LioRef, only?: readonly string[]): ObservedTre
         ),
         attributes: [...new Set(ATTRIBUTES)],
         prune: ["statistics", "fabric_statistics", "alua", "discovery_auth"],
-        secrets: raw(
-            `for d in $roots; do printf '%s\\0' "$d"/tpgt_1/acls/*/auth/password "$d"/tpgt_1/acls/*/auth/password_mutual; done`,
-        ),
+        secrets: { of: raw("$roots"), paths: raw('"$d"/tpgt_1/acls/*/auth/password*') },
     };
 }

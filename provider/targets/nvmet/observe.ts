@@ -1,7 +1,6 @@
 import { raw, type Sh, sh } from "../../sh";
 import { noteDirectory } from "../configfs/notes";
-import { type ObservedTree, portsOf } from "../configfs/observe";
-import { socketPattern } from "../configfs/sections";
+import type { ObservedTree } from "../configfs/observe";
 import type { NvmetRef } from "./model";
 
 const ATTRIBUTES = [
@@ -28,14 +27,19 @@ const ATTRIBUTES = [
     "dhchap_hash",
 ];
 
+/** Those that exports have, though the configuration names them no more: hosts may be connected there. */
+const PORTS = `for f in ports/*/addr_trsvcid; do
+    v=; { read -r v < "$f"; } 2>/dev/null
+    case $v in '' | *[!0-9]*) ;; *) ports="$ports|$(printf %04X "$v")" ;; esac
+done`;
+
 /**
  * What is read of nvmet: our own subsystems, the hosts that they admit, and all ports; with all exports also what others
- * have there. Three sections more:
+ * have there. Sections more:
  *
  *     == links            ports/<id>/subsystems/<NQN>, of ours
  *     == made             shared objects that we made: `hosts/<NQN>`, `ports/<id>`
- *     == peers            connections on our ports, as in /proc/net/tcp
- *     == log              who connected since the host started, as the kernel's log has it
+ *     == log              who connected since the host started, as the kernel's log has it; nothing where no host is
  *     == authentication   `yes` or `no`; nothing: it cannot be told
  */
 export function observed(target: NvmetRef, only?: readonly string[]): ObservedTree {
@@ -55,21 +59,22 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
         ),
         attributes: ATTRIBUTES,
         prune: ["subsystems", "passthru", "ana_groups", "referrals"],
-        secrets: raw(`for d; do case $d in hosts/*) printf '%s\\0' "$d"/dhchap_*key ;; esac; done`),
+        secrets: { of: raw('"$@"'), paths: raw('"$d"/dhchap_*key') },
+        connections: true,
+        ports: raw(PORTS),
         more: more(target),
     };
 }
 
 function more(target: NvmetRef): Sh {
-    const pattern = socketPattern(portsOf(target), "01");
     return sh`echo '== links'
 for p in ports/*; do for r in $roots; do [ ! -L "$p/$r" ] || echo "$p/$r"; done; done
 echo '== made'
 for f in ${madeDirectory(target)}/hosts/* ${madeDirectory(target)}/ports/*; do [ ! -e "$f" ] || { d=\${f%/*}; echo "\${d##*/}/\${f##*/}"; }; done
-echo '== peers'
-grep -sHE ${pattern} /proc/net/tcp /proc/net/tcp6
-echo '== log'
-dmesg 2>/dev/null | grep -e ' Linux version ' -e 'nvmet: .* controller .* for NQN '
+case $sockets in *' 01 '*)
+    echo '== log'
+    dmesg 2>/dev/null | grep -e ' Linux version ' -e 'nvmet: .* controller .* for NQN ' ;;
+esac
 echo '== authentication'
 a=; for h in hosts/*; do [ ! -d "$h" ] || { a=no; [ ! -e "$h/dhchap_key" ] || a=yes; break; }; done
 [ -n "$a" ] || ! grep -qs '^# CONFIG_NVME_TARGET_AUTH is not set' "/boot/config-$(uname -r)" || a=no

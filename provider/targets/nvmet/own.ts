@@ -113,9 +113,10 @@ export function portalsOf(
 
 /** Connections on our ports: local portal and remote address. */
 export function peers(sections: Sections): { local: string; remote: string }[] {
-    return sections.lines("peers").flatMap((line) => {
+    return sections.lines("lines").flatMap((line) => {
         const [, local = "", port = "", remote = "", remotePort = ""] =
-            /: *\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) 01 /.exec(line) ?? [];
+            /^\/proc\/net\/tcp6?: *\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) 01 /.exec(line) ??
+            [];
         if (local === "") return [];
         return [
             {

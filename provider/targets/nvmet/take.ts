@@ -2,7 +2,7 @@ import { raw, type Sh, sh } from "../../sh";
 import { GUARD_FAILED } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
 import { parsePortal } from "../portal";
-import { socketPattern } from "../configfs/sections";
+import { hexPorts, socketPattern } from "../configfs/sections";
 import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef } from "./model";
 import { madeDirectory } from "./observe";
 import { connected, portalsOf } from "./own";
@@ -89,7 +89,7 @@ export function guard({ declared, sessions, live }: NvmetExport): Sh {
         // that have gone again are as well.
         const seen = live.sections.lines("log").filter((line) => line.includes(pattern)).length;
         const ports = portalsOf(declared, live).flatMap((portal) => parsePortal(portal)?.port ?? []);
-        return sh`! grep -sqE ${socketPattern(ports, "01")} /proc/net/tcp /proc/net/tcp6 || [ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
+        return sh`! grep -sqE ${socketPattern(hexPorts(ports), "01")} /proc/net/tcp /proc/net/tcp6 || [ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
     }
     if (connected(live.sections) === undefined) return raw("");
     const passes = [...new Set(sessions.map(({ initiator }) => initiator))]
