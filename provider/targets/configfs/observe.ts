@@ -38,8 +38,8 @@ export interface ObservedTree {
     readonly prune: readonly string[];
     /** Shell words: what may have secret attributes, and for each, `$d`, patterns of their paths. */
     readonly secrets: { readonly of: Sh; readonly paths: Sh };
-    /** Connections on the wanted ports are read, too. */
-    readonly connections?: boolean;
+    /** Connections on the wanted ports are read, too, and, where there are any, what this shell text prints. */
+    readonly whereConnected?: Sh;
     /** Shell text that adds to `$ports`, a regular expression of hexadecimal ports, in the subsystem's directory. */
     readonly ports?: Sh;
     /** More sections. */
@@ -60,13 +60,13 @@ export function observeTree(target: TargetRef, tree: ObservedTree, only?: readon
     const includes = tree.attributes.map((name) => `--include=${name}`);
     const excludes = tree.prune.map((name) => `--exclude-dir=${name}`);
     const root = `/sys/kernel/config/${tree.root}`;
-    const states = tree.connections === true ? (["0A", "01"] as const) : (["0A"] as const);
+    const states = tree.whereConnected !== undefined ? (["0A", "01"] as const) : (["0A"] as const);
     const sockets = states.map((state) => raw(`-e "${socketPattern("$ports", state)}"`));
     return sh`LC_ALL=C; export LC_ALL
 ${IDENTIFY}
 ports=${hexPorts(portsOf(target))}
 ${tree.ports === undefined ? raw("") : sh`if cd ${root} 2>/dev/null; then ${tree.ports}; fi`}
-roots= sockets=
+roots= sockets= connected=
 set --
 echo '== boot'
 if [ -d ${directory} ]; then
@@ -91,10 +91,21 @@ for line in $found; do
         '#bh roots '*) roots="$roots \${line#'#bh roots '}" ;;
         '#bh device '*) set -- "$@" "\${line#'#bh device '}" ;;
         '#bh '*) ;;
+        *' 01 '*) connected=1 ;;
         *) sockets="$sockets$line$IFS" ;;
     esac
 done
 set +f; unset IFS
+${
+    tree.whereConnected === undefined
+        ? raw("")
+        : sh`if [ -n "$connected" ]; then
+    ${tree.whereConnected}
+    # Whoever is in what was just read has a socket now, too.
+    echo '== lines'
+    grep -asHE ${joined(sockets)} -- /proc/net/tcp /proc/net/tcp6
+fi`
+}
 echo '== devices'
 [ $# = 0 ] || identify "$@"
 echo '== module'
@@ -116,14 +127,14 @@ ${unitLine(target)}
 echo '== end'`;
 }
 
-/** So many paths at a time as any host's kernel takes for a process's arguments. */
+/** Many initiators have more paths than a process takes as arguments; one process less where there are few. */
 function hashes({ of, paths }: ObservedTree["secrets"]): Sh {
     const hash = raw('sha256sum -- "$@" 2>/dev/null');
     return sh`first=1
     for d in ${of}; do
         [ -z "$first" ] || { set --; first=; }
         set -- "$@" ${paths}
-        [ $# -lt 500 ] || { ${hash}; set --; }
+        [ $# -lt 500 ] || { printf '%s\\0' "$@" | xargs -r -0 sha256sum -- 2>/dev/null; set --; }
     done
     [ -n "$first" ] || [ $# = 0 ] || ${hash}`;
 }

@@ -5,11 +5,13 @@ import { Tree } from "./tree";
 /** The output of an observation, taken apart by its sections. */
 export class Sections {
     private readonly found = new Map<string, string[]>();
+    private readonly made = new Map<unknown, unknown>();
 
     constructor(output: string) {
         let lines: string[] = [];
         for (const line of output.split("\n")) {
             const name = /^== ([a-z]+)$/.exec(line)?.[1];
+            if (line === "") continue;
             if (name === undefined) lines.push(line);
             else {
                 lines = this.found.get(name) ?? [];
@@ -23,7 +25,13 @@ export class Sections {
     }
 
     lines(name: string): readonly string[] {
-        return (this.found.get(name) ?? []).filter((line) => line !== "");
+        return this.found.get(name) ?? [];
+    }
+
+    /** What follows from it for all exports: made once, however many ask for it. */
+    derived<T>(make: (sections: Sections) => T): T {
+        if (!this.made.has(make)) this.made.set(make, make(this));
+        return this.made.get(make) as T;
     }
 }
 

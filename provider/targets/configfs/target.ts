@@ -11,6 +11,7 @@ const TOOLS = {
     modprobe: "kmod",
     grep: "grep",
     find: "findutils",
+    xargs: "findutils",
     stat: "coreutils",
     sha256sum: "coreutils",
     sync: "coreutils",

@@ -11,7 +11,7 @@ import {
     type NvmetDeclared,
     type NvmetExport,
 } from "./model";
-import { portFor, tcpPorts, UNSET } from "./own";
+import { portFor, portLinks, tcpPorts, UNSET } from "./own";
 import { sessions } from "./sessions";
 import { closeNamespace, leavePorts, removeSubsystem } from "./take";
 
@@ -160,7 +160,7 @@ function keyFaults(declared: NvmetDeclared, secrets: Secrets, tree: Tree, name: 
 
 function portFaults(declared: NvmetDeclared, { tree, sections }: Live): Fault[] {
     const ports = tcpPorts(tree);
-    const links = new Set(sections.lines("links"));
+    const links = sections.derived(portLinks);
     const linked = (path: string) => links.has(`${path}/${declared.subsystem}`);
     const wanted = new Set<string>();
     const found: Fault[] = [];

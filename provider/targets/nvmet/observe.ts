@@ -33,6 +33,9 @@ const PORTS = `for f in ports/*/addr_trsvcid; do
     case $v in '' | *[!0-9]*) ;; *) ports="$ports|$(printf %04X "$v")" ;; esac
 done`;
 
+const LOG = `echo '== log'
+    dmesg 2>/dev/null | grep -e ' Linux version ' -e 'nvmet: .* controller .* for NQN '`;
+
 /**
  * What is read of nvmet: our own subsystems, the hosts that they admit, and all ports; with all exports also what others
  * have there. Sections more:
@@ -60,7 +63,7 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
         attributes: ATTRIBUTES,
         prune: ["subsystems", "passthru", "ana_groups", "referrals"],
         secrets: { of: raw('"$@"'), paths: raw('"$d"/dhchap_*key') },
-        connections: true,
+        whereConnected: raw(LOG),
         ports: raw(PORTS),
         more: more(target),
     };
@@ -71,10 +74,6 @@ function more(target: NvmetRef): Sh {
 for p in ports/*; do for r in $roots; do [ ! -L "$p/$r" ] || echo "$p/$r"; done; done
 echo '== made'
 for f in ${madeDirectory(target)}/hosts/* ${madeDirectory(target)}/ports/*; do [ ! -e "$f" ] || { d=\${f%/*}; echo "\${d##*/}/\${f##*/}"; }; done
-case $sockets in *' 01 '*)
-    echo '== log'
-    dmesg 2>/dev/null | grep -e ' Linux version ' -e 'nvmet: .* controller .* for NQN ' ;;
-esac
 echo '== authentication'
 a=; for h in hosts/*; do [ ! -d "$h" ] || { a=no; [ ! -e "$h/dhchap_key" ] || a=yes; break; }; done
 [ -n "$a" ] || ! grep -qs '^# CONFIG_NVME_TARGET_AUTH is not set' "/boot/config-$(uname -r)" || a=no

@@ -99,19 +99,24 @@ export function portFor(ports: readonly Port[], portal: string): Port | undefine
     });
 }
 
+/** `ports/<id>/subsystems/<NQN>`, of ours. */
+export function portLinks(sections: Sections): ReadonlySet<string> {
+    return new Set(sections.lines("links"));
+}
+
 /** Portals of an export: those that it has, and, where a change was cut short, those that it had. */
 export function portalsOf(
     { portals, subsystem }: { readonly portals: readonly string[]; readonly subsystem: string },
     { tree, sections }: Pick<Live, "tree" | "sections">,
 ): string[] {
     const ports = tcpPorts(tree);
-    const links = new Set(sections.lines("links"));
+    const links = sections.derived(portLinks);
     const wanted = portals.map((portal) => portFor(ports, portal)?.portal ?? portal);
     const linked = ports.filter(({ path }) => links.has(`${path}/${subsystem}`));
     return [...new Set([...wanted, ...linked.map(({ portal }) => portal)])];
 }
 
-/** Connections on our ports: local portal and remote address. */
+/** Connections on nvmet's ports and ours: local portal and remote address. */
 export function peers(sections: Sections): { local: string; remote: string }[] {
     return sections.lines("lines").flatMap((line) => {
         const [, local = "", port = "", remote = "", remotePort = ""] =

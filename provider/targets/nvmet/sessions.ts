@@ -13,7 +13,8 @@ import { connected, peers, portalsOf } from "./own";
 export function sessions(declared: NvmetDeclared, live: Live): Session[] {
     const { sections } = live;
     const portals = portalsOf(declared, live).flatMap((portal) => parsePortal(portal) ?? []);
-    const remotes = peers(sections)
+    const remotes = sections
+        .derived(peers)
         .filter(({ local }) => {
             const here = parsePortal(local);
             return here !== undefined && portals.some((portal) => covers(portal, here));
@@ -21,7 +22,7 @@ export function sessions(declared: NvmetDeclared, live: Live): Session[] {
         .map(({ remote }) => remote);
     const addresses = [...new Set(remotes)];
     if (addresses.length === 0) return [];
-    const log = connected(sections);
+    const log = sections.derived(connected);
     if (log === undefined)
         return addresses.map((address) => ({ initiator: `unknown (from ${address})`, address }));
     const nqn = nqnOf(declared);

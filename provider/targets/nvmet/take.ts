@@ -5,7 +5,7 @@ import { parsePortal } from "../portal";
 import { hexPorts, socketPattern } from "../configfs/sections";
 import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef } from "./model";
 import { madeDirectory } from "./observe";
-import { connected, portalsOf } from "./own";
+import { connected, portalsOf, tcpPorts } from "./own";
 
 /**
  * What takes objects of an export away; all of it runs in nvmet's directory. A subsystem that leaves its ports ends its
@@ -88,10 +88,14 @@ export function guard({ declared, sessions, live }: NvmetExport): Sh {
         // Without any connection to its ports there is nothing to read the log for, which takes longer. In the log, those
         // that have gone again are as well.
         const seen = live.sections.lines("log").filter((line) => line.includes(pattern)).length;
-        const ports = portalsOf(declared, live).flatMap((portal) => parsePortal(portal)?.port ?? []);
+        // Nobody is connected on a port that nvmet does not have; what else listens there is not our concern.
+        const there = new Set(tcpPorts(live.tree).map(({ portal }) => portal));
+        const portals = portalsOf(declared, live).filter((portal) => there.has(portal));
+        if (portals.length === 0) return raw("");
+        const ports = portals.flatMap((portal) => parsePortal(portal)?.port ?? []);
         return sh`! grep -sqE ${socketPattern(hexPorts(ports), "01")} /proc/net/tcp /proc/net/tcp6 || [ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
     }
-    if (connected(live.sections) === undefined) return raw("");
+    if (live.sections.derived(connected) === undefined) return raw("");
     const passes = [...new Set(sessions.map(({ initiator }) => initiator))]
         .map((name) => sh`${name}) ;; `)
         .reduce((all, one) => sh`${all}${one}`, raw(""));

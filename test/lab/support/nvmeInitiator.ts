@@ -84,22 +84,29 @@ export async function connectNvme(
         ...(controllerKey === undefined ? [] : [`dhchap_ctrl_secret=${controllerKey}`]),
     ];
     await client.run(`modprobe nvme-tcp && printf %s '${options.join(",")}' > /dev/nvme-fabrics`);
-    const { stdout } = await client.run(`n=0
-until [ $n -ge 100 ]; do
+    const disconnect = async () => {
+        await client.run(
+            `for s in /sys/class/nvme/*; do [ "$(cat "$s/subsysnqn")" = ${subsystem} ] && echo 1 > "$s/delete_controller"; done; :`,
+        );
+    };
+    // Emulated, beside others, the kernel takes its time until it has looked at the namespace.
+    const { stdout, status, stderr } = await client.run(
+        `end=$(($(date +%s) + 60))
+while [ "$(date +%s)" -lt $end ]; do
     for u in /sys/block/nvme*/uuid; do
         [ -e "$u" ] && [ "$(cat "$u")" = ${uuid} ] || continue
         d=\${u%/uuid}; [ -b "/dev/\${d##*/}" ] && echo "/dev/\${d##*/}" && exit
     done
-    sleep 0.1; n=$((n + 1))
-done; exit 1`);
-    return {
-        device: stdout.trim(),
-        disconnect: async () => {
-            await client.run(
-                `for s in /sys/class/nvme/*; do [ "$(cat "$s/subsysnqn")" = ${subsystem} ] && echo 1 > "$s/delete_controller"; done; :`,
-            );
-        },
-    };
+    sleep 0.1
+done
+{ grep -H . /sys/class/nvme/*/subsysnqn /sys/class/nvme/*/state /sys/block/nvme*/uuid; dmesg | tail -20; } >&2; exit 1`,
+        { tolerate: true },
+    );
+    if (status !== 0) {
+        await disconnect();
+        throw new Error(`host c has no device of ${subsystem} (${uuid}): ${stderr}`);
+    }
+    return { device: stdout.trim(), disconnect };
 }
 
 function hostOf(user: string): string {
