@@ -238,12 +238,27 @@ test("hosts that have connected to a subsystem since it was observed are seen in
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
     const portals = [`127.0.0.1:${String(port)}`];
-    const status = (sessions: readonly string[], before: readonly string[], now: readonly string[]) => {
+    const tree = new Tree();
+    for (const [name, value] of [
+        ["trtype", "tcp"],
+        ["adrfam", "ipv4"],
+        ["traddr", "127.0.0.1"],
+        ["trsvcid", String(port)],
+    ] as const)
+        tree.addLine(`ports/1/addr_${name}`, value);
+    tree.addDirectory("ports");
+    tree.addDirectory("ports/1");
+    const status = (
+        sessions: readonly string[],
+        before: readonly string[],
+        now: readonly string[],
+        kernel = tree,
+    ) => {
         const sections = new Sections(["== log", ...before].join("\n"));
         const script = guard({
             declared: { subsystem: `subsystems/${nqn}`, portals },
             sessions: sessions.map((initiator) => ({ initiator })),
-            live: { sections, tree: new Tree() },
+            live: { sections, tree: kernel },
         } as unknown as NvmetExport);
         const text = `dmesg() { printf '%s\\n' ${now.map((line) => `'${line}'`).join(" ")}; }\n${script.text}`;
         return spawnSync("sh", { input: text }).status;
@@ -261,6 +276,8 @@ test("hosts that have connected to a subsystem since it was observed are seen in
     expect(status([], [booted], [booted])).toBe(0);
     expect(status([], before, before)).toBe(0);
     expect(status([], before, [...before, came(known)])).toBe(GUARD_FAILED);
+    // Nor where it is not nvmet that has the port: whoever is connected there is none of the export's.
+    expect(status([], [], before, new Tree())).toBe(0);
     // Where the log no longer tells who was there before, nothing follows from it.
     expect(status(["unknown (from 10.0.0.7)"], [], [came(newcomer)])).toBe(0);
     expect(status([], [], [came(newcomer)])).toBe(GUARD_FAILED);

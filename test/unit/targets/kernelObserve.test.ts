@@ -1,0 +1,135 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { Sections, parseTree } from "../../../provider/targets/configfs/sections";
+import { lioTarget } from "../../../provider/targets/lio";
+import { nvmetTarget } from "../../../provider/targets/nvmet";
+import { connected, peers } from "../../../provider/targets/nvmet/own";
+import type { TargetRef } from "../../../provider/targets/types";
+
+/** What reads LIO and nvmet, run on a made-up configfs. With real kernels it is tried in `test/lab`. */
+
+const directory = mkdtempSync(join(tmpdir(), "bh-kernel-observe-"));
+const configfs = join(directory, "config");
+const net = join(directory, "net");
+const stateDirectory = join(directory, "state");
+beforeEach(() => {
+    for (const one of [configfs, net, stateDirectory]) rmSync(one, { recursive: true, force: true });
+    mkdirSync(net);
+});
+afterAll(() => {
+    rmSync(directory, { recursive: true });
+});
+
+function write(path: string, text: string): void {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+}
+
+function bootFile(protocol: string, name: string, root: string): void {
+    write(
+        join(stateDirectory, "exports", protocol, name),
+        `#!/bin/sh\n#bh roots ${root}\n#bh device /dev/null\n`,
+    );
+}
+
+/** Lines as in /proc/net/tcp, of 127.0.0.1. */
+function sockets(lines: readonly { port: number; state: "0A" | "01" }[]): void {
+    const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, "0");
+    const text = lines.map(({ port, state }, i) => {
+        const peer = state === "0A" ? "00000000:0000" : `0200000A:${hex(40_000 + (i % 20_000))}`;
+        const rest = "00000000:00000000 00:00000000 00000000     0        0";
+        return `${String(i).padStart(4)}: 0100007F:${hex(port)} ${peer} ${state} ${rest} ${String(5000 + i)} 1 0000000000000000 100 0 0 10 0\n`;
+    });
+    write(join(net, "tcp"), `  sl  local_address rem_address   st\n${text.join("")}`);
+}
+
+const log = ["[0.0] Linux version 6.12", "[9.9] nvmet: nvm controller 1 for subsystem a for NQN b."];
+
+describe.each(["sh", "bash"])("by %s", (shell) => {
+    function observe(ref: TargetRef<never>, only?: readonly string[]): Sections {
+        const target = ref.helper === "lio" ? lioTarget : nvmetTarget;
+        const text = target
+            .observe(ref, only)
+            .text.replaceAll("/sys/kernel/config", configfs)
+            .replaceAll("/proc/net/tcp", join(net, "tcp"));
+        const dmesg = `dmesg() { printf '%s\\n' ${log.map((line) => `'${line}'`).join(" ")}; }`;
+        const { stdout } = spawnSync(shell, {
+            input: `${dmesg}\n${text}`,
+            encoding: "utf8",
+            maxBuffer: 1 << 28,
+        });
+        return new Sections(stdout.replaceAll(join(net, "tcp"), "/proc/net/tcp"));
+    }
+    const reference = (helper: "lio" | "nvmet", port: number) =>
+        ({
+            protocol: helper === "lio" ? "iscsi" : "nvme-tcp",
+            helper,
+            portals: [`127.0.0.1:${String(port)}`],
+            options: {},
+            stateDirectory,
+        }) as unknown as TargetRef<never>;
+
+    test("the secrets of an export with more initiators than a process takes arguments are all hashed", () => {
+        const initiators = 6000;
+        const root = "iscsi/iqn.2010-10.org.blockhost:big:00000000";
+        // Their paths together are longer than the 2 MiB that Linux gives a process by default.
+        const name = (i: number) => `iqn.2024-01.com.example:${"x".repeat(150)}${String(i)}`;
+        const auth = (i: number) => `${root}/tpgt_1/acls/${name(i)}/auth`;
+        for (let i = 0; i < initiators; i++) {
+            write(join(configfs, "target", auth(i), "password"), `secret ${String(i)}\n`);
+            write(join(configfs, "target", auth(i), "password_mutual"), "NULL\n");
+        }
+        const other = "iscsi/iqn.2010-10.org.blockhost:a:00000000";
+        write(join(configfs, "target", other, "tpgt_1/acls/one/auth/password"), "other\n");
+        bootFile("iscsi", "a", other);
+        bootFile("iscsi", "big", root);
+        const tree = parseTree(observe(reference("lio", 3260), ["a", "big"]));
+        const hash = (text: string) => createHash("sha256").update(text).digest("hex");
+        for (const i of [0, 1, initiators - 1]) {
+            expect(tree.hash(`${auth(i)}/password`)).toBe(hash(`secret ${String(i)}\n`));
+            expect(tree.hash(`${auth(i)}/password_mutual`)).toBe(hash("NULL\n"));
+        }
+        expect(tree.hash(`${other}/tpgt_1/acls/one/auth/password`)).toBe(hash("other\n"));
+    });
+
+    test("connections on a port that nvmet has and the configuration has not are read, with the kernel's log", () => {
+        write(join(configfs, "nvmet/ports/1/addr_trsvcid"), "4420\n");
+        sockets([
+            { port: 4420, state: "0A" },
+            { port: 4420, state: "01" },
+            { port: 22, state: "01" },
+        ]);
+        const sections = observe(reference("nvmet", 4430), []);
+        expect(new Set(peers(sections).map(({ local }) => local))).toEqual(new Set(["127.0.0.1:4420"]));
+        expect(connected(sections)).toEqual([{ subsystem: "a", host: "b" }]);
+        expect(sections.has("end")).toBe(true);
+    });
+
+    test("the kernel's log is not read where nobody is connected", () => {
+        write(join(configfs, "nvmet/ports/1/addr_trsvcid"), "4420\n");
+        sockets([
+            { port: 4420, state: "0A" },
+            { port: 22, state: "01" },
+        ]);
+        const sections = observe(reference("nvmet", 4420), []);
+        expect(sections.has("log")).toBe(false);
+        expect(sections.has("end")).toBe(true);
+    });
+
+    test("what thousands of connections take to be read grows with their number, not its square", () => {
+        write(join(configfs, "nvmet/ports/1/addr_trsvcid"), "4420\n");
+        const seconds = (count: number) => {
+            sockets(Array.from({ length: count }, () => ({ port: 4420, state: "01" as const })));
+            const began = performance.now();
+            expect(peers(observe(reference("nvmet", 4420), [])).length).toBeGreaterThanOrEqual(count);
+            return performance.now() - began;
+        };
+        const few = seconds(2000);
+        // Twenty times as many; the square would be 400.
+        expect(seconds(40_000) / few).toBeLessThan(100);
+    });
+});
