@@ -154,10 +154,11 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         expect(second.targetName).not.toBe(first.targetName);
         expect(second.serial).not.toBe(first.serial);
         // Whatever the client still has, it is not the new volume: not for reading, and not for writing. Both may hang.
+        // Where the device has gone by now, `dd` is not to make a file of its name, which would keep the next one from it.
         await run(
             "c",
             `{ dd if=${held.device} bs=4096 count=1 iflag=direct of=/run/held & } >/dev/null 2>&1
-{ head -c 4096 /dev/zero | dd of=${held.device} bs=4096 oflag=direct & } >/dev/null 2>&1
+{ head -c 4096 /dev/zero | dd of=${held.device} bs=4096 oflag=direct conv=nocreat & } >/dev/null 2>&1
 sleep 5`,
         );
         await held.detach();
