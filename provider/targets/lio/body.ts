@@ -1,11 +1,12 @@
 import { lines, raw, type Sh, sh } from "../../sh";
 import { bootFile, placeOf } from "../boot";
 import { noteFile, noteFunction } from "../configfs/notes";
-import { activate, enter, MAKING, mayAll, noteApplied } from "../configfs/shell";
+import { activate, enter, MAKING, mayAll, noteApplied, TAKING } from "../configfs/shell";
 import { normalizeIscsiName } from "../iqn";
 import type { ExportWanted, Initiator } from "../types";
 import { BACKSTORE, INITIATOR, OF_DEVICE, PARAMETERS, PORTAL_GROUP } from "./attributes";
 import { groupOf, isFile, LINK, type LioDeclared, type LioRef, LUN } from "./model";
+import { copies } from "./take";
 
 export const ROOT = "/sys/kernel/config/target";
 const LUN_DIRECTORY = `lun_${String(LUN)}`;
@@ -40,6 +41,7 @@ export function body(target: LioRef, want: ExportWanted, declared: LioDeclared):
         activate(want.activation),
         sh`[ ${raw(isFile(declared) ? "-f" : "-b")} "$device" ] || fail "there is no ${raw(isFile(declared) ? "file" : "block device")} at $device"`,
         enter(ROOT, ["target_core_mod"]),
+        replaceCopies(declared),
         sh`make ${directories} || exit`,
         openDevice(declared),
         deviceAttributes(target, want.name),
@@ -51,6 +53,20 @@ export function body(target: LioRef, want: ExportWanted, declared: LioDeclared):
         sh`write "$p/enable" 1`,
         noteApplied(bootFile(placeOf(target, want.name))),
     );
+}
+
+/** At boot it takes the place of its copy. Else nobody is cut off: those on the copy have been told of, and it is free. */
+function replaceCopies(declared: LioDeclared): Sh {
+    return sh`${TAKING}
+${copies(declared)}
+replace() {
+    if [ -n "$BLOCKHOST_LINKS" ]; then
+        [ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
+        unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* || exit
+    fi
+    drop || fail "LIO has it once more as $o, which is in use: take that away with targetcli"
+}
+copies replace`;
 }
 
 function openDevice(declared: LioDeclared): Sh {

@@ -35,10 +35,12 @@ export function readOwn(tree: Tree, ours: ReadonlySet<string>): LioOwn {
         }
     }
     const devices = new Map<string, string>();
+    // A copy that targetctl has restored of one of ours is none of the others' (see take.ts).
+    const names = new Set([...ours].map((root) => root.split("/").at(-1)));
     for (const hba of tree.children("core")) {
         for (const name of tree.children(`core/${hba}`)) {
             const backstore = `core/${hba}/${name}`;
-            if (ours.has(backstore) || hba === "alua") continue;
+            if (names.has(name) || hba === "alua") continue;
             const { path, id } = parseInfo(tree.lines(`${backstore}/info`));
             const by = served.get(backstore) ?? `LIO backstore ${hba}/${name} (not ours)`;
             if (path !== undefined) devices.set(path, by);

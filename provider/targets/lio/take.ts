@@ -8,6 +8,22 @@ import { groupOf, type LioDeclared, type LioExport } from "./model";
  * disabled portal group answers a login with "service unavailable", upon which initiators try again.
  */
 
+/**
+ * Shell function `copies COMMAND`: runs it for each `$o` that is our backstore `$s` once more, on another adapter.
+ * `targetcli saveconfig` writes ours down with its own, and `targetctl restore` (rtslib 2.1) makes such a copy of it, with
+ * our names and serial number, which keeps us from opening the device.
+ */
+export function copies({ serial }: LioDeclared): Sh {
+    return sh`copies() {
+    for o in core/*/"\${s##*/}"; do
+        [ -d "$o" ] && [ "$o" != "$s" ] || continue
+        v=; IFS= read -r v < "$o/wwn/vpd_unit_serial"
+        [ "\${v##*: }" != ${serial} ] || "$@"
+    done
+}
+drop() { rmdir -- "$o" && { rmdir -- "\${o%/*}" 2>/dev/null || :; }; }`;
+}
+
 /** Ends all sessions, and takes the unit away from initiators and its device from LIO. */
 export function closeUnit(declared: LioDeclared): Sh {
     const group = groupOf(declared);
@@ -42,7 +58,9 @@ p=${groupOf(declared)} s=${declared.backstore}
 unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* || exit
 h=\${s%/*}
 for other in "$h"/*/; do [ "$other" = "$s/" ] || [ ! -d "$other" ] || h=; done
-remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" "\${p%/*}" "$s" \${h:+"$h"} || exit`;
+remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" "\${p%/*}" "$s" \${h:+"$h"} || exit
+${copies(declared)}
+copies drop || exit`;
 }
 
 /** Ends the script if others than those that are known are logged in. */
