@@ -25,7 +25,7 @@ const { values } = parseArgs({
         parts: { type: "string", default: PARTS.join(",") },
         counts: { type: "string", default: "10,100" },
         changes: { type: "string", default: CHANGES.join(",") },
-        many: { type: "string", default: "1000" },
+        many: { type: "string", default: "10,1000" },
         rounds: { type: "string", default: "3" },
         "cinder-counts": { type: "string", default: "10" },
     },
@@ -60,7 +60,8 @@ async function measure(guest: Guest, results: Results, peers: string | undefined
         await bringCinder(guest, peers);
         for (const n of numbers(values["cinder-counts"])) await cinderRound(guest, results, { n });
     }
-    if (parts.includes("many")) await manyExports(guest, results, Number(values.many), peers !== undefined);
+    if (parts.includes("many"))
+        for (const n of numbers(values.many)) await manyExports(guest, results, n, peers !== undefined);
 }
 
 function choose(option: string, given: readonly string[], all: readonly string[]): void {
