@@ -91,8 +91,7 @@ const ISCSI = raw(`ready() {
     [ $? != 20 ] || { systemctl start iscsid.service || iscsid; } >&2
 }
 file_record() {
-    records "$1"
-    [ -z "$record" ] || ! torn || discard
+    whole_record "$1"
     [ -n "$record" ] || { iscsiadm -m node -o new -T "$target" -p "$1" >/dev/null || return; records "$1"; }
     [ -n "$record" ] || fail "open-iscsi has made no node record for $1"
     [ "$(grep -e '^node\\.session\\.auth\\.[a-z]*name' -e '^node\\.session\\.auth\\.password' -e '^node\\.session\\.auth\\.authmethod' -e '^node\\.startup' "$record")" != "$(printf '%s\\n' 'node.startup = automatic'; auth)" ] || return 0

@@ -83,8 +83,7 @@ remove() {
 each_path remove
 for portal in $portals; do
     meant || continue
-    records "$portal"
-    [ -z "$record" ] || ! torn || discard
+    whole_record "$portal"
     [ -z "$record" ] || iscsiadm -m node -T "$target" -p "$portal" -o delete >/dev/null || failed "the node record of $portal cannot be deleted"
 done`);
 

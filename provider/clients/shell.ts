@@ -18,8 +18,8 @@ portals=${portals.join(" ")}`;
  * `fail WORDS`; `get FILE` (into `$v`); `each_path COMMAND`: runs it for each session or controller of the target, with
  * `$path` (number or name) and `$portal`; `each_device COMMAND`: for each block device of the unit, with `$block`,
  * `$node` (its directory) and `$wwid`; `map_of BLOCK` (into `$map`); `records PORTAL`: open-iscsi's node record (into
- * `$record`, `$db`); `torn`: it has no end, as a power cut leaves what open-iscsi has just written, and open-iscsi then
- * knows of no such record; `discard` takes it away.
+ * `$record`, `$db`); `whole_record PORTAL`: the same, and takes away one that has no end, as a power cut leaves what
+ * open-iscsi has just written: open-iscsi then knows of no such record.
  */
 export const KNOWING = raw(`fail() { echo "$*" >&2; exit 1; }
 get() { v=; [ -r "$1" ] && { read -r v < "$1"; } 2>/dev/null; [ -n "$v" ]; }
@@ -81,8 +81,9 @@ records() {
     a=\${a#[} a=\${a%]} record=
     for f in "$db/nodes/$target/$a,$p" "$db/nodes/$target/$a,$p",*/*; do [ ! -f "$f" ] || record=$f; done
 }
-torn() { ! grep -qs '^# END RECORD' "$record"; }
-discard() {
+whole_record() {
+    records "$1"
+    [ -n "$record" ] && ! grep -qs '^# END RECORD' "$record" || return 0
     rm -f -- "$record" || return
     case \${record#"$db/nodes/$target/"} in */*) rmdir -- "\${record%/*}" 2>/dev/null ;; esac
     rmdir -- "$db/nodes/$target" 2>/dev/null

@@ -25,7 +25,7 @@ const { values } = parseArgs({
         parts: { type: "string", default: PARTS.join(",") },
         counts: { type: "string", default: "10,100" },
         changes: { type: "string", default: CHANGES.join(",") },
-        many: { type: "string", default: "10,1000" },
+        many: { type: "string", default: "1000" },
         rounds: { type: "string", default: "3" },
         "cinder-counts": { type: "string", default: "10" },
     },

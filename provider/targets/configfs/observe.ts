@@ -129,14 +129,13 @@ echo '== end'`;
 
 /** Many initiators have more paths than a process takes as arguments; one process less where there are few. */
 function hashes({ of, paths }: ObservedTree["secrets"]): Sh {
-    const hash = raw('sha256sum -- "$@" 2>/dev/null');
     return sh`first=1
     for d in ${of}; do
         [ -z "$first" ] || { set --; first=; }
         set -- "$@" ${paths}
         [ $# -lt 500 ] || { printf '%s\\0' "$@" | xargs -r -0 sha256sum -- 2>/dev/null; set --; }
     done
-    [ -n "$first" ] || [ $# = 0 ] || ${hash}`;
+    [ -n "$first" ] || [ $# = 0 ] || sha256sum -- "$@" 2>/dev/null`;
 }
 
 function joined(parts: readonly Sh[]): Sh {

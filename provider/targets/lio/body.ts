@@ -6,7 +6,7 @@ import { normalizeIscsiName } from "../iqn";
 import type { ExportWanted, Initiator } from "../types";
 import { BACKSTORE, INITIATOR, OF_DEVICE, PARAMETERS, PORTAL_GROUP } from "./attributes";
 import { groupOf, isFile, LINK, type LioDeclared, type LioRef, LUN } from "./model";
-import { copies } from "./take";
+import { copies, DISCONNECT } from "./take";
 
 export const ROOT = "/sys/kernel/config/target";
 const LUN_DIRECTORY = `lun_${String(LUN)}`;
@@ -61,8 +61,7 @@ function replaceCopies(declared: LioDeclared): Sh {
 ${copies(declared)}
 replace() {
     if [ -n "$BLOCKHOST_LINKS" ]; then
-        [ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
-        unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* || exit
+        ${DISCONNECT}
     fi
     drop || fail "LIO has it once more as $o, which is in use: take that away with targetcli"
 }

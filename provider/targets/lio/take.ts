@@ -8,6 +8,10 @@ import { groupOf, type LioDeclared, type LioExport } from "./model";
  * disabled portal group answers a login with "service unavailable", upon which initiators try again.
  */
 
+/** Ends all sessions of the portal group `$p`, and unlinks its LUNs. */
+export const DISCONNECT = raw(`[ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
+unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* || exit`);
+
 /**
  * Shell function `copies COMMAND`: runs it for each `$o` that is our backstore `$s` once more, on another adapter.
  * `targetcli saveconfig` writes ours down with its own, and `targetctl restore` (rtslib 2.1) makes such a copy of it, with
@@ -29,8 +33,8 @@ export function closeUnit(declared: LioDeclared): Sh {
     const group = groupOf(declared);
     return sh`${TAKING}
 p=${group} s=${declared.backstore}
-[ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
-unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* && remove "$s" || exit`;
+${DISCONNECT}
+remove "$s" || exit`;
 }
 
 /** Takes a LUN away from all, or from one initiator. */
@@ -54,8 +58,7 @@ unlink ${acl}/lun_*/* && remove ${acl}/lun_* ${acl} || exit`;
 export function takeDown({ declared }: LioExport): Sh {
     return sh`${TAKING}
 p=${groupOf(declared)} s=${declared.backstore}
-[ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
-unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* || exit
+${DISCONNECT}
 h=\${s%/*}
 for other in "$h"/*/; do [ "$other" = "$s/" ] || [ ! -d "$other" ] || h=; done
 remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" "\${p%/*}" "$s" \${h:+"$h"} || exit

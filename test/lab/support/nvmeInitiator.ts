@@ -104,7 +104,7 @@ done
     );
     if (status !== 0) {
         await disconnect();
-        throw new Error(`host c has no device of ${subsystem} (${uuid}): ${stderr}`);
+        throw new Error(`host ${client.name} has no device of ${subsystem} (${uuid}): ${stderr}`);
     }
     return { device: stdout.trim(), disconnect };
 }

@@ -13,6 +13,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { body } from "../../../provider/clients/body";
 import { takeDown } from "../../../provider/clients/detach";
+import { Secret } from "../../../provider/sh";
 import type { Declared } from "../../../provider/clients/types";
 
 /** Node records that a power cut has left without content, with an `iscsiadm` that does what open-iscsi does to files. */
@@ -38,7 +39,7 @@ const declared: Declared = {
     paths: "one",
     multipath: "none",
     initiator: "iqn.2024-01.com.example:db1",
-} as unknown as Declared;
+};
 
 const ISCSIADM = `iscsiadm() {
     f=$(find ${nodes} -type f)
@@ -75,8 +76,8 @@ describe.each([
         ["ends too early", `# BEGIN RECORD\nnode.name = ${TARGET}\n`],
     ])("that %s is made anew", (_how, text) => {
         leave(text);
-        const chap = { chap: { username: "db1", password: "Open-Sesame-123" } };
-        const script = body(declared, chap as never, 0, "/nonexistent").text;
+        const chap = { chap: { username: "db1", password: new Secret("Open-Sesame-123") } };
+        const script = body(declared, chap, 0, "/nonexistent").text;
         const { status, stderr } = run(script, "login");
         expect(stderr).toBe("");
         expect(status).toBe(0);
