@@ -41,7 +41,7 @@ const LOG = `echo '== log'
  * have there. Sections more:
  *
  *     == links            ports/<id>/subsystems/<NQN>, of ours
- *     == made             shared objects that we made: `hosts/<NQN>`, `ports/<id>`
+ *     == made             shared objects that we made: `hosts/<NQN>`, `ports/<id>`; `hosts/*`: none
  *     == log              who connected since the host started, as the kernel's log has it; nothing where no host is
  *     == authentication   `yes` or `no`; nothing: it cannot be told
  */
@@ -69,15 +69,16 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
     };
 }
 
+/** One `printf` for all notes: there is one for each host, and a line written by itself is a packet by itself. */
 function more(target: NvmetRef): Sh {
     return sh`echo '== links'
 for p in ports/*; do for r in $roots; do [ ! -L "$p/$r" ] || echo "$p/$r"; done; done
-echo '== made'
-for f in ${madeDirectory(target)}/hosts/* ${madeDirectory(target)}/ports/*; do [ ! -e "$f" ] || { d=\${f%/*}; echo "\${d##*/}/\${f##*/}"; }; done
 echo '== authentication'
 a=; for h in hosts/*; do [ ! -d "$h" ] || { a=no; [ ! -e "$h/dhchap_key" ] || a=yes; break; }; done
 [ -n "$a" ] || ! grep -qs '^# CONFIG_NVME_TARGET_AUTH is not set' "/boot/config-$(uname -r)" || a=no
-echo $a`;
+echo $a
+echo '== made'
+if cd ${madeDirectory(target)} 2>/dev/null; then printf '%s\\n' hosts/* ports/*; fi`;
 }
 
 /** Notes of shared objects that we made; they go with the kernel's objects when the host restarts. */

@@ -47,7 +47,7 @@ export function readOwn(tree: Tree, ours: ReadonlySet<string>, sections: Section
     return {
         subsystems,
         devices,
-        made: new Set(sections.lines("made")),
+        made: new Set(sections.lines("made").filter((name) => !name.endsWith("/*"))),
         hosts,
         ...(answer === "yes" || answer === "no" ? { authentication: answer === "yes" } : {}),
     };

@@ -7,7 +7,8 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { Sections, parseTree } from "../../../provider/targets/configfs/sections";
 import { lioTarget } from "../../../provider/targets/lio";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
-import { connected, peers } from "../../../provider/targets/nvmet/own";
+import { connected, peers, readOwn } from "../../../provider/targets/nvmet/own";
+import { madeDirectory } from "../../../provider/targets/nvmet/observe";
 import type { TargetRef } from "../../../provider/targets/types";
 
 /** What reads LIO and nvmet, run on a made-up configfs. With real kernels it is tried in `test/lab`. */
@@ -55,7 +56,8 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
         const text = target
             .observe(ref, only)
             .text.replaceAll("/sys/kernel/config", configfs)
-            .replaceAll("/proc/net/tcp", join(net, "tcp"));
+            .replaceAll("/proc/net/tcp", join(net, "tcp"))
+            .replaceAll("/run/blockhost-", join(directory, "run-"));
         const dmesg = `dmesg() { printf '%s\\n' ${log.map((line) => `'${line}'`).join(" ")}; }`;
         const { stdout } = spawnSync(shell, {
             input: `${dmesg}\n${text}`,
@@ -107,6 +109,29 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
         expect(new Set(peers(sections).map(({ local }) => local))).toEqual(new Set(["127.0.0.1:4420"]));
         expect(connected(sections)).toEqual([{ subsystem: "a", host: "b" }]);
         expect(sections.has("end")).toBe(true);
+    });
+
+    test("which hosts and ports of nvmet we made is read, with none and with many", () => {
+        const nvmet = reference("nvmet", 4420);
+        const made = madeDirectory(nvmet).replace("/run/blockhost-", join(directory, "run-"));
+        mkdirSync(join(configfs, "nvmet"), { recursive: true });
+        const read = () => {
+            const sections = observe(nvmet, []);
+            expect(sections.has("end")).toBe(true);
+            return readOwn(parseTree(sections), new Set(), sections).made;
+        };
+        expect(read()).toEqual(new Set());
+        for (const kind of ["hosts", "ports"]) mkdirSync(join(made, kind), { recursive: true });
+        expect(read()).toEqual(new Set());
+        const names = Array.from(
+            { length: 1000 },
+            (_, i) => `hosts/nqn.2024-01.com.example:client${String(i)}`,
+        );
+        for (const name of names) write(join(made, name), "");
+        expect(read()).toEqual(new Set(names));
+        write(join(made, "ports/25000"), "");
+        expect(read()).toEqual(new Set([...names, "ports/25000"]));
+        rmSync(made, { recursive: true });
     });
 
     test("the kernel's log is not read where nobody is connected", () => {
