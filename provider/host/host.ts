@@ -140,6 +140,14 @@ export class Host {
         this.current = undefined;
     }
 
+    /** Observes it as it is from now on: what an observation has read that had begun before does not count. */
+    async look(options: CallOptions = {}): Promise<HostFacts> {
+        this.refuseDecommissioned();
+        await this.observing?.catch(() => undefined);
+        this.forget();
+        return this.facts(options);
+    }
+
     private async observe(): Promise<HostFacts> {
         if (this.lastFailure !== undefined && Date.now() - this.lastFailure.at < UNREACHABLE_FOR) {
             throw this.lastFailure.error;

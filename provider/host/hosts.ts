@@ -75,6 +75,11 @@ export class Hosts {
         return host;
     }
 
+    /** Hosts that resources of this process are on. */
+    known(): Host[] {
+        return [...this.open.values()].map(({ host }) => host);
+    }
+
     /** What this process has cost so far, by host. */
     statistics(): {
         host: string;

@@ -17,6 +17,7 @@ import type {
     ExportWanted,
     Initiator,
     Protocol,
+    Session,
     TargetContext,
     TargetFacts,
 } from "../targets/types";
@@ -31,6 +32,7 @@ import { recorded, refuseUnlessAllowed } from "./changes";
 import { importPlace, importedOwner } from "./imports";
 import { previewed } from "./previews";
 import { performCreation } from "./creation";
+import { departed } from "./departed";
 import {
     type OwnerInput,
     allowSchema,
@@ -340,8 +342,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     async delete(context, state) {
         const host = context.hosts.get(state.host);
         if (host.config.decommissioned) return;
-        // Whoever was logged in when the host was observed may have been detached by this very run.
-        if (((await liveFacts(context, state))?.sessions.length ?? 0) > 0) host.forget();
+        const hasGone = await whoHasGone(context, host, state);
         await host.perform(
             {
                 doing: `delete export "${state.name}"`,
@@ -360,7 +361,8 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                         state.generation,
                     );
                     if (one === undefined) return NOTHING;
-                    if (one.sessions.length > 0) {
+                    const nobody = one.sessions.every(hasGone);
+                    if (!nobody) {
                         const who = one.sessions.map((session) => session.initiator).join(", ");
                         const change: Change = {
                             property: "initiators",
@@ -382,7 +384,11 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                             throw new BlockhostError(error.code, error.summary, { ...error.details, hint });
                         }
                     }
-                    const targetContext = { target: target.ref, facts: found, host: facts };
+                    // That nobody is connected is then a condition of the removal.
+                    const exports = nobody
+                        ? new Map(found.exports).set(state.name, { ...one, sessions: [] })
+                        : found.exports;
+                    const targetContext = { target: target.ref, facts: { ...found, exports }, host: facts };
                     return target.target.remove(targetContext, { name: state.name, mark: one.mark });
                 },
                 result: () => undefined,
@@ -647,6 +653,20 @@ async function liveFacts(context: Context, olds: ExportState): Promise<ExportFac
     } catch {
         return undefined;
     }
+}
+
+/** Whoever was logged in when the host was observed may have been detached by this very run. */
+async function whoHasGone(
+    context: Context,
+    host: Host,
+    state: ExportState,
+): Promise<(session: Session) => boolean> {
+    const before = await liveFacts(context, state);
+    if (before === undefined || before.sessions.length === 0) return () => false;
+    // What is wrong with the host is told by what is done next.
+    await host.look(context).catch(() => undefined);
+    const now = await liveFacts(context, state);
+    return now === undefined ? () => false : departed(context, state.protocol, now);
 }
 
 function refuseCuts(

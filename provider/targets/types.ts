@@ -156,6 +156,11 @@ export interface Declaration {
 export interface Session {
     readonly initiator: string;
     readonly address?: string;
+    /**
+     * Of one that may have gone again, since the target only tells who has come: how often it has connected, as far as that
+     * is known. Absent: it is connected.
+     */
+    readonly arrivals?: number;
 }
 
 export interface ExportFacts {

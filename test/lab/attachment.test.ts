@@ -98,6 +98,26 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         expect(await left()).toBe("");
     });
 
+    test("of two, one is detached and its export removed, while the other is used", async () => {
+        const volumes = [await both.volume("pg"), await both.volume("logs")] as const;
+        const [pg, logs] = [await both.export("pg", protocol), await both.export("logs", protocol)];
+        const [one, two] = [await both.attach("pg", pg), await both.attach("logs", logs)];
+        const { stdout } = await c().run(`sleep 300 < ${two.devicePath} >/dev/null 2>&1 & echo $!`);
+        await refused(both.remove(pg), "in-use");
+        await both.detach(one);
+        // Another process, as one that removes the export later.
+        const later = new Both(lab);
+        await later.remove(pg, volumes[0]);
+        await later.close();
+        await refused(both.remove(logs), "in-use");
+        expect(await both.read(two)).toMatchObject({ drift: [], devicePath: two.devicePath });
+        await c().run(`head -c 4096 /dev/zero | dd of=${two.devicePath} conv=fsync,notrunc status=none`);
+        await c().run(`kill ${stdout.trim()}`);
+        await both.detach(two);
+        await both.remove(logs, volumes[1]);
+        expect(await left()).toBe("");
+    });
+
     test("cut short after any step is finished by the next run", async () => {
         await both.volume("pg");
         const lun = await both.export("pg", protocol);

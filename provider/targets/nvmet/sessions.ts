@@ -26,10 +26,13 @@ export function sessions(declared: NvmetDeclared, live: Live): Session[] {
     if (log === undefined)
         return addresses.map((address) => ({ initiator: `unknown (from ${address})`, address }));
     const nqn = nqnOf(declared);
-    const hosts = [...new Set(log.filter(({ subsystem }) => subsystem === nqn).map(({ host }) => host))];
+    const arrivals = new Map<string, number>();
+    for (const { host, subsystem } of log)
+        if (subsystem === nqn) arrivals.set(host, (arrivals.get(host) ?? 0) + 1);
     const [address, ...more] = addresses;
-    return hosts.map((initiator) => ({
+    return [...arrivals].map(([initiator, count]) => ({
         initiator,
+        arrivals: count,
         ...(address === undefined || more.length > 0 ? {} : { address }),
     }));
 }
