@@ -98,6 +98,25 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         expect(await left()).toBe("");
     });
 
+    test("over IPv6 is as over IPv4, and comes back", async () => {
+        await both.close();
+        both = new Both(lab, { portals: (port) => [`[fd77:1::1]:${String(port)}`] });
+        const data = await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun);
+        expect(one).toMatchObject({ drift: [], deviceBytes: data.sizeBytes });
+        await c().run(`head -c 4096 /dev/zero | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+        await refused(both.remove(lun), "in-use");
+        await c().reboot();
+        await vi.waitFor(async () => expect(await both.read(one)).toEqual(one), {
+            timeout: 120_000,
+            interval: 5_000,
+        });
+        await both.detach(one);
+        expect(await left()).toBe("");
+        await both.remove(lun, data);
+    });
+
     test("of two, one is detached and its export removed, while the other is used", async () => {
         const volumes = [await both.volume("pg"), await both.volume("logs")] as const;
         const [pg, logs] = [await both.export("pg", protocol), await both.export("logs", protocol)];

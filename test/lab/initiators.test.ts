@@ -100,6 +100,54 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         expect(await one.holds(20 * MiB, 4096, 0x61)).toBe(true);
     });
 
+    test.runIf(helper === "lio")(
+        "block size, queue depth and write cache are what is configured",
+        async () => {
+            const configured = (options: object) =>
+                another({
+                    configuration: {
+                        pools: { files: { driver: "file", directory: "/srv/options", initialize: true } },
+                        targets: { iscsi: { helper, portals: lab.host("a").portals(port), ...options } },
+                    },
+                });
+            const client = configured({ blockSize: 4096, queueDepth: 8, writeCache: false });
+            const volume = await client.volume("opt", { pool: "files", size: "8MiB" });
+            const source = { ...args("opt-x"), source: "emb/files/opt" };
+            const exported = await client.export("opt-x", "opt", source);
+            const seen = async ({ device }: KernelAttached) =>
+                run(
+                    "c",
+                    `d=/sys/block/${device.replace("/dev/", "")}; cat $d/queue/logical_block_size $d/device/scsi_disk/*/cache_type | tr '\\n' ' '`,
+                );
+            const depth = () =>
+                run("a", "cat /sys/kernel/config/target/iscsi/*:opt-x:*/tpgt_1/acls/*/cmdsn_depth");
+            const one = await attach(exported);
+            expect(await seen(one)).toBe("4096 write through ");
+            expect(await depth()).toBe("8");
+            await one.write(0, 4096, 0x21);
+            expect(await one.holds(0, 4096, 0x21)).toBe(true);
+            const changed = configured({ blockSize: 512, queueDepth: 16, writeCache: true });
+            expect((await refused(changed.changeExport(exported, {}), "in-use")).message).toContain(
+                "session-drop",
+            );
+            await one.detach();
+            attachments.splice(attachments.indexOf(one), 1);
+            const after = await configured({ blockSize: 512, queueDepth: 16, writeCache: true }).changeExport(
+                exported,
+                {},
+            );
+            const two = await attach(after);
+            // The block size is of the data: it stays.
+            expect(await seen(two)).toBe("4096 write back ");
+            expect(await depth()).toBe("16");
+            expect(await two.holds(0, 4096, 0x21)).toBe(true);
+            await two.detach();
+            attachments.splice(attachments.indexOf(two), 1);
+            await client.delete(after);
+            await client.delete(volume);
+        },
+    );
+
     test(
         "an export is made, changed, applied again and removed while twenty others carry on",
         { timeout: 900_000 },

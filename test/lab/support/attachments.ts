@@ -50,15 +50,18 @@ export async function prepareStorage(a: LabHost): Promise<void> {
 lvcreate -q -y --type thin-pool -L 3g --poolmetadatasize 32m -n pool bhattach; } 2>/dev/null`);
 }
 
-export function configurations(lab: Lab): Record<string, unknown> {
+export function configurations(
+    lab: Lab,
+    portals = (port: number) => lab.host("a").portals(port),
+): Record<string, unknown> {
     const [a, c] = [lab.host("a"), lab.host("c")];
     return {
         [SAN]: a.configuration({
             connectTimeout: 60_000,
             pools: { fast: { driver: "lvm", volumeGroup: "bhattach", thinPool: "pool" } },
             targets: {
-                iscsi: { helper: "lio", portals: a.portals(3260) },
-                "nvme-tcp": { helper: "nvmet", portals: a.portals(4420) },
+                iscsi: { helper: "lio", portals: portals(3260) },
+                "nvme-tcp": { helper: "nvmet", portals: portals(4420) },
             },
         }),
         [DB]: c.configuration({ connectTimeout: 60_000 }),
@@ -71,9 +74,16 @@ export class Both {
     readonly context: Context;
     readonly warnings: string[] = [];
 
-    constructor(lab: Lab, options: { transport?: typeof createTransport; stack?: string } = {}) {
+    constructor(
+        lab: Lab,
+        options: {
+            transport?: typeof createTransport;
+            stack?: string;
+            portals?: (port: number) => string[];
+        } = {},
+    ) {
         this.stack = options.stack ?? "test";
-        this.hosts = new Hosts(configurations(lab), options.transport);
+        this.hosts = new Hosts(configurations(lab, options.portals), options.transport);
         this.context = {
             hosts: this.hosts,
             installation: "default",
