@@ -4,14 +4,14 @@ import { describeExports } from "../contract/exports";
 import type { Lab } from "./lab.mjs";
 import { labOf } from "./support/labOf";
 import { describeKernelTarget } from "./support/kernelSuite";
-import { lioExports } from "./support/labExports";
+import { iscsiExports } from "./support/labExports";
 import { DEVICES, labShell, makeDevices } from "./support/labShell";
 import { lioSuite } from "./support/lioSuite";
 
 /** iSCSI exports by a real kernel's LIO. */
 
 describe.each(["lvm", "file"] as const)("LIO over %s", (pool) => {
-    describeExports(async () => lioExports(await labOf("a"), lioTarget, pool));
+    describeExports(async () => iscsiExports(await labOf("a"), lioTarget, pool));
 });
 
 describe("LIO's objects", () => {

@@ -15,8 +15,10 @@ export const POOLS = {
     lvm: { driver: "lvm", volumeGroup: "bhexports", thinPool: "pool" },
 } as const;
 
-/** Takes all of LIO's and nvmet's objects away, whoever made them. */
+/** Takes all objects of LIO, nvmet and tgtd away, whoever made them. */
 const CLEAR = `targetctl clear >/dev/null 2>&1
+tgtadm --op show --mode target 2>/dev/null | sed -n 's/^Target \\([0-9]*\\):.*/\\1/p' |
+while read -r t; do tgtadm --op delete --mode target --tid "$t" --force || exit; done
 cd /sys/kernel/config/nvmet 2>/dev/null || exit 0
 for l in ports/*/subsystems/* subsystems/*/allowed_hosts/*; do [ ! -L "$l" ] || rm "$l" || exit; done
 for e in subsystems/*/namespaces/*/enable; do [ ! -e "$e" ] || printf 0 > "$e" || exit; done
@@ -74,9 +76,15 @@ function common(lab: Lab, target: Target, pool: keyof typeof POOLS, portals: rea
     };
 }
 
-/** LIO on host a, libiscsi and QEMU on this machine. */
-export async function lioExports(lab: Lab, target: Target, pool: keyof typeof POOLS): Promise<ExportBackend> {
+/** LIO or tgt on host a, libiscsi and QEMU on this machine. */
+export async function iscsiExports(
+    lab: Lab,
+    target: Target,
+    pool: keyof typeof POOLS,
+): Promise<ExportBackend> {
     await prepare(lab);
+    if (target.name === "tgt")
+        await lab.host("a").run("systemctl unmask -q tgt && systemctl start tgt", { timeoutMs: 600_000 });
     const { stdout } = await lab.host("a").run("ip -o -4 addr show dev eth0");
     const address = /inet ([0-9.]+)\//.exec(stdout)?.[1] ?? "";
     const here = `127.0.0.1:${String(lab.host("a").portTo(3260))}`;
