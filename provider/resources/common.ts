@@ -9,7 +9,7 @@ import type { Host, Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, describeOwner, sameOwner, sameStack } from "../host/mark";
 import { BlockhostError, hasCode, toBlockhostError } from "../errors";
-import { HOST_NAME, type Id, nameProblem, parseId } from "../names";
+import { HOST_NAME, type Id, formatId, nameProblem, parseId } from "../names";
 import { parseSize } from "../size";
 import { type Failure, UNKNOWN, formatPath, hasUnknown, suggestion } from "../validate";
 import { RECORDED } from "./changes";
@@ -191,6 +191,43 @@ export function fillHost(reference: string, inputs: Record<string, unknown>): Re
 /** The name that ids and errors use for a host. */
 export function hostName(host: HostReference | undefined): string | undefined {
     return typeof host === "string" ? host : host?.name;
+}
+
+/**
+ * Ids that point to other resources must name the host that the resource itself is on: pool and name alone would be looked
+ * up there, and lead to other data. What is not known yet is left for later.
+ *
+ * @param of the host that the id names
+ */
+export function elsewhereProblems(
+    property: string,
+    id: unknown,
+    host: unknown,
+    wayOut = "leave `host` out, or name the same host",
+    of = typeof id === "string" ? parseId(id)?.host : undefined,
+): Failure[] {
+    const own = hostName((host ?? undefined) as HostReference | undefined);
+    if (of === undefined || typeof own !== "string" || own === UNKNOWN || own === of) return [];
+    const reason = `${JSON.stringify(id)} is on host "${of}", and this is to be on host "${own}": ${wayOut}`;
+    return [{ property, reason }];
+}
+
+/**
+ * Which property leads a resource to another object than the one it was made of: its reference, or its host alone. That is
+ * so only of states from before {@link elsewhereProblems}: their objects are where `host` says, whatever the id says.
+ */
+export function redirected<R extends "volume" | "source">(
+    reference: R,
+    olds: Record<R, string> & { host: HostReference },
+    news: Record<R, string> & { host: HostReference },
+): R | "host" | undefined {
+    if (hasUnknown(news[reference])) return undefined;
+    const before = hostName(olds.host) ?? "";
+    const name = hostName(news.host);
+    const after = name === undefined || name === UNKNOWN ? before : name;
+    const on = (host: string, id: string) => formatId({ ...parseReference(id), host });
+    if (on(before, olds[reference]) === on(after, news[reference])) return undefined;
+    return olds[reference] === news[reference] ? "host" : reference;
 }
 
 /** A host that is the same by name but given in another way: recorded, so that later calls reach it as it is now. */
@@ -429,7 +466,7 @@ function moved(owner: Owner, owners: readonly Owner[]): string | undefined {
     return `if this resource was ${renamed ? "renamed" : "moved"} in the program, say so with \`aliases: [${alias}]\`; otherwise give it another \`name\``;
 }
 
-/** Ids that point to other resources must name the host that the resource itself is on. */
+/** The parts of an id that points to another resource; that it is of the same host, {@link elsewhereProblems} has seen to. */
 export function parseReference(id: string): Id {
     const parsed = parseId(id);
     if (parsed === undefined) throw new BlockhostError("invalid", `not an id: ${JSON.stringify(id)}`);

@@ -36,6 +36,7 @@ import { departed } from "./departed";
 import {
     type OwnerInput,
     allowSchema,
+    elsewhereProblems,
     explainName,
     fillHost,
     fillName,
@@ -52,6 +53,7 @@ import {
     ownerSchema,
     parseReference,
     previewFailures,
+    redirected,
     refuseStranger,
     requireTools,
     usablePool,
@@ -210,7 +212,11 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
     async check(context, olds, given) {
         const inputs = fillServer(context, olds, fillHost("source", fillName(olds, given)));
         const hostFailures = hostReferenceProblems(context, inputs["host"]);
-        const failures = [...explainName(given, problemsOf(exportArgs, inputs)), ...hostFailures];
+        const failures = [
+            ...explainName(given, problemsOf(exportArgs, inputs)),
+            ...hostFailures,
+            ...elsewhereProblems("source", inputs["source"], inputs["host"]),
+        ];
         if (hostFailures.length === 0) failures.push(...targetProblems(context, inputs));
         if (failures.length > 0) return { inputs, failures: distinct(failures) };
         failures.push(...nameClashes(context, inputs["host"], String(inputs["protocol"]), inputs));
@@ -233,8 +239,13 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         const host = context.hosts.get(olds.host);
         const doing = `update export "${olds.name}"`;
         const live = await liveFacts(context, olds);
-        for (const property of ["source", "protocol", "name"] as const) {
-            if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
+        const of = redirected("source", olds, news);
+        if (of === undefined && !hasUnknown(news.source) && olds.source !== news.source)
+            changes.push(recorded("source"));
+        const others = (["protocol", "name"] as const).filter(
+            (property) => !hasUnknown(news[property]) && olds[property] !== news[property],
+        );
+        for (const property of [...(of === undefined ? [] : [of]), ...others]) {
             const sessions = live?.sessions.length ?? 0;
             changes.push({
                 property,

@@ -15,6 +15,7 @@ import {
     type OwnerInput,
     type UsablePool,
     allowSchema,
+    elsewhereProblems,
     explainName,
     fillHost,
     fillName,
@@ -35,6 +36,7 @@ import {
     parseReference,
     poolProblems,
     previewFailures,
+    redirected,
     usablePool,
 } from "./common";
 import { importPlace, importedObject, importedOwner } from "./imports";
@@ -107,6 +109,7 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         const failures = distinct([
             ...explainName(given, problemsOf(snapshotArgs, inputs)),
             ...hostReferenceProblems(context, inputs["host"]),
+            ...elsewhereProblems("volume", inputs["volume"], inputs["host"]),
         ]);
         if (failures.length > 0 || hasUnknown(inputs)) return { inputs, failures };
         const args = inputs as unknown as SnapshotArgs;
@@ -126,8 +129,11 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         if (half.length > 0) changes.push(...half);
         else if (olds.incomplete === true) changes.push(COMPLETION);
         else if (olds.mendable === true) changes.push(MENDING);
-        for (const property of ["volume", "name"] as const) {
-            if (hasUnknown(news[property]) || olds[property] === news[property]) continue;
+        const of = redirected("volume", olds, news);
+        if (of === undefined && !hasUnknown(news.volume) && olds.volume !== news.volume)
+            changes.push(recorded("volume"));
+        const renamed = !hasUnknown(news.name) && olds.name !== news.name;
+        for (const property of [...(of === undefined ? [] : [of]), ...(renamed ? ["name"] : [])]) {
             changes.push({
                 property,
                 kind: "replace",

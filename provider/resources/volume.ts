@@ -8,7 +8,7 @@ import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, sameOwner } from "../host/mark";
 import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
-import { type Id, SAFETY_SUFFIX, formatId } from "../names";
+import { type Id, SAFETY_SUFFIX, formatId, parseId } from "../names";
 import { SECTOR, exactSize, formatSize, parseSize, roundUp } from "../size";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
 import { COMPLETION, MENDING, RECORDED, TAKING_OVER, recorded, refuseUnlessAllowed } from "./changes";
@@ -16,6 +16,7 @@ import {
     type OwnerInput,
     type UsablePool,
     allowSchema,
+    elsewhereProblems,
     explainName,
     fillName,
     hostChange,
@@ -189,7 +190,11 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
     async check(context, olds, given) {
         const inputs = fillPool(fillName(olds, given));
         const hostFailures = hostProblemsOf(context, inputs["host"]);
-        const failures = distinct([...explainName(given, problemsOf(volumeArgs, inputs)), ...hostFailures]);
+        const failures = distinct([
+            ...explainName(given, problemsOf(volumeArgs, inputs)),
+            ...hostFailures,
+            ...foreignHostProblems(given),
+        ]);
         if (hostFailures.length === 0)
             failures.push(...poolProblems(context, inputs["host"], inputs["pool"], inputs["name"]));
         if (failures.length === 0) {
@@ -390,13 +395,21 @@ function importedSource(pool: UsablePool, id: Id, name: string | undefined): Vol
 }
 
 /** A pool may be given as the id of a `Pool`: `<host>/<name>`. */
+function parsePoolId(pool: unknown): { host: string; name: string } | undefined {
+    if (typeof pool !== "string") return undefined;
+    const [host, name, ...rest] = pool.split("/");
+    return host === undefined || name === undefined || rest.length > 0 ? undefined : { host, name };
+}
+
 function fillPool(inputs: Record<string, unknown>): Record<string, unknown> {
     const { host, pool } = inputs;
-    if (typeof pool !== "string") return inputs;
-    const [of, name, ...rest] = pool.split("/");
     if (pool === UNKNOWN) return host === undefined ? { ...inputs, host: UNKNOWN } : inputs;
-    if (of === undefined || name === undefined || rest.length > 0) return inputs;
-    return { ...inputs, host: host ?? of, pool: name };
+    const id = parsePoolId(pool);
+    return id === undefined ? inputs : { ...inputs, host: host ?? id.host, pool: id.name };
+}
+
+function foreignHostProblems({ host, pool }: Record<string, unknown>): Failure[] {
+    return elsewhereProblems("pool", pool, host, undefined, parsePoolId(pool)?.host);
 }
 
 function hostProblemsOf(context: Context, host: unknown): Failure[] {
@@ -794,22 +807,17 @@ function sourceOf(
     return { object, inUse: usersOf(config, facts, object).length > 0 };
 }
 
-function foreignPoolProblems(
-    path: string,
-    id: unknown,
-    inputs: Record<string, unknown>,
-): { property: string; reason: string }[] {
+function foreignPoolProblems(path: string, id: unknown, inputs: Record<string, unknown>): Failure[] {
     if (typeof id !== "string" || hasUnknown([id, inputs["host"], inputs["pool"]])) return [];
-    const [host, pool] = id.split("/");
     const own = hostName(inputs["host"] as HostReference | undefined);
-    if (id.split("/").length !== 3 || own === undefined || (host === own && pool === inputs["pool"]))
-        return [];
-    return [
-        {
-            property: path,
-            reason: `"${id}" is not in pool "${own}/${String(inputs["pool"])}"; copying between pools is not possible yet`,
-        },
-    ];
+    const parsed = parseId(id);
+    if (own === undefined || parsed === undefined) return [];
+    const pool = `${own}/${String(inputs["pool"])}`;
+    const wayOut = `name one in pool "${pool}"; copying between pools is not possible yet`;
+    const elsewhere = elsewhereProblems(path, id, own, wayOut);
+    if (elsewhere.length > 0 || parsed.container === inputs["pool"]) return elsewhere;
+    const reason = `"${id}" is not in pool "${pool}"; copying between pools is not possible yet`;
+    return [{ property: path, reason }];
 }
 
 function wantedSize(pool: UsablePool, args: VolumeArgs): number | undefined {
