@@ -48,10 +48,12 @@ export function dhchapKeyProblem(text: string): string | undefined {
 export function deriveDhchapKey(secret: string, purpose: string, bytes: 32 | 48 | 64 = 32): string {
     if (Buffer.byteLength(secret) < 32)
         throw new TypeError("a secret that a key is made from must have at least 32 bytes");
+    const hash = LENGTH_HASHES[bytes];
+    if (hash === undefined) throw new TypeError("a key has 32, 48 or 64 bytes");
     const key = Buffer.from(hkdfSync("sha256", secret, "pulumi-blockhost DHHC-1", purpose, bytes));
     const sum = Buffer.alloc(4);
     sum.writeUInt32LE(crc32(key));
-    return `DHHC-1:${LENGTH_HASHES[bytes] ?? ""}:${Buffer.concat([key, sum]).toString("base64")}:`;
+    return `DHHC-1:${hash}:${Buffer.concat([key, sum]).toString("base64")}:`;
 }
 
 /** What is wrong with an initiator's keys. */
