@@ -15,6 +15,7 @@ import {
 import { bootUnitFor, removeBootUnit } from "../bootUnit";
 import { asForetold } from "../foretold";
 import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
+import { explainer } from "./explain";
 import {
     type CommonDeclared,
     type Declaration,
@@ -146,6 +147,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
         touched: { targets: { [target.protocol]: [want.name] } },
         reserved: [...helper.reserved(context, want, declared), unit.reserved],
         flush: bootFlush(place),
+        explain: explainer(helper.label),
     };
 }
 

@@ -5,6 +5,7 @@ import { normalizePortal, parsePortal } from "../portal";
 import type { TargetRef } from "../types";
 import { IDENTIFY, noteDirectory } from "./notes";
 import { hexPorts, socketPattern } from "./sections";
+import { CONFIGFS } from "./shell";
 
 /**
  * The parts of an observation that LIO and nvmet share. It is a shell script with few processes, whatever the number of
@@ -14,7 +15,7 @@ import { hexPorts, socketPattern } from "./sections";
  *
  *     == boot      `B name` a boot file, `E name` one that cannot be read
  *     == lines     `name:#bh …` of boot files' headers; `/proc/net/tcp: …` sockets on the wanted ports
- *     == module    `loaded`, `loadable`, `missing NAME`
+ *     == module    `missing NAME` of each that is neither loaded nor loadable, then `loaded` or `loadable`
  *     == tree      `d path`, `l path<TAB>target`
  *     == values    `path<NUL>line`
  *     == secrets   `SHA-256  path`
@@ -28,8 +29,8 @@ import { hexPorts, socketPattern } from "./sections";
 export interface ObservedTree {
     /** Directory of the subsystem below /sys/kernel/config. */
     readonly root: string;
-    /** Modules that it needs, in order, each with the directory or file that shows it is there. */
-    readonly modules: readonly { readonly name: string; readonly shownBy: string }[];
+    /** Modules that it needs beside configfs, in order, each with the directory or file that shows it is there. */
+    readonly modules: readonly Module[];
     /** Shell text that sets "$@" to what is to be read of the subsystem; `$roots` are the exports' own objects. */
     readonly choose: Sh;
     /** Names of attributes to read. */
@@ -46,6 +47,14 @@ export interface ObservedTree {
     readonly more?: Sh;
 }
 
+interface Module {
+    readonly name: string;
+    readonly shownBy: string;
+}
+
+/** The kernel makes the directory; boot files load what is missing, and mount it. */
+const CONFIGFS_MODULE: Module = { name: "configfs", shownBy: CONFIGFS };
+
 /** Wanted ports of a target. */
 function portsOf(target: TargetRef): number[] {
     const ports = target.portals.map((portal) => parsePortal(normalizePortal(portal))?.port);
@@ -59,7 +68,7 @@ export function observeTree(target: TargetRef, tree: ObservedTree, only?: readon
     const prune = tree.prune.map((name, i) => sh`${raw(i === 0 ? "" : "-o ")}-name ${name}`);
     const includes = tree.attributes.map((name) => `--include=${name}`);
     const excludes = tree.prune.map((name) => `--exclude-dir=${name}`);
-    const root = `/sys/kernel/config/${tree.root}`;
+    const root = `${CONFIGFS}/${tree.root}`;
     const states = tree.whereConnected !== undefined ? (["0A", "01"] as const) : (["0A"] as const);
     const sockets = states.map((state) => raw(`-e "${socketPattern("$ports", state)}"`));
     return sh`LC_ALL=C; export LC_ALL
@@ -109,7 +118,7 @@ fi`
 echo '== devices'
 [ $# = 0 ] || identify "$@"
 echo '== module'
-${moduleLines(root, tree.modules)}
+${moduleLines([CONFIGFS_MODULE, ...tree.modules])}
 if cd ${root} 2>/dev/null; then
     ${tree.choose}
     if [ $# -gt 0 ]; then
@@ -142,14 +151,13 @@ function joined(parts: readonly Sh[]): Sh {
     return raw(parts.map(({ text }) => text).join(" "));
 }
 
-function moduleLines(root: string, modules: ObservedTree["modules"]): Sh {
+function moduleLines(modules: readonly Module[]): Sh {
     const each = modules.map(
         ({ name, shownBy }) =>
             sh`[ -e ${shownBy} ] || { loaded=; modprobe -nq ${name} 2>/dev/null || echo missing ${name}; }\n`,
     );
     return sh`loaded=1
-${joined(each)}[ -n "$loaded" ] && echo loaded || echo loadable
-[ -d ${root} ] || [ -d /sys/kernel/config ] || echo 'no configfs'`;
+${joined(each)}[ -n "$loaded" ] && echo loaded || echo loadable`;
 }
 
 /** A listening socket that belongs to no process is the kernel's own. To find that out takes a look at every process. */

@@ -3,8 +3,10 @@ import { type BootHeader, parseBootHeader } from "../boot";
 import { bootUnitState } from "../bootUnit";
 import { parseAddresses } from "../portals";
 import type { TargetFacts, TargetRef } from "../types";
+import { KERNEL_PACKAGES } from "./explain";
 import type { CommonDeclared, Helper, KernelExport, KernelExtra, Live } from "./model";
 import { parseDevices, parseListeners, parseNotes, parseOwners, parseTree, Sections } from "./sections";
+import { CONFIGFS } from "./shell";
 
 /** Facts from what `observeTree` printed. */
 export function parseFacts<O, D extends CommonDeclared, Own>(
@@ -130,10 +132,17 @@ function problemOf<O, D extends CommonDeclared, Own>(
     }
     const modules = sections.lines("module");
     const missing = modules.filter((line) => line.startsWith("missing ")).map((line) => line.slice(8));
-    if (missing.length > 0) {
+    if (missing.includes("configfs")) {
         return {
-            summary: `the host's kernel has no ${helper.label}: module ${missing.join(", ")} is missing`,
-            hint: `${helper.label} is part of the kernel's own package (Debian: linux-image-amd64; Ubuntu: linux-modules-extra-…; Fedora: kernel-modules): install the one of the kernel that runs`,
+            summary: `the host has no configfs, through which ${helper.label} is set up: there is no ${CONFIGFS}, and the kernel has no module ${missing.join(", ")}`,
+            hint: `see that sysfs is mounted at /sys, and that ${KERNEL_PACKAGES} of the kernel that runs is installed; in a container neither can be had, so name the machine itself as the host`,
+        };
+    }
+    if (missing.length > 0) {
+        const which = missing.length === 1 ? "module" : "modules";
+        return {
+            summary: `the host's kernel has no ${helper.label}: ${which} ${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing`,
+            hint: `${helper.label} is part of ${KERNEL_PACKAGES}: install the one of the kernel that runs`,
         };
     }
     if (!sections.has("end") || modules.length === 0) {

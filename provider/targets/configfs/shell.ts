@@ -6,6 +6,8 @@ import { raw, type Sh, sh } from "../../sh";
  * written without an end of line: LIO would take that for a part of a secret. What is as it should be is not written.
  */
 
+export const CONFIGFS = "/sys/kernel/config";
+
 /** `fail WORDS`; `make DIRECTORY…`; `write ATTRIBUTE VALUE`; `may ATTRIBUTE VALUE`: only where the kernel has it. */
 export const MAKING = raw(`fail() { echo "$*" >&2; exit 1; }
 make() {
@@ -45,12 +47,12 @@ export function activate(activation: { command: string; object: string } | undef
 `);
 }
 
-/** The subsystem's directory, mounted and with its modules loaded. */
+/** The subsystem's directory, mounted and with its modules loaded. What fails is told by the word it begins with: see explain.ts. */
 export function enter(root: string, modules: readonly string[]): Sh {
     return sh`if ! cd ${root} 2>/dev/null; then
-    modprobe -a ${[...modules]} || exit
-    [ -d ${root} ] || mount -t configfs none /sys/kernel/config || exit
-    cd ${root} || exit
+    modprobe -a ${[...modules]} || fail modules: cannot load ${[...modules]}
+    [ -d ${root} ] || mount -t configfs none ${CONFIGFS} || fail configfs: cannot be mounted at ${CONFIGFS}
+    cd ${root} || fail configfs: ${root} is not there although it is mounted
 fi`;
 }
 

@@ -115,7 +115,7 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
     ): TargetFacts => {
         const { stdout } = sh(target.observe(ref, only).text);
         const printed = stdout
-            .replaceAll(/^(missing .*|loadable|no configfs)\n/gm, "")
+            .replaceAll(/^(missing .*|loadable)\n/gm, "")
             .replace("== module\n", "== module\nloaded\n")
             .replace(/== unit\n(installed|missing)\n/, "== unit\n");
         const tree = kernel.tree.map((path) => `d ${path.replace(/\/[^/]+$/, "")}\nd ${path}\n`).join("");
