@@ -274,14 +274,24 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             expect(await exportLifecycle.read(another().context, exported)).toBeUndefined();
         });
 
-        test("is one remote run once the host is known, and so is its removal", async () => {
+        test("is one remote run once the host is known, and so are its change, its volume's growth and its removal", async () => {
             const fresh = another();
-            await fresh.volume("e9");
-            const before = fresh.runs;
+            const volume = await fresh.volume("e9");
+            let before = fresh.runs;
+            const runs = () => {
+                const count = fresh.runs - before;
+                before = fresh.runs;
+                return count;
+            };
             const exported = await makes(fresh, "e9-x", "e9");
-            expect(fresh.runs - before).toBe(1);
-            await fresh.delete(exported);
-            expect(fresh.runs - before).toBe(2);
+            expect(runs(), "made").toBe(1);
+            const initiators = [backend.declares("second", "e9-x")];
+            const changed = await fresh.changeExport(exported, { initiators });
+            expect(runs(), "changed").toBe(1);
+            await fresh.change(volume, { size: "8MiB" });
+            expect(runs(), "grown").toBe(1);
+            await fresh.delete(changed);
+            expect(runs(), "removed").toBe(1);
         });
 
         test("of many at once cuts nobody, and shares runs", async () => {

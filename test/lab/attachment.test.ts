@@ -117,6 +117,19 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         await both.remove(lun, data);
     });
 
+    test("is one remote run once the client is known, and so is detaching", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const { counters } = both.hosts.get(DB);
+        await both.hosts.get(DB).facts();
+        const before = counters.runs;
+        const one = await both.attach("pg", lun);
+        expect(counters.runs - before, "attached").toBe(1);
+        await both.detach(one);
+        expect(counters.runs - before, "detached too").toBe(2);
+        expect(await left()).toBe("");
+    });
+
     test("of two, one is detached and its export removed, while the other is used", async () => {
         const volumes = [await both.volume("pg"), await both.volume("logs")] as const;
         const [pg, logs] = [await both.export("pg", protocol), await both.export("logs", protocol)];
