@@ -1,7 +1,7 @@
 import { noteApplied } from "../targets/configfs/shell";
 import { Sh, quote, raw, sh } from "../sh";
 import { authLines } from "./connection";
-import { KNOWING, variables } from "./shell";
+import { ISCSID, KNOWING, variables } from "./shell";
 import type { Credentials, Declared } from "./types";
 
 /**
@@ -86,10 +86,8 @@ ${ISCSI}`;
 }
 
 // A record is made by iscsiadm and completed here, since that takes passwords on its command line only (pitfall 32).
-const ISCSI = raw(`ready() {
-    iscsiadm -m session >/dev/null 2>&1
-    [ $? != 20 ] || { systemctl start iscsid.service || iscsid; } >&2
-}
+const ISCSI = raw(`${ISCSID.text}
+ready() { iscsid_up || exit 1; }
 file_record() {
     whole_record "$1"
     [ -n "$record" ] || { iscsiadm -m node -o new -T "$target" -p "$1" >/dev/null || return; records "$1"; }
@@ -111,11 +109,12 @@ enter() {
     case $s in
     0 | 15) return 0 ;;
     24) echo "auth: $1 refuses $initiator" >&2 ;;
+    20) iscsid_absent ;;
     19) echo "auth: $1 could not prove what it is to $initiator, or does not know it" >&2 ;;
     *) echo "unreachable: $1 (open-iscsi: $s)" >&2 ;;
     esac
     [ -n "$was" ] || [ "$paths" = all ] || iscsiadm -m node -T "$target" -p "$1" -o delete >/dev/null 2>&1
-    case $s in 24 | 19) return 3 ;; *) return 1 ;; esac
+    case $s in 24 | 20 | 19) return 3 ;; *) return 1 ;; esac
 }
 scan_one() { iscsiadm -m session -r "$path" --rescan >/dev/null; }
 scan() { each_path scan_one; }
@@ -176,13 +175,18 @@ const NVME = raw(`ready() {
     get /etc/nvme/hostid || fail "initiator: there is no /etc/nvme/hostid"
     hostid=$v
 }
+# The kernel exchanges a key for another one; it gives none to a controller that was connected without, and takes none
+# away (drivers/nvme/host/sysfs.c: EINVAL).
+take_key() {
+    get "$1"; [ "$v" != none ] || v=
+    [ "$v" != "$2" ] || return 0
+    [ -n "$2" ] && { printf %s "$2" > "$1"; } 2>/dev/null && get "$1" && [ "$v" = "$2" ] ||
+        fail "keys: the kernel does not take those declared into \${1##*/} of $path, which is connected to $portal"
+}
 rekey() {
     [ "$portal" = "$1" ] || return 0
-    c=/sys/class/nvme/$path
-    get "$c/dhchap_secret"
-    [ -z "$key" ] || [ "$v" = "$key" ] || printf %s "$key" > "$c/dhchap_secret"
-    get "$c/dhchap_ctrl_secret"
-    [ -z "$controller_key" ] || [ "$v" = "$controller_key" ] || printf %s "$controller_key" > "$c/dhchap_ctrl_secret"
+    take_key "/sys/class/nvme/$path/dhchap_secret" "$key"
+    take_key "/sys/class/nvme/$path/dhchap_ctrl_secret" "$controller_key"
 }
 keep() { wanted=$1; each_path rekey "$wanted"; portal=$wanted; }
 enter() {

@@ -4,7 +4,7 @@ import { Secret } from "../sh";
 import { iscsiNameProblem, normalizeIscsiName } from "../targets/iqn";
 import { normalizePortal, parsePortal } from "../targets/portal";
 import type { ConnectionProperties } from "../targets/types";
-import type { Connection, Credentials } from "./types";
+import type { Connection, Credentials, KeyForm } from "./types";
 
 /**
  * Reads connection properties in os-brick's form: those of an `Export`, or of whoever else makes them. Beside what
@@ -133,6 +133,16 @@ export function authLines({ chap, mutualChap }: Credentials): string {
 /** Keys of a controller, as sysfs has them, one a line. */
 export function keyLines({ key, controllerKey }: Credentials): string {
     return `${key?.value ?? "none"}\n${controllerKey?.value ?? "none"}\n`;
+}
+
+export function keyFormOf({ key, controllerKey }: Credentials): KeyForm {
+    if (key === undefined) return "none";
+    return controllerKey === undefined ? "host" : "both";
+}
+
+/** What an initiator has to show. */
+export function credentialsFor({ byInitiator, credentials }: Connection, initiator: string): Credentials {
+    return byInitiator[initiator] ?? credentials;
 }
 
 export function sha256(text: string): string {

@@ -1,5 +1,5 @@
 import { type Sh, raw, sh } from "../sh";
-import { KNOWING, OPEN, USERS, variables } from "./shell";
+import { ISCSID, KNOWING, OPEN, USERS, variables } from "./shell";
 import type { Declared } from "./types";
 
 /** Detaching, in an order that loses nothing: nobody uses it, all is written, the device goes, the sessions, the records. */
@@ -26,23 +26,63 @@ users=$(users_of $blocks $maps; open_of $blocks $maps)
 [ -z "$users" ] || fail "in-use: $users"`;
 }
 
-/** Brings all that was written to the storage host; an error of former writes is told once, by fsync. */
+/**
+ * Brings all that was written to the storage host; an error of former writes is told once, by fsync. A host that is gone
+ * without a word lets it wait, for two minutes (iSCSI) or for ever (NVMe), in a call that no signal ends: so it waits only
+ * as long as something is being written.
+ */
 export function flush(declared: Declared, force: boolean): Sh {
     return sh`${begin(declared)}
-up() {
-    if [ "$protocol" = iscsi ]; then get "/sys/class/iscsi_session/session$path/state"; else get "/sys/class/nvme/$path/state"; fi
-    case $v in LOGGED_IN | live) alive=1 ;; esac
+force=${force ? "1" : ""} patience=${force ? 30 : 60}
+${FLUSH}`;
+}
+
+const FLUSH = raw(`up() {
+    case $protocol in iscsi) s=/sys/class/iscsi_session/session$path ;; *) s=/sys/class/nvme/$path ;; esac
+    get "$s/state"
+    case $v in LOGGED_IN | live) alive=1 ;; *) return 0 ;; esac
+    # If it is gone, the kernel shall give up the I/O soon: else the device would be held as long as it hopes.
+    [ -z "$force" ] || [ ! -e "$s/recovery_tmo" ] || { echo 5 > "$s/recovery_tmo"; } 2>/dev/null || :
+}
+lost() {
+    [ -n "$force" ] || fail "flush: $*"
+    echo "passed over: $*" >&2
+}
+# Writes that the device or its paths (nvme0c1n1 of nvme0n1) have completed.
+progress() {
+    now=
+    for f in "/sys/class/block/$1/stat" /sys/block/"\${1%n*}"c*n"\${1##*n}"/stat; do
+        [ -e "$f" ] && read -r _ _ _ _ w _ < "$f" && now="$now $w"
+    done
+}
+# bounded BLOCK COMMAND…: 2 where nothing has been written for a while.
+bounded() {
+    b=$1; shift
+    "$@" </dev/null >/dev/null 2>&1 6>&- 7>&- &
+    pid=$! waited=0 last=
+    while kill -0 "$pid" 2>/dev/null; do
+        progress "$b"
+        [ "$now" = "$last" ] || waited=0
+        last=$now
+        [ "$waited" -lt "$((patience * 20))" ] || { kill -9 "$pid"; return 2; }
+        waited=$((waited + 1)); sleep 0.05
+    done
+    wait "$pid"
 }
 alive=
 each_path up
 set -- $maps
 [ $# != 0 ] || set -- $blocks
 [ $# != 0 ] || exit 0
-[ -n "$alive" ] || { ${force ? raw("exit 0") : raw('fail "flush: no path to the device is up"')}; }
-for b; do
-    dd if=/dev/null of="/dev/$b" conv=notrunc,fsync status=none && blockdev --flushbufs "/dev/$b" || ${force ? raw(":") : raw('fail "flush: /dev/$b cannot be written"')}
-done`;
-}
+[ -n "$alive" ] || { lost "no path to the device is up"; exit 0; }
+for d; do
+    bounded "$d" dd if=/dev/null of="/dev/$d" conv=notrunc,fsync status=none && bounded "$d" blockdev --flushbufs "/dev/$d"
+    case $? in
+    0) ;;
+    2) lost "nothing has been written to /dev/$d for $patience seconds: the storage host does not answer" ;;
+    *) lost "/dev/$d cannot be written" ;;
+    esac
+done`);
 
 /** Takes the device away, logs out, and takes the node records away. What is gone already is fine. */
 export function takeDown(
@@ -57,7 +97,8 @@ meant() { case $only in '' | *" $portal "*) return 0 ;; esac; return 1; }
 ${own}`;
 }
 
-const ISCSI = raw(`if [ -z "$only" ]; then
+const ISCSI = raw(`${ISCSID.text}
+if [ -z "$only" ]; then
     for map in $maps; do
         get "/sys/class/block/$map/dm/name" && name=$v || continue
         n=0
@@ -78,7 +119,7 @@ remove() {
             echo 1 > "$d/delete" || failed "/dev/\${b##*/} cannot be removed"
         done
     done
-    [ -n "$others" ] || iscsiadm -m session -r "$path" --logout >/dev/null || failed "$portal: cannot be logged out from"
+    [ -n "$others" ] || { iscsid_up && iscsiadm -m session -r "$path" --logout >/dev/null; } || failed "$portal: cannot be logged out from"
 }
 each_path remove
 for portal in $portals; do

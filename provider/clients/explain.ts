@@ -9,6 +9,18 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         hint: "name this client among the export's `initiators`, with the credentials that the connection has; after a change of secrets, `pulumi up` of the export's own stack first",
     },
     {
+        says: /^iscsid: /m,
+        code: "unsupported",
+        summary: "iscsid, the daemon of open-iscsi, does not run on the client, and could not be started",
+        hint: "start it there, and at every boot: `systemctl enable --now iscsid.socket`, or the host's own init; `systemctl status iscsid` says what keeps it",
+    },
+    {
+        says: /^keys: /m,
+        code: "conflict",
+        summary: "the kernel does not take the keys for a controller that is connected",
+        hint: "run the same again: it is connected anew where the client says that it has to be; else see `dmesg` there, or disconnect it (nvme disconnect) while nobody uses the device",
+    },
+    {
         says: /^unreachable: /m,
         code: "unreachable",
         summary: "a portal of the target cannot be reached from the client",
@@ -48,7 +60,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /^in-use: /m,
         code: "in-use",
         summary: "the device is in use on the client",
-        hint: 'unmount it and stop what has it open; or, if it is to be torn off with all that was not written, set `allow: ["session-drop"]`, run `pulumi up`, and then delete',
+        hint: 'unmount it and stop what has it open; or, if it is to be torn off with all that was not written, set `allow: ["session-drop"]` (of what is to be deleted, `pulumi up` with it first)',
     },
     {
         says: /^flush: /m,

@@ -24,7 +24,10 @@ ${OBSERVE}`;
 
 const OBSERVE = raw(`get() { v=; [ -r "$1" ] && { read -r v < "$1"; } 2>/dev/null; [ -n "$v" ]; }
 if [ -r /etc/iscsi/initiatorname.iscsi ]; then
-    while IFS= read -r v; do case $v in InitiatorName=*) echo "iqn \${v#InitiatorName=}" ;; esac; done < /etc/iscsi/initiatorname.iscsi
+    # As iscsid reads it (usr/iscsi_util.c): anywhere before a comment; the first that has a value counts, see parse.ts.
+    while read -r v; do
+        case \${v%%#*} in *InitiatorName*=*) v=\${v#*InitiatorName}; echo "iqn \${v#*=}" ;; esac
+    done < /etc/iscsi/initiatorname.iscsi
 fi
 ! get /etc/nvme/hostnqn || echo "nqn $v"
 ! get /etc/nvme/hostid || echo "hostid $v"
@@ -61,7 +64,10 @@ for s in /sys/class/nvme/nvme*; do
     if [ -d "$dir" ] && [ -r "$s/dhchap_secret" ]; then
         get "$s/dhchap_secret"; key=\${v:-none}
         get "$s/dhchap_ctrl_secret"
-        keys=$(printf '%s\\n%s\\n' "$key" "\${v:-none}" | sha256sum) keys=\${keys%% *}
+        controller_key=\${v:-none}
+        keys=$(printf '%s\\n%s\\n' "$key" "$controller_key" | sha256sum)
+        case $key/$controller_key in none/*) form=none ;; */none) form=host ;; *) form=both ;; esac
+        keys=\${keys%% *}:$form
     fi
     echo "controller \${s##*/} $state \${address%%,*} \${port%%,*} $keys $target"
 done

@@ -24,7 +24,9 @@ export function parseClient(output: string): ClientFacts {
             return [[...parts.slice(0, count - 1), parts.slice(count - 1).join(" ")]];
         });
     const told = (key: string) => words(key, 1)[0]?.[0];
-    const iqn = told("iqn");
+    const iqn = words("iqn", 1)
+        .find(([name = ""]) => name.trim() !== "")?.[0]
+        ?.trim();
     const nqn = told("nqn");
     const hostId = told("hostid");
     const { attachments, unreadable } = parseAttachments(lines);
@@ -63,15 +65,19 @@ function parseSessions(found: readonly string[][]): PathFacts[] {
 }
 
 function parseControllers(found: readonly string[][]): PathFacts[] {
-    return found.map(([id = "", state = "", address = "", port = "", keys = "-", target = ""]) => ({
-        id,
-        protocol: "nvme-tcp",
-        target,
-        portal: portalOf(address, port),
-        state,
-        up: state === "live",
-        ...(keys === "-" ? {} : { keys }),
-    }));
+    return found.map(([id = "", state = "", address = "", port = "", said = "-", target = ""]) => {
+        const [keys = "-", form] = said.split(":");
+        return {
+            id,
+            protocol: "nvme-tcp",
+            target,
+            portal: portalOf(address, port),
+            state,
+            up: state === "live",
+            ...(keys === "-" ? {} : { keys }),
+            ...(form === "none" || form === "host" || form === "both" ? { keyForm: form } : {}),
+        };
+    });
 }
 
 function parseDisks(

@@ -13,7 +13,7 @@ import {
 import { normalizeIscsiName } from "../targets/iqn";
 import { body } from "./body";
 import { installUnit, removeUnit } from "./bootUnit";
-import { authLines, keyLines, sha256 } from "./connection";
+import { authLines, credentialsFor, keyFormOf, keyLines, sha256 } from "./connection";
 import { flush, refuseUsers, takeDown } from "./detach";
 import { explain } from "./explain";
 import { devicesOf, differences, pathsOf, sizeSeen } from "./faults";
@@ -25,12 +25,15 @@ import type {
     ClientFacts,
     Credentials,
     Declared,
+    PathFacts,
 } from "./types";
 
 /** Written into the digest: another version of the script is written anew. */
-const BODY_VERSION = 1;
+const BODY_VERSION = 2;
 /** Milliseconds that a login may take, at most, for each portal. */
 const LOGIN_TIMEOUT = 35_000;
+/** Milliseconds for what was written to be brought to the storage host: as long as it goes on; see {@link flush}. */
+const FLUSH_TIMEOUT = 600_000;
 
 /** What a declaration comes to on this client. */
 export function declare(
@@ -42,7 +45,7 @@ export function declare(
     const { protocol, target, portals, unit, serial, uuid } = connection;
     const iscsi = protocol === "iscsi";
     const initiator = iscsi ? normalizeIscsiName(facts.iqn ?? "") : (facts.nqn ?? "");
-    const credentials = connection.byInitiator[initiator] ?? connection.credentials;
+    const credentials = credentialsFor(connection, initiator);
     const able = iscsi ? facts.multipathd : facts.nativeMultipath;
     // multipathd that is just not running does not turn an attachment into another one.
     const kept = before?.declared.multipath === multipath ? before.declared.paths : undefined;
@@ -98,9 +101,13 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     if (written && before.applied && faults.length === 0 && !grown) return NOTHING;
     const place = placeOf(stateDirectory, want.name);
     const file = bootFile(place);
-    const extra = pathsOf(facts, declared)
-        .map(({ portal }) => portal)
-        .filter((portal) => !declared.portals.includes(portal));
+    const paths = pathsOf(facts, declared);
+    const extra = paths.filter(({ portal }) => !declared.portals.includes(portal));
+    const form = keyFormOf(credentials);
+    const anew = paths.filter((path) => !extra.includes(path) && (path.keyForm ?? form) !== form);
+    const lost = portalsOf([...extra, ...anew]);
+    // With all its paths the device goes, until it is attached anew.
+    const cut = lost.length > 0 && paths.every(({ portal }) => lost.includes(portal));
     const unit = `clients/boot-unit/${stateDirectory}`;
     const header = {
         mark: want.mark,
@@ -118,13 +125,19 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     const steps: Step[] = [
         guardBootFile(place, before),
         ...(facts.bootUnit === "missing" && !context.reserved.has(unit) ? [installUnit(stateDirectory)] : []),
+        ...(cut && want.inUse !== true ? [refusing(declared)] : []),
         ...(written ? [] : [writeBootFile(place, header, body(declared, credentials, size, file))]),
-        ...(extra.length === 0
+        // What nobody has open has nothing that is not written: the last one to close it has waited for that.
+        ...(cut && paths.some(({ up }) => up) ? [flushing(declared, want.inUse === true)] : []),
+        ...(lost.length === 0
             ? []
             : [
                   {
-                      label: `give up the paths ${extra.join(", ")}`,
-                      script: takeDown({ ...declared, portals: extra }, { only: extra }),
+                      label:
+                          anew.length === 0
+                              ? `give up the paths ${lost.join(", ")}`
+                              : `disconnect ${lost.join(", ")}: the kernel cannot give or take a key of a controller`,
+                      script: takeDown({ ...declared, portals: lost }, { only: lost }),
                   },
               ]),
         { label: `log in to ${declared.target}`, script: run("login") },
@@ -136,8 +149,20 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         touched: { attachments: [want.name] },
         reserved: [unit],
         explain,
-        timeout: 120_000 + declared.portals.length * LOGIN_TIMEOUT,
+        timeout: (cut ? FLUSH_TIMEOUT : 120_000) + declared.portals.length * LOGIN_TIMEOUT,
     };
+}
+
+function portalsOf(paths: readonly PathFacts[]): string[] {
+    return [...new Set(paths.map(({ portal }) => portal))];
+}
+
+function refusing(declared: Declared): Step {
+    return { label: "see that nobody uses the device", script: refuseUsers(declared) };
+}
+
+function flushing(declared: Declared, force: boolean): Step {
+    return { label: "write out what is not written yet", script: flush(declared, force) };
 }
 
 /** Takes back a first attempt. */
@@ -177,12 +202,8 @@ export function detach(context: ClientContext, want: Detach, orphan?: Attachment
     return {
         steps: [
             guardBootFile(place, before),
-            ...(there && !want.inUse
-                ? [{ label: "see that nobody uses the device", script: refuseUsers(declared) }]
-                : []),
-            ...(there
-                ? [{ label: "write out what is not written yet", script: flush(declared, want.force) }]
-                : []),
+            ...(there && !want.inUse ? [refusing(declared)] : []),
+            ...(there ? [flushing(declared, want.force)] : []),
             {
                 label: `remove the device and log out from ${declared.target}`,
                 script: takeDown(declared, { ignoreErrors: want.ignoreErrors }),
@@ -194,7 +215,7 @@ export function detach(context: ClientContext, want: Detach, orphan?: Attachment
         ],
         touched: { attachments: [want.name] },
         explain,
-        timeout: 120_000 + declared.portals.length * LOGIN_TIMEOUT,
+        timeout: FLUSH_TIMEOUT + declared.portals.length * LOGIN_TIMEOUT,
     };
 }
 
@@ -261,6 +282,19 @@ function refuseConflicts(
             },
         );
     }
+    // They would share sessions and node records, and each would take away the other's.
+    const shared = [...facts.attachments.values()].find(
+        (other) => other.name !== name && other.declared.target === target,
+    );
+    if (shared !== undefined)
+        throw new BlockhostError(
+            "unsupported",
+            `unit ${String(shared.declared.unit)} of ${target} is attached to the client, as "${shared.name}": attachments of several units of one target are not supported`,
+            {
+                property: "connection",
+                hint: `export each unit under a target of its own, or attach only one of them (that one belongs to ${describeOwner(shared.mark.owner)})`,
+            },
+        );
     if (before?.declared.target === target) return;
     const path = facts.paths.find((one) => one.target === target && one.protocol === protocol);
     if (path === undefined) return;

@@ -107,6 +107,9 @@ export const USERS = raw(`users_of() {
                 get "$h/dm/name" || v=\${h##*/}
                 echo "/dev/$name is used by $v"
             done
+            # A mounted btrfs has a device number of its own, and says here what it is on.
+            for h in /sys/fs/btrfs/*/devices/"$name"; do [ ! -e "$h" ] || echo "/dev/$name is used by a mounted btrfs"; done
+            [ ! -e "$part/bcache" ] || echo "/dev/$name is used by bcache"
             for m in /proc/[0-9]*/mountinfo; do
                 while read -r _ _ n _ at _; do [ "$n" != "$number" ] || echo "/dev/$name is mounted at $at"; done < "$m"
             done 2>/dev/null | sort -u
@@ -120,16 +123,53 @@ export const USERS = raw(`users_of() {
     done
 }`);
 
-/** `open_of BLOCK…`: prints which processes have them open. */
-export const OPEN = raw(`open_of() {
-    set --  "$@" --
-    while [ "$1" != -- ]; do set -- "$@" -o -lname "/dev/$1" -o -lname "/dev/$1[p0-9]*"; shift; done
+/** `open_of BLOCK…`: prints which processes have them or their partitions open. */
+export const OPEN =
+    raw(`# SIGKILL is pending: it waits for I/O that does not end, as what has flushed a dead host's device does, and is no user.
+dying() {
+    while read -r k v; do
+        case $k/$v in SigPnd:/*[13579bdf]?? | ShdPnd:/*[13579bdf]??) return 0 ;; esac
+    done < "/proc/$1/status"
+    return 1
+} 2>/dev/null
+open_of() {
+    set -- "$@" --
+    while [ "$1" != -- ]; do
+        set -- "$@" -o -lname "/dev/$1"
+        for part in "/sys/class/block/$1"/*; do
+            [ ! -e "$part/partition" ] || set -- "$@" -o -lname "/dev/\${part##*/}"
+        done
+        shift
+    done
     shift 2
     find /proc/[0-9]*/fd \\( "$@" \\) -printf '%p %l\\n' 2>/dev/null | while read -r fd to; do
         pid=\${fd#/proc/} pid=\${pid%%/*}
-        get "/proc/$pid/comm"
+        get "/proc/$pid/comm"; comm=$v
         # udev looks at whatever has changed, and closes it again; multipathd has all paths open, to see that they are up.
-        case $v in *udev-worker*|systemd-udevd|multipathd) continue ;; esac
-        echo "$to is open by $v (process $pid)"
+        case $comm in *udev-worker*|systemd-udevd|multipathd) continue ;; esac
+        ! dying "$pid" || continue
+        echo "$to is open by $comm (process $pid)"
     done | sort -u
+}`);
+
+/**
+ * `iscsid_up`: sees that open-iscsi's daemon, or systemd for it, listens, and starts it where nobody does: logins and
+ * logouts need it. iscsiadm by itself starts it only where iscsid.conf says how. `iscsid_absent`: says that it does not.
+ */
+export const ISCSID = raw(`iscsid_listens() {
+    [ -r /proc/net/unix ] || return 0
+    while read -r _ _ _ _ _ _ _ at; do case $at in @ISCSIADM_ABSTRACT_NAMESPACE*) return 0 ;; esac; done < /proc/net/unix
+    return 1
+}
+iscsid_absent() { echo "iscsid: the daemon of open-iscsi does not run" >&2; }
+iscsid_up() {
+    set -- iscsid
+    [ ! -d /run/systemd/system ] || set -- 'systemctl start iscsid.socket' 'systemctl start iscsid.service'
+    for how; do
+        ! iscsid_listens || return 0
+        $how </dev/null >&2
+        n=0
+        until iscsid_listens || [ "$n" -ge 20 ]; do n=$((n + 1)); sleep 0.1; done
+    done
+    iscsid_listens || { iscsid_absent; return 1; }
 }`);

@@ -44,6 +44,9 @@ export interface Credentials {
     readonly controllerKey?: Secret;
 }
 
+/** Which keys a controller has: the host's, or both. The kernel changes keys in place, but not which there are. */
+export type KeyForm = "none" | "host" | "both";
+
 /** What a connection says, in our own words. */
 export interface Connection {
     readonly protocol: Protocol;
@@ -65,6 +68,8 @@ export interface AttachmentWanted {
     readonly multipath: Multipath;
     /** Least size in bytes that the device must show; a smaller one is read again. */
     readonly sizeBytes?: number;
+    /** What takes the device away for a moment is done although it is in use. */
+    readonly inUse?: boolean;
 }
 
 /** A session or controller, whoever made it. */
@@ -79,6 +84,8 @@ export interface PathFacts {
     readonly up: boolean;
     /** Digest of the keys that the controller has. */
     readonly keys?: string;
+    /** Which of them it has. */
+    readonly keyForm?: KeyForm;
 }
 
 /** A block device that a target shows. */

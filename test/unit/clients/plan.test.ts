@@ -172,6 +172,68 @@ describe("planning", () => {
         ]);
     });
 
+    describe("NVMe keys", () => {
+        const C = deriveDhchapKey("a secret of more than thirty-two bytes", "controller");
+        const OTHER = deriveDhchapKey("another secret of thirty-two bytes", "host");
+        const { dhchap_key: _, ...open } = NVME.data;
+        const keyed = (data: Readonly<Record<string, unknown>>, more: Partial<AttachmentWanted> = {}) => ({
+            ...want({ ...NVME, data: { ...open, ...data } }),
+            ...more,
+        });
+        const form = (lines: readonly string[], said: string) =>
+            lines.map((line) => line.replace(/^(controller (?:\S+ ){4}\S+)/, `$1:${said}`));
+        const CUTTING = [
+            "see that attachment pg is as it was observed",
+            "see that nobody uses the device",
+            "write the boot file of attachment pg",
+            "write out what is not written yet",
+            "disconnect 10.0.0.5:4420: the kernel cannot give or take a key of a controller",
+            `log in to ${NQN}`,
+            "wait for the device",
+            "note that it is attached",
+        ];
+        const [none, host, both] = [{}, { dhchap_key: KEY }, { dhchap_key: KEY, dhchap_ctrl_key: C }];
+
+        test.each([
+            ["added", none, "none", host],
+            ["taken away", host, "host", none],
+            ["made bidirectional", host, "host", both],
+            ["made one-way", both, "both", host],
+        ])("%s: connected anew, refused while the device is in use", (_, before, said, after) => {
+            const now = context(form(attached(keyed(before)), said));
+            expect(labels(attach(now, keyed(after)))).toEqual(CUTTING);
+            const allowed = attach(now, keyed(after, { inUse: true }));
+            expect(labels(allowed)).toEqual(CUTTING.filter((label) => !label.includes("nobody")));
+            const down = context(
+                form(attached(keyed(before)), said).map((line) =>
+                    line.replace("nvme0 live", "nvme0 connecting"),
+                ),
+            );
+            expect(labels(attach(down, keyed(after)))).not.toContain("write out what is not written yet");
+        });
+
+        test("exchanged for others: in place", () => {
+            const now = context(form(attached(keyed(host)), "host"));
+            expect(labels(attach(now, keyed({ dhchap_key: OTHER })))).toEqual(
+                CUTTING.filter((label) => !/nobody|not written|disconnect/.test(label)),
+            );
+        });
+
+        test("as declared: nothing", () => {
+            expect(isEmpty(attach(context(form(attached(keyed(both)), "both")), keyed(both)))).toBe(true);
+        });
+    });
+
+    test("other portals altogether take the device away: refused while it is in use; with one that stays they do not", () => {
+        const now = context(attached(want(ISCSI)));
+        const at = (...portals: string[]) =>
+            want({ ...ISCSI, data: { ...ISCSI.data, target_portals: portals } });
+        expect(labels(attach(now, at("10.0.0.9:3260")))).toContain("see that nobody uses the device");
+        expect(labels(attach(now, at("10.0.0.9:3260", "10.0.0.5:3260")))).not.toContain(
+            "see that nobody uses the device",
+        );
+    });
+
     test("what is shown of steps has no secret in it", () => {
         for (const wanted of [want(ISCSI), want(NVME)]) {
             const shown = attach(context(BARE), wanted)
@@ -274,6 +336,24 @@ describe("planning", () => {
         expect(isEmpty(attach(context(attached(same)), same))).toBe(true);
     });
 
+    test("what `allow`, `force` and `ignoreErrors` change of detaching, each by itself", () => {
+        const now = context(attached(want(ISCSI)));
+        const plan = (more: object) =>
+            detach(now, { name: "pg", mark, inUse: false, force: false, ignoreErrors: false, ...more });
+        const plain = plan({});
+        const scripts = ({ steps }: Plan) => new Map(steps.map(({ label, script }) => [label, script.text]));
+        const changed = (one: Plan) =>
+            [...scripts(plain)]
+                .filter(([label, text]) => scripts(one).get(label) !== text)
+                .map(([label]) => label);
+        expect(changed(plan({ inUse: true }))).toEqual(["see that nobody uses the device"]);
+        expect(labels(plan({ inUse: true }))).not.toContain("see that nobody uses the device");
+        expect(changed(plan({ force: true }))).toEqual(["write out what is not written yet"]);
+        expect(changed(plan({ ignoreErrors: true }))).toEqual([
+            expect.stringMatching(/^remove the device and/),
+        ]);
+    });
+
     test("multipathd that is just not running makes no other attachment of it", () => {
         const wanted = want(ISCSI);
         const now = context(
@@ -333,6 +413,13 @@ describe("refusals", () => {
             "not-ours",
         ],
         ["attached under another name", attached(want(ISCSI)), { ...want(ISCSI), name: "two" }, "exists"],
+        [
+            "another unit of a target of ours",
+            attached(want(ISCSI)),
+            { ...want({ ...ISCSI, data: { ...ISCSI.data, target_lun: 1 } }), name: "two" },
+            "unsupported",
+        ],
+        ["an empty initiator name", ["iqn ", ...BARE.slice(1)], want(ISCSI), "unsupported"],
         ["a boot file that is none", [...BARE, "attachment pg", "end"], want(ISCSI), "not-ours"],
     ])("%s", (_, lines, wanted, code) => {
         refuse(code, () => attach(context(lines), wanted));

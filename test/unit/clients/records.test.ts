@@ -53,7 +53,10 @@ const ISCSIADM = `iscsiadm() {
 systemctl() { :; }`;
 
 function run(script: string, ...stage: string[]) {
-    const text = script.replaceAll("/etc/iscsi", directory).replaceAll("/var/lib/iscsi", "/nonexistent");
+    const text = script
+        .replaceAll("/etc/iscsi", directory)
+        .replaceAll("/var/lib/iscsi", "/nonexistent")
+        .replaceAll("/proc/net/unix", "/nonexistent");
     return spawnSync("sh", ["-s", "--", ...stage], {
         input: `(${ISCSIADM}\n${text}\n)`,
         encoding: "utf8",

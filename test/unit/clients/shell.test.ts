@@ -1,0 +1,429 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { body } from "../../../provider/clients/body";
+import { flush, refuseUsers, takeDown } from "../../../provider/clients/detach";
+import { explain } from "../../../provider/clients/explain";
+import { observeClient } from "../../../provider/clients/observe";
+import { parseClient } from "../../../provider/clients/parse";
+import { attach } from "../../../provider/clients/plan";
+import { readConnection } from "../../../provider/clients/connection";
+import type { Credentials, Declared } from "../../../provider/clients/types";
+import { Secret } from "../../../provider/sh";
+import { deriveDhchapKey } from "../../../provider/targets/dhchap";
+import { ISCSI, Made, NQN, NVME, SERIAL, TARGET, UUID } from "./made";
+
+let made: Made;
+beforeEach(() => {
+    made = new Made();
+});
+afterEach(() => {
+    made.remove();
+});
+const read = (path: string) => readFileSync(join(made.root, path), "utf8");
+
+describe("NVMe keys", () => {
+    const derive = (purpose: string) => deriveDhchapKey("a secret of more than thirty-two bytes", purpose);
+    const [K1, K2, C1] = [derive("one"), derive("two"), derive("controller")];
+    const login = (credentials: Credentials, functions = "") =>
+        made.run(body(NVME, credentials, 0, "/nonexistent").text, functions, "login");
+    const keyed = (key: string, controllerKey?: string): Credentials => ({
+        key: new Secret(key),
+        ...(controllerKey === undefined ? {} : { controllerKey: new Secret(controllerKey) }),
+    });
+    // What the kernel answers with EINVAL.
+    const REFUSING = "printf() { return 22; }";
+
+    test("are exchanged in place", () => {
+        made.controller({ key: K1, controllerKey: C1 });
+        expect(login(keyed(K2, C1))).toMatchObject({ status: 0, stderr: "" });
+        expect(read("sys/class/nvme/nvme0/dhchap_secret")).toBe(K2);
+        expect(read("sys/class/nvme/nvme0/dhchap_ctrl_secret")).toBe(`${C1}\n`);
+    });
+
+    test.each<[string, Parameters<Made["controller"]>[0], Credentials]>([
+        ["given to a controller that has none", {}, keyed(K1)],
+        ["made bidirectional", { key: K1 }, keyed(K1, C1)],
+        ["exchanged for one that it does not take", { key: K1 }, keyed(K2)],
+        ["taken away", { key: K1 }, {}],
+        ["made one-way", { key: K1, controllerKey: C1 }, keyed(K1)],
+    ])("that cannot be %s fail the step", (_, before, after) => {
+        made.controller(before);
+        const { status, stderr } = login(after, REFUSING);
+        expect(status).toBe(1);
+        expect(explain(stderr)?.code).toBe("conflict");
+    });
+
+    test.each<[Parameters<Made["controller"]>[0], string]>([
+        [{}, "none"],
+        [{ key: K1 }, "host"],
+        [{ key: K1, controllerKey: C1 }, "both"],
+    ])("%o: which there are is observed", (keys, form) => {
+        made.controller(keys);
+        made.file("var/lib/blockhost/attachments/x");
+        const { stdout } = made.run(observeClient("/var/lib/blockhost").text);
+        expect(parseClient(stdout).paths).toMatchObject([{ target: NQN, keyForm: form }]);
+        expect(parseClient(stdout).paths[0]?.keys).toMatch(/^[0-9a-f]{64}$/);
+    });
+});
+
+describe("who has the device", () => {
+    const users = (declared: Declared = ISCSI) => made.run(refuseUsers(declared).text);
+
+    test.each([
+        ["sdap", "sda", "dev/sdap"],
+        ["sda1x", "sda", "dev/sda1x"],
+        ["a partition of another disk of a like name", "sda", "dev/sdaa1"],
+    ])("not whoever has %s open", (_, block, open) => {
+        made.session(1, block);
+        made.process(7, "postgres", open);
+        expect(users()).toMatchObject({ status: 0, stderr: "" });
+    });
+
+    test("not whoever has dm-10 open, of dm-1; but who has dm-1", () => {
+        made.session();
+        const map = "sys/class/block/sda/holders/dm-1/dm/uuid";
+        made.file(map, "mpath-360014058043fcdb66447f59000000000\n");
+        made.block("dm-1", "253:1");
+        made.block("dm-10", "253:10");
+        made.process(7, "postgres", "dev/dm-10");
+        expect(users()).toMatchObject({ status: 0, stderr: "" });
+        made.process(8, "mysqld", "dev/dm-1");
+        expect(users().stderr).toContain("/dev/dm-1 is open by mysqld (process 8)");
+    });
+
+    test.each([
+        ["sda1", ISCSI],
+        ["nvme0n1p1", NVME],
+    ])("whoever has the partition %s open", (partition, declared) => {
+        if (declared === NVME) made.namespace();
+        else made.session();
+        made.block(partition, "8:1", declared === NVME ? "nvme0n1" : "sda");
+        made.process(7, "postgres", `dev/${partition}`);
+        expect(users(declared).stderr).toContain(`/dev/${partition} is open by postgres (process 7)`);
+    });
+
+    test("not what has been killed and waits for I/O of a dead host", () => {
+        made.session();
+        made.process(7, "dd", "dev/sda", "0000000000000100");
+        expect(users()).toMatchObject({ status: 0, stderr: "" });
+        made.process(8, "dd", "dev/sda", "0000000000004000");
+        expect(users().stderr).toContain("process 8");
+    });
+
+    test.each<[string, string, () => void]>([
+        [
+            "mounted",
+            "is mounted at /srv",
+            () => {
+                made.file("proc/7/mountinfo", "30 1 8:1 / /srv rw - ext4 x rw\n");
+            },
+        ],
+        [
+            "swap",
+            "is swap space",
+            () => {
+                made.file("proc/swaps", `Filename\n${made.root}/dev/sda1 partition 1\n`);
+            },
+        ],
+        [
+            "held by device-mapper",
+            "is used by vg-lv",
+            () => {
+                made.file("sys/class/block/sda1/holders/dm-3/dm/name", "vg-lv\n");
+                made.file("sys/class/block/sda/sda1/holders/dm-3/dm/name", "vg-lv\n");
+            },
+        ],
+        [
+            "under a loop device",
+            "is used by loop3",
+            () => {
+                made.file("sys/block/loop3/loop/backing_file", `${made.root}/dev/sda1\n`);
+            },
+        ],
+        [
+            "a mounted btrfs",
+            "is used by a mounted btrfs",
+            () => {
+                made.file("sys/fs/btrfs/x/devices/sda1");
+            },
+        ],
+    ])("of a partition: %s", (_, said, use) => {
+        made.session();
+        made.block("sda1", "8:1", "sda");
+        use();
+        const { status, stderr } = users();
+        expect(status).toBe(1);
+        expect(stderr).toContain(`/dev/sda1 ${said}`);
+    });
+});
+
+describe("writing out", () => {
+    // Time goes fast; what does not end is ended by the test's own limit.
+    const FAST = `sleep() { case $1 in 0.*) command sleep 0.001 ;; *) command sleep "$1" ;; esac; }
+blockdev() { :; }`;
+    const HANGS = `${FAST}
+dd() { exec sleep 15; }`;
+
+    test("goes on as long as something is written", () => {
+        made.session();
+        const busy = `${FAST}
+dd() { for i in 1 2 3 4 5 6 7 8; do command sleep 0.2; echo "1 0 8 0 $i 0 40 0" > $R/sys/class/block/sda/stat; done; : > $R/written; }`;
+        expect(made.run(flush(ISCSI, false).text.replace("patience=60", "patience=7"), busy)).toMatchObject({
+            status: 0,
+            stderr: "",
+        });
+        expect(existsSync(join(made.root, "written"))).toBe(true);
+    });
+
+    test("a host that does not answer is told, with the session still logged in", () => {
+        made.session();
+        const { status, stderr } = made.run(flush(ISCSI, false).text, HANGS);
+        expect(status).toBe(1);
+        expect(stderr).toContain("flush: nothing has been written to /dev/sda for 60 seconds");
+        expect(explain(stderr)?.hint).toContain("force");
+        expect(read("sys/class/iscsi_session/session1/recovery_tmo")).toBe("120\n");
+    });
+
+    test("`force` goes on without it, and has the kernel give up soon", () => {
+        made.session();
+        const { status, stderr } = made.run(flush(ISCSI, true).text, HANGS);
+        expect(status).toBe(0);
+        expect(stderr).toContain("passed over: nothing has been written to /dev/sda for 30 seconds");
+        expect(read("sys/class/iscsi_session/session1/recovery_tmo")).toBe("5\n");
+    });
+
+    test.each([
+        ["cannot be written", "LOGGED_IN", "dd() { return 1; }"],
+        ["no path to the device is up", "FAILED", "dd() { return 1; }"],
+    ])("%s: refused, but for `force`", (said, state, dd) => {
+        made.session(1, "sda", { state });
+        const refused = made.run(flush(ISCSI, false).text, `${FAST}\n${dd}`);
+        expect(refused.status).toBe(1);
+        expect(refused.stderr).toMatch(/^flush: /);
+        expect(refused.stderr).toContain(said);
+        const forced = made.run(flush(ISCSI, true).text, `${FAST}\n${dd}`);
+        expect(forced.status).toBe(0);
+        expect(forced.stderr).toContain(
+            `passed over: ${forced.stderr.includes("/dev/sda") ? "/dev/sda " : ""}${said}`,
+        );
+    });
+});
+
+const UNIX = "Num RefCount Protocol Flags Type St Inode Path\n";
+const LISTENS = `${UNIX}0: 00000002 00000000 00010000 0001 01 1 @ISCSIADM_ABSTRACT_NAMESPACE\n`;
+
+describe("iscsid", () => {
+    const RECORDED = `iscsiadm() {
+    case "$*" in
+        '-m session') return 21 ;;
+        *'-o new'*) mkdir -p $R/etc/iscsi/nodes/${TARGET} && printf '%s\\n' 'node.name = x' 'node.startup = manual' '# END RECORD' > $R/etc/iscsi/nodes/${TARGET}/10.0.0.5,3260 ;;
+        *--login*) : > $R/login; grep -q ABSTRACT $R/proc/net/unix || return 20 ;;
+        *--logout*) grep -q ABSTRACT $R/proc/net/unix || return 20; : > $R/logout ;;
+        *'-o delete'*) rm -r $R/etc/iscsi/nodes/${TARGET} ;;
+    esac
+}
+sleep() { :; }`;
+    const starting = (unit: string) =>
+        `systemctl() { echo "$*" >> $R/started; [ "$2" != ${unit} ] || printf '%s' '${LISTENS}' > $R/proc/net/unix; }`;
+    const login = (functions: string) =>
+        made.run(body(ISCSI, {}, 0, "/nonexistent").text, `${RECORDED}\n${functions}`, "login");
+    beforeEach(() => {
+        made.file("etc/iscsi/nodes/.keep");
+        made.file("proc/net/unix", UNIX);
+        made.file("run/systemd/system/x");
+    });
+
+    test.each(["iscsid.socket", "iscsid.service"])("that does not run is started, by %s", (unit) => {
+        expect(login(starting(unit))).toMatchObject({ status: 0, stderr: "" });
+        expect(read("started")).toContain(`start ${unit}\n`);
+    });
+
+    test("that runs is left alone", () => {
+        made.file("proc/net/unix", LISTENS);
+        expect(login(starting("x"))).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, "started"))).toBe(false);
+    });
+
+    test("where there is no systemd, it is run itself", () => {
+        const own = new Made();
+        own.file("etc/iscsi/nodes/.keep");
+        own.file("proc/net/unix", UNIX);
+        const iscsid = `iscsid() { printf '%s' '${LISTENS}' > $R/proc/net/unix; }`;
+        const script = body(ISCSI, {}, 0, "/nonexistent").text;
+        expect(own.run(script, `${RECORDED}\n${iscsid}`, "login")).toMatchObject({ status: 0, stderr: "" });
+        own.remove();
+    });
+
+    test("that cannot be started is named, before anything is made", () => {
+        const { status, stderr } = login("systemctl() { return 1; }");
+        expect(status).not.toBe(0);
+        expect(explain(stderr)).toMatchObject({ code: "unsupported" });
+        expect(explain(stderr)?.hint).toContain("iscsid.socket");
+        expect(existsSync(join(made.root, "login"))).toBe(false);
+    });
+
+    test("that goes meanwhile is told as that, not as a portal that does not answer", () => {
+        made.file("proc/net/unix", LISTENS);
+        const gone = RECORDED.replace("grep -q ABSTRACT $R/proc/net/unix || return 20", "return 20");
+        const script = body(ISCSI, {}, 0, "/nonexistent").text;
+        const { status, stderr } = made.run(script, gone, "login");
+        expect(status).not.toBe(0);
+        expect(explain(stderr)?.code).toBe("unsupported");
+        expect(existsSync(join(made.root, `etc/iscsi/nodes/${TARGET}`))).toBe(false);
+    });
+
+    test("is started for a logout, too", () => {
+        made.session();
+        const { status, stderr } = made.run(
+            takeDown(ISCSI).text,
+            `${RECORDED}\n${starting("iscsid.socket")}`,
+        );
+        expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, "logout"))).toBe(true);
+    });
+});
+
+describe("taking down", () => {
+    const STUCK = `iscsiadm() { return 1; }
+multipath() { return 1; }
+sleep() { :; }`;
+    beforeEach(() => {
+        made.file("proc/net/unix", LISTENS);
+    });
+
+    test("a session that does not end fails, but for `ignoreErrors`, which says what stays", () => {
+        made.session();
+        made.file(`etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`, "# END RECORD\n");
+        const refused = made.run(takeDown(ISCSI).text, STUCK);
+        expect(refused.status).toBe(1);
+        expect(refused.stderr).toContain("10.0.0.5:3260: cannot be logged out from");
+        const passed = made.run(takeDown(ISCSI, { ignoreErrors: true }).text, STUCK);
+        expect(passed.status).toBe(0);
+        expect(passed.stderr).toContain("passed over: 10.0.0.5:3260: cannot be logged out from");
+        expect(passed.stderr).toContain("passed over: the node record of 10.0.0.5:3260 cannot be deleted");
+    });
+
+    test("a controller that does not go: the same", () => {
+        made.controller();
+        const refused = made.run(takeDown(NVME).text, STUCK);
+        expect(refused.status).toBe(1);
+        expect(refused.stderr).toContain("nvme0 does not go");
+        const passed = made.run(takeDown(NVME, { ignoreErrors: true }).text, STUCK);
+        expect(passed).toMatchObject({ status: 0, stderr: "passed over: nvme0 does not go\n" });
+    });
+});
+
+describe("another device than the export's", () => {
+    const context = () => ({
+        facts: parseClient(
+            "iqn iqn.2024-01.com.example:db1\nnqn nqn.2014-08.org.nvmexpress:uuid:1\nhostid 1\nnative Y\nunit installed",
+        ),
+        stateDirectory: "/var/lib/blockhost",
+        tools: new Set(["iscsiadm", "udevadm", "blockdev"]),
+        reserved: new Set<string>(),
+    });
+    const mark = {
+        kind: "attachment" as const,
+        owner: {
+            installation: "default",
+            organization: "acme",
+            project: "shop",
+            stack: "prod",
+            resource: "pg",
+        },
+        generation: "0123456789abcdef",
+        phase: "ready" as const,
+        extra: {},
+    };
+    const COMMON = `udevadm() { :; }
+sync() { :; }
+systemctl() { :; }
+sleep() { :; }
+`;
+    const steps = (connection: Parameters<typeof readConnection>[0]) =>
+        attach(context(), { name: "pg", mark, connection: readConnection(connection), multipath: "none" })
+            .steps;
+
+    /** As a run does it: each in a subshell, until one fails. */
+    function all(connection: Parameters<typeof readConnection>[0], functions: string) {
+        const text = steps(connection)
+            .map(({ script }) => `(\n${script.text}\n) </dev/null || exit`)
+            .join("\n");
+        // The boot file is a process of its own, which knows no functions of this shell.
+        const inner = `sh() { f=$1; shift; ( . "$f" ); }\n`;
+        return made.run(text, `${COMMON}${inner}${functions}`);
+    }
+
+    test("iSCSI, by its serial number: refused, and nothing stays", () => {
+        made.file("proc/net/unix", LISTENS);
+        made.file("etc/iscsi/nodes/.keep");
+        const other = new Made();
+        other.session(1, "sda", { serial: "another" });
+        const iscsiadm = `iscsiadm() {
+    case "$*" in
+        *'-o new'*) mkdir -p $R/etc/iscsi/nodes/${TARGET} && printf '%s\\n' 'node.name = x' 'node.startup = manual' '# END RECORD' > $R/etc/iscsi/nodes/${TARGET}/10.0.0.5,3260 ;;
+        *--login*) cp -r ${other.root}/. $R/ ;;
+        *--logout*) rm -r $R/sys/class/iscsi_session/session1 ;;
+        *'-o delete'*) rm -r $R/etc/iscsi/nodes/${TARGET} ;;
+    esac
+}`;
+        const { status, stderr } = all(
+            {
+                driver_volume_type: "iscsi",
+                data: { target_iqn: TARGET, target_portal: "10.0.0.5:3260", target_lun: 0, serial: SERIAL },
+            },
+            iscsiadm,
+        );
+        expect(stderr).toContain(`identity: /dev/sda has the serial number another, not ${SERIAL}`);
+        expect(status).not.toBe(0);
+        expect(explain(stderr)?.code).toBe("conflict");
+        expect(existsSync(join(made.root, "sys/class/iscsi_session/session1"))).toBe(false);
+        expect(existsSync(join(made.root, `etc/iscsi/nodes/${TARGET}`))).toBe(false);
+        expect(existsSync(join(made.root, "var/lib/blockhost/attachments"))).toBe(false);
+        other.remove();
+    });
+
+    test("NVMe, by its UUID: refused, and nothing stays", () => {
+        made.controller();
+        made.namespace("other");
+        const away = `mv $R/sys/class/nvme/nvme0 $R/nvme0; mv $R/sys/block/nvme0n1 $R/nvme0n1
+dd() { mv $R/nvme0 $R/sys/class/nvme/nvme0; mv $R/nvme0n1 $R/sys/block/nvme0n1; }
+sleep() { [ ! -s $R/sys/class/nvme/nvme0/delete_controller ] || rm -r $R/sys/class/nvme/nvme0 $R/sys/block/nvme0n1; }`;
+        const { status, stderr } = all(
+            {
+                driver_volume_type: "nvmeof",
+                data: { target_nqn: NQN, portals: [["10.0.0.5", "4420", "tcp"]], ns_id: 1, vol_uuid: UUID },
+            },
+            away,
+        );
+        expect(stderr).toContain(`identity: /dev/nvme0n1 is namespace other, not ${UUID}`);
+        expect(status).not.toBe(0);
+        expect(explain(stderr)?.code).toBe("conflict");
+        expect(existsSync(join(made.root, "sys/class/nvme/nvme0"))).toBe(false);
+        expect(existsSync(join(made.root, "var/lib/blockhost/attachments"))).toBe(false);
+    });
+});
+
+describe("open-iscsi's name of the client", () => {
+    test.each([
+        ["the name", "InitiatorName=iqn.2024-01.com.example:db1\n", "iqn.2024-01.com.example:db1"],
+        ["no value", "InitiatorName=\n", undefined],
+        ["blanks", "InitiatorName=  \n", undefined],
+        ["a comment", "# InitiatorName=iqn.2024-01.com.example:x\n", undefined],
+        [
+            "an empty one first",
+            "InitiatorName=\nInitiatorName=iqn.2024-01.com.example:db1\n",
+            "iqn.2024-01.com.example:db1",
+        ],
+        [
+            "two: the first, as iscsid has it",
+            "InitiatorName=iqn.2024-01.com.example:a\nInitiatorName=iqn.2024-01.com.example:b\n",
+            "iqn.2024-01.com.example:a",
+        ],
+        ["blanks around", " InitiatorName = iqn.2024-01.com.example:db1 \n", "iqn.2024-01.com.example:db1"],
+    ])("%s", (_, text, name) => {
+        made.file("etc/iscsi/initiatorname.iscsi", text);
+        expect(parseClient(made.run(observeClient("/var/lib/blockhost").text).stdout).iqn).toBe(name);
+    });
+});
