@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import { connectionProblems, readConnection } from "../clients/connection";
+import { connectionProblems, credentialsFor, keyFormOf, readConnection } from "../clients/connection";
 import { devicePath, devicesOf, differences, pathsOf, sizeSeen } from "../clients/faults";
 import { attach, declare, detach, remark } from "../clients/plan";
 import type {
@@ -16,7 +16,7 @@ import type { HostFacts } from "../host/facts";
 import type { Operation } from "../host/host";
 import type { HostReference } from "../host/hosts";
 import { type Mark, type Owner, sameOwner } from "../host/mark";
-import { isEmpty } from "../host/plan";
+import { NOTHING, isEmpty } from "../host/plan";
 import { HOST_TOOLS } from "../host/observation";
 import { ATTACHMENTS, formatId } from "../names";
 import { parseSize } from "../size";
@@ -188,7 +188,7 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
                     property: "connection",
                     kind: "update",
                     class: "none",
-                    reason: "is changed in place; credentials count at the next login",
+                    ...inPlace(olds, news.connection),
                 });
             else replace("connection", "is another device: the one there is detached, and that one attached");
         }
@@ -283,6 +283,8 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
         const host = context.hosts.get(state.host);
         if (host.config.decommissioned) return;
         const owner = ownerOf(context, state.owner);
+        // What `ignoreErrors` has left would else be taken for an attachment whose boot file is gone.
+        let taken: AttachmentFacts | undefined;
         await host.perform(
             {
                 doing: `delete attachment "${state.name}"`,
@@ -291,6 +293,9 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
                     const client = clientOf(host.config, facts);
                     refuseUnreadable(client.facts, state.name);
                     const one = client.facts.attachments.get(state.name);
+                    if (state.ignoreErrors === true && one === undefined && taken !== undefined)
+                        return NOTHING;
+                    taken = one;
                     if (one !== undefined) refuseOthers(one, state.name, [owner], state.generation);
                     const mark = markOf(owner, state.generation);
                     const want = {
@@ -302,12 +307,30 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
                     };
                     return detach(client, want, orphan(context, client.facts, state));
                 },
-                result: () => undefined,
+                result: (facts) => {
+                    if (taken === undefined) return;
+                    const left = leavings(clientOf(host.config, facts).facts, taken.declared);
+                    if (left.length === 0) return;
+                    context.warn(
+                        `attachment "${state.name}" is deleted, but on ${host.config.name} there stay ${left.join(", ")}: \`ignoreErrors\` has passed over that`,
+                    );
+                },
             },
             context,
         );
     },
 };
+
+/** What there still is of an attachment, in words. */
+function leavings(facts: ClientFacts, declared: AttachmentFacts["declared"]): string[] {
+    return [
+        ...devicesOf(facts, declared).map(({ block }) => `the device /dev/${block}`),
+        ...pathsOf(facts, declared).map(
+            ({ id, portal }) =>
+                `the ${declared.protocol === "iscsi" ? "session" : "controller"} ${id} with ${portal}`,
+        ),
+    ];
+}
 
 /** Attach, finish, change, heal: all the same to an attachment. */
 function ensuring(
@@ -358,6 +381,7 @@ function wantedFrom(context: Context, args: AttachmentArgs, generation: string):
         mark: markOf(ownerOf(context, args.owner), generation),
         connection: readConnection(args.connection),
         multipath: args.multipath ?? "prefer",
+        inUse: args.allow?.includes("session-drop") === true,
         ...(sizeBytes === undefined ? {} : { sizeBytes }),
     };
 }
@@ -440,6 +464,19 @@ function orphan(context: Context, facts: ClientFacts, state: AttachmentState): A
     return taken
         ? undefined
         : { name: state.name, mark: want.mark, declared, applied: true, auth, orphaned: true };
+}
+
+/** What a change of portals or credentials does. Controllers without a path that stays are connected anew: see plan.ts. */
+function inPlace(olds: AttachmentState, news: ConnectionProperties): { reason: string; wayOut?: string } {
+    const [before, after] = [readConnection(olds.connection), readConnection(news)];
+    const form = (connection: typeof before) => keyFormOf(credentialsFor(connection, olds.initiator));
+    const wayOut = "unmount it and stop what uses it first";
+    const away = "the device goes away for a moment: refused while it is in use";
+    if (before.protocol === "nvme-tcp" && form(before) !== form(after))
+        return { reason: `gives or takes keys, so the client connects anew, and ${away}`, wayOut };
+    if (!after.portals.some((portal) => before.portals.includes(portal)))
+        return { reason: `has other portals, so the client connects anew, and ${away}`, wayOut };
+    return { reason: "is changed in place; credentials count at the next login" };
 }
 
 /** Another target, unit or identity is another device; portals and credentials are not. */
