@@ -307,6 +307,34 @@ function refuseConflicts(
     });
 }
 
+/**
+ * Two machines that show one name, as clones do, are one client to a target: LIO ends the session of the one when the
+ * other logs in.
+ *
+ * @throws BlockhostError `conflict`
+ */
+export function refuseTwins(
+    facts: ClientFacts,
+    protocol: Declared["protocol"],
+    host: string,
+    others: readonly { readonly name: string; readonly client: ClientFacts }[],
+): void {
+    const iscsi = protocol === "iscsi";
+    const nameOf = ({ iqn, nqn }: ClientFacts) => (iscsi ? iqn && normalizeIscsiName(iqn) : nqn);
+    const own = nameOf(facts);
+    const twin = others.find(({ client }) => own !== undefined && nameOf(client) === own);
+    if (twin === undefined) return;
+    throw new BlockhostError(
+        "conflict",
+        `${host} and ${twin.name} have the same ${iscsi ? "initiator name" : "NVMe host name"}, ${String(own)}: a target takes them for one client, and ends the session of the one for the other`,
+        {
+            hint: iscsi
+                ? `a cloned machine? Give one of them a name of its own: \`echo "InitiatorName=$(iscsi-iname)" > /etc/iscsi/initiatorname.iscsi\`, restart iscsid there, and name it among the export's \`initiators\``
+                : "a cloned machine? Give one of them a name of its own: `nvme gen-hostnqn > /etc/nvme/hostnqn`, and its UUID into /etc/nvme/hostid, and name it among the export's `initiators`",
+        },
+    );
+}
+
 function refuseOthers(before: AttachmentFacts, want: { name: string; mark: Mark }): void {
     const same = sameOwner(before.mark.owner, want.mark.owner);
     if (same && before.mark.generation === want.mark.generation) return;

@@ -135,6 +135,11 @@ export class Host {
         return this.current ?? this.facts(options, containers);
     }
 
+    /** What is known of it already; nothing is observed for it. */
+    get known(): HostFacts | undefined {
+        return this.current;
+    }
+
     /** Drops what is known, so that the next call observes again. */
     forget(): void {
         this.current = undefined;

@@ -5,6 +5,7 @@ import type { Protocol } from "../targets/types";
 import type { Transport, TransportConfig } from "../transport/types";
 import { formatPath, suggestion } from "../validate";
 import { resolveHost } from "./config";
+import type { HostFacts } from "./facts";
 import { Host } from "./host";
 import { CountingSink } from "./sink";
 
@@ -76,8 +77,17 @@ export class Hosts {
     }
 
     /** Hosts that resources of this process are on. */
-    known(): Host[] {
+    opened(): Host[] {
         return [...this.open.values()].map(({ host }) => host);
+    }
+
+    /** Hosts of which this process knows something already, but this one and whatever else is the same machine. */
+    knownBeside(name: string, { epoch }: HostFacts): { name: string; facts: HostFacts }[] {
+        return [...this.open.values()].flatMap(({ host }) => {
+            const { known: facts, config } = host;
+            if (facts === undefined || config.name === name || facts.epoch.boot === epoch.boot) return [];
+            return [{ name: config.name, facts }];
+        });
     }
 
     /** What this process has cost so far, by host. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { connectionProblems, credentialsFor, keyFormOf, readConnection } from "../clients/connection";
 import { devicePath, devicesOf, differences, pathsOf, sizeSeen } from "../clients/faults";
-import { attach, declare, detach, remark } from "../clients/plan";
+import { attach, declare, detach, refuseTwins, remark } from "../clients/plan";
 import type {
     AttachmentFacts,
     AttachmentWanted,
@@ -353,6 +353,13 @@ function ensuring(
             if (one !== undefined && !sameOwner(one.mark.owner, owner))
                 return remark(client, args.name, one.mark, { ...one.mark, owner });
             const want = wantedFrom(context, args, one?.mark.generation ?? generation);
+            if (one === undefined) {
+                const others = context.hosts.knownBeside(config.name, facts).flatMap((other) => {
+                    const { client: theirs } = other.facts;
+                    return theirs === undefined ? [] : [{ name: other.name, client: theirs }];
+                });
+                refuseTwins(client.facts, want.connection.protocol, config.name, others);
+            }
             return attach(
                 client,
                 want,

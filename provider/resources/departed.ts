@@ -30,10 +30,10 @@ export async function departed(
         const connected = client?.paths.some((path) => path.target === targetName) ?? true;
         gone.set(name, !connected && gone.get(name) !== false);
     };
-    const known = context.hosts.known();
+    const opened = context.hosts.opened();
     // A host that does not answer says nothing.
-    if (maybe.size > 0) await Promise.allSettled(known.map(ask));
-    if (gone.size < maybe.size) await Promise.allSettled(othersThan(context, known).map(ask));
+    if (maybe.size > 0) await Promise.allSettled(opened.map(ask));
+    if (gone.size < maybe.size) await Promise.allSettled(othersThan(context, opened).map(ask));
     return ({ initiator, arrivals }) =>
         gone.get(initiator) === true && arrivals !== undefined && maybe.get(initiator) === arrivals;
 }
@@ -43,8 +43,8 @@ function nameOf({ client }: HostFacts, protocol: Protocol): string | undefined {
 }
 
 /** Hosts of the configuration that this process has not needed yet; not those whose configuration is wrong. */
-function othersThan(context: Context, known: readonly Host[]): Host[] {
-    const names = new Set(known.map(({ config }) => config.name));
+function othersThan(context: Context, opened: readonly Host[]): Host[] {
+    const names = new Set(opened.map(({ config }) => config.name));
     return context.hosts.names().flatMap((name) => {
         if (names.has(name)) return [];
         try {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { readConnection } from "../../provider/clients/connection";
 import { attach } from "../../provider/clients/plan";
-import type { ExportState } from "../../provider/resources/export";
+import { exportLifecycle, type ExportState } from "../../provider/resources/export";
 import { deriveDhchapKey } from "../../provider/targets/dhchap";
 import { refused } from "../support/client";
 import type { Lab } from "./lab.mjs";
@@ -9,7 +9,9 @@ import {
     Both,
     CLEAR_CLIENT,
     CLEAR_STORAGE,
+    CLIENT_NQN,
     DB,
+    KEYS,
     LEAVINGS,
     labOfTwo,
     prepareStorage,
@@ -66,6 +68,35 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         expect(await left()).toBe("");
         expect(await both.read(one)).toBeUndefined();
         await both.remove(lun, data);
+    });
+
+    test("what was only written, and detached at once, is on the storage host", async () => {
+        const data = await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun);
+        await c().run(
+            `yes blockhost | head -c 50331648 | dd of=${one.devicePath} bs=1M iflag=fullblock conv=notrunc status=none`,
+        );
+        await both.detach(one);
+        expect(await left()).toBe("");
+        const sum = "head -c 50331648 | sha256sum";
+        const { stdout } = await a().run(`dd if=${data.path} bs=1M iflag=direct status=none | ${sum}`);
+        expect(stdout).toBe((await a().run(`yes blockhost | ${sum}`)).stdout);
+    });
+
+    test("from a storage host that is off it is detached by `force` only, and nothing is left", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun);
+        await a().powerOff();
+        try {
+            const told = await refused(both.detach(one), "in-use");
+            expect(told.details.hint).toContain("force");
+            await both.detach({ ...one, force: true });
+            expect(await left()).toBe("");
+        } finally {
+            await a().powerOn();
+        }
     });
 
     test("wrong credentials are refused, and nothing is left", async () => {
@@ -190,6 +221,27 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         await both.detach(one);
         expect(await left()).toBe("");
     });
+});
+
+test("NVMe keys that come and go: connected anew, unless somebody uses the device", async () => {
+    await both.volume("pg");
+    const open = [{ nqn: CLIENT_NQN }];
+    let lun = await both.export("pg", "nvme-tcp", { initiators: open });
+    let one = await both.attach("pg", lun);
+    const keys = [[{ ...open[0], dhchap: { key: KEYS.key } }], [{ ...open[0], dhchap: KEYS }], open];
+    for (const initiators of keys) {
+        lun = await exportLifecycle.update(both.context, lun, { ...lun, initiators });
+        const { stdout } = await c().run(`sleep 300 < ${one.devicePath} >/dev/null 2>&1 & echo $!`);
+        const { connection } = lun;
+        await refused(both.change(one, { connection }), "in-use");
+        expect(await both.read(one)).toMatchObject({ drift: [] });
+        await c().run(`kill ${stdout.trim()}`);
+        const { devicePath } = one;
+        one = await both.change(one, { connection });
+        expect(one).toMatchObject({ drift: [], devicePath });
+    }
+    await both.detach(one);
+    expect(await left()).toBe("");
 });
 
 describe("over several paths", () => {

@@ -110,7 +110,8 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
                         targets: { iscsi: { helper, portals: lab.host("a").portals(port), ...options } },
                     },
                 });
-            const client = configured({ blockSize: 4096, queueDepth: 8, writeCache: false });
+            await run("a", "mkdir -p /srv/options");
+        const client = configured({ blockSize: 4096, queueDepth: 8, writeCache: false });
             const volume = await client.volume("opt", { pool: "files", size: "8MiB" });
             const source = { ...args("opt-x"), source: "emb/files/opt" };
             const exported = await client.export("opt-x", "opt", source);

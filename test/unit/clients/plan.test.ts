@@ -9,7 +9,7 @@ import {
 import { devicePath, differences, sizeSeen } from "../../../provider/clients/faults";
 import { explain } from "../../../provider/clients/explain";
 import { parseClient } from "../../../provider/clients/parse";
-import { attach, declare, detach } from "../../../provider/clients/plan";
+import { attach, declare, detach, refuseTwins } from "../../../provider/clients/plan";
 import type {
     AttachmentWanted,
     ClientContext,
@@ -423,6 +423,26 @@ describe("refusals", () => {
         ["a boot file that is none", [...BARE, "attachment pg", "end"], want(ISCSI), "not-ours"],
     ])("%s", (_, lines, wanted, code) => {
         refuse(code, () => attach(context(lines), wanted));
+    });
+
+    test.each([
+        ["iscsi", "iscsi-iname"],
+        ["nvme-tcp", "nvme gen-hostnqn"],
+    ] as const)("a host of the same name, %s", (protocol, way) => {
+        const { facts } = context(BARE);
+        const others = [{ name: "db2", client: facts }];
+        expect(() => {
+            refuseTwins(facts, protocol, "db1", others);
+        }).toThrow(
+            expect.objectContaining({
+                code: "conflict",
+                message: expect.stringContaining("db1 and db2") as string,
+                details: expect.objectContaining({ hint: expect.stringContaining(way) as string }) as object,
+            }) as Error,
+        );
+        const client = parseClient("iqn iqn.2024-01.com.example:db2\nnqn nqn.x");
+        refuseTwins(facts, protocol, "db1", [{ name: "db2", client }]);
+        refuseTwins(parseClient(""), protocol, "db1", [{ name: "db2", client: parseClient("") }]);
     });
 
     test("without open-iscsi", () => {

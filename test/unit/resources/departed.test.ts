@@ -30,7 +30,7 @@ function contextOf(known: Record<string, Told>, others: Record<string, Told> = {
     const all: Record<string, Told> = { ...known, ...others };
     return {
         hosts: {
-            known: () => Object.entries(known).map(([name, told]) => host(name, told)),
+            opened: () => Object.entries(known).map(([name, told]) => host(name, told)),
             names: () => [...Object.keys(all), "broken"],
             get: (name: string) => {
                 const told = all[name];
