@@ -111,7 +111,7 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
                     },
                 });
             await run("a", "mkdir -p /srv/options");
-        const client = configured({ blockSize: 4096, queueDepth: 8, writeCache: false });
+            const client = configured({ blockSize: 4096, queueDepth: 8, writeCache: false });
             const volume = await client.volume("opt", { pool: "files", size: "8MiB" });
             const source = { ...args("opt-x"), source: "emb/files/opt" };
             const exported = await client.export("opt-x", "opt", source);
