@@ -131,7 +131,12 @@ export function ensure<O, D extends CommonDeclared, Own>(
         guardBootFile(
             place,
             before,
-            lines(unit.guard, before === undefined ? asForetold(context, want) : undefined),
+            lines(
+                unit.guard,
+                helper.guardShared?.(context, want),
+                // Last: it notes what is going to be made.
+                before === undefined ? asForetold(context, want) : undefined,
+            ),
         ),
         ...unit.steps,
         ...(written

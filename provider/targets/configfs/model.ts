@@ -144,6 +144,11 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     isOpen(declared: Declared, live: Live): boolean;
     /** Whether the kernel need not be told that the device has that many bytes. */
     knowsSize(before: KernelExport<Declared>, sizeBytes: number): boolean;
+    /**
+     * For the guard of {@link Target.ensure}: ends the plan, to observe and plan again, unless what the export shares
+     * with others is as it was when {@link refuse} looked at it, or as it is going to be.
+     */
+    guardShared?(context: TargetContext<Options>, want: ExportWanted): Sh;
     /** Host-wide values that this export takes, for {@link refuse} of others in the same run. */
     reserved(context: TargetContext<Options>, want: ExportWanted, declared: Declared): readonly string[];
     /** Ends the script if others than those of the facts are logged in among those that are to be cut. */

@@ -10,7 +10,7 @@ import { declare, declaredSchema, type NvmetDeclared, ROOT } from "./model";
 import { observed } from "./observe";
 import { type NvmetOptions, nvmetOptions } from "./options";
 import { mergeOwn, type NvmetOwn, readOwn } from "./own";
-import { refuse, reserved } from "./refuse";
+import { guardKeys, refuse, reserved } from "./refuse";
 import { sessions } from "./sessions";
 import { closeNamespace, guard, sweep, takeDown } from "./take";
 
@@ -40,6 +40,7 @@ export const nvmetTarget = kernelTarget<NvmetOptions, NvmetDeclared, NvmetOwn>({
     foreign: (own) => own.devices,
     mergeOwn,
     refuse,
+    guardShared: guardKeys,
     reserved,
     guard,
     close: closeNamespace,

@@ -55,8 +55,11 @@ export function readOwn(tree: Tree, ours: ReadonlySet<string>, sections: Section
 
 /** What an observation of some exports tells of the rest. */
 export function mergeOwn(before: NvmetOwn, read: NvmetOwn): NvmetOwn {
-    // Those that we made come and go with our exports.
-    const others = [...before.hosts].filter(([name]) => !before.made.has(`hosts/${name}`));
+    // Those that we made come and go with our exports; of one that is still there, its keys were these when it was read.
+    const others = [...before.hosts].filter(([name]) => {
+        const host = `hosts/${name}`;
+        return !before.made.has(host) || read.made.has(host);
+    });
     return {
         ...before,
         made: read.made,

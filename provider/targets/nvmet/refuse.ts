@@ -1,4 +1,6 @@
 import { BlockhostError } from "../../errors";
+import { GUARD_FAILED } from "../../host/plan";
+import { raw, type Sh, sh } from "../../sh";
 import { exportsOf, extraOf } from "../configfs/model";
 import { refuseAddresses, refuseTaken } from "../configfs/portals";
 import type { ExportWanted } from "../types";
@@ -9,6 +11,7 @@ import {
     type NvmetDeclared,
     type NvmetExport,
     nqnOf,
+    ROOT,
 } from "./model";
 import { ownOf, UNSET } from "./own";
 import { declare } from "./model";
@@ -97,6 +100,31 @@ function clash(one: string, other: string, host: string): BlockhostError {
         hint: "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same value in all exports to that host (and leave it out of all, or of none)",
     });
 }
+
+/**
+ * Ends the plan if a host has other keys by now than those that {@link refuseKeys} knew of, or has come since: another
+ * stack's export may have given them. The shell compares them itself; a process hashes them only where they are going to
+ * be changed.
+ */
+export function guardKeys({ facts }: NvmetContext, want: ExportWanted): Sh {
+    const known = ownOf(facts)?.hosts;
+    return want.initiators
+        .map(({ name, dhchap }) => {
+            const { key = "", controllerKey: controller = "" } = known?.get(name) ?? {};
+            return sh`
+asSeen ${`${ROOT}/hosts/${name}`} ${dhchap?.key ?? ""} ${dhchap?.controllerKey ?? ""} ${`${key} ${controller}`}`;
+        })
+        .reduce((all, one) => sh`${all}${one}`, AS_SEEN);
+}
+
+/** `asSeen HOST KEY CONTROLLER-KEY HASHES`: it is not there, or has the keys that are wanted or those that were seen. */
+const AS_SEEN = raw(`asSeen() {
+    [ -e "$1/dhchap_key" ] || return 0
+    k= c=; IFS= read -r k < "$1/dhchap_key"; IFS= read -r c < "$1/dhchap_ctrl_key"
+    [ "$k" != "$2" ] || [ "$c" != "$3" ] || return 0
+    k=$4; set -- "$1" $(sha256sum -- "$1/dhchap_key" "$1/dhchap_ctrl_key")
+    [ "$2 $4" = "$k" ] || { echo "host \${1##*/} has other keys now" >&2; exit ${String(GUARD_FAILED)}; }
+}`);
 
 function reservation(name: string): string {
     return `nvmet/host/${name}=`;
