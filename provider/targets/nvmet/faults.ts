@@ -57,7 +57,10 @@ function subsystemFaults(declared: NvmetDeclared, tree: Tree): Fault[] {
     for (const [attribute, wanted] of Object.entries({ ...SUBSYSTEM, attr_allow_any_host: "0" })) {
         const property = attribute === "attr_allow_any_host" ? "initiators" : "state";
         const text = differs(tree, `${subsystem}/${attribute}`, wanted, property);
-        if (text !== undefined) found.push({ text });
+        if (text === undefined) continue;
+        // To write it ends all connections: Linux 6.12, configfs.c `nvmet_subsys_attr_qid_max_store`.
+        const ends = attribute === "attr_qid_max" ? ({ take: raw(":"), cuts: "all" } as const) : {};
+        found.push({ text, ...ends });
     }
     return found;
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
@@ -41,6 +41,7 @@ export class NvmetKernel {
             mkdirSync(join(this.directory, path), { recursive: true });
         for (const name of ["pg", "one", "two"]) writeFileSync(join(this.directory, name), "x".repeat(4096));
         writeFileSync(join(this.directory, "tcp"), "");
+        writeFileSync(join(this.directory, "log"), "[    0.000000] Linux version 6.12\n");
         this.ran = "";
     }
 
@@ -59,17 +60,30 @@ export class NvmetKernel {
             .replaceAll("/run/systemd/system", at("no-systemd"))
             .replaceAll("/run/blockhost-", at("run-"));
         const { status, stdout, stderr } = spawnSync("sh", {
-            input: `${KERNEL}\n${text}`,
+            input: `${KERNEL}\ndmesg() { cat ${at("log")}; }\n${text}`,
             encoding: "utf8",
         });
         // Links lead there as configfs shows them.
-        const shown = stdout.replaceAll(`\t${this.directory}/`, "\t../../../../");
+        const shown = stdout
+            .replaceAll(`\t${this.directory}/`, "\t../../../../")
+            .replaceAll(at("tcp"), "/proc/net/tcp");
         return Promise.resolve({ status: status ?? -1, stdout: shown, stderr });
     };
 
     /** Shell text in nvmet's directory. */
     sh(script: string): Promise<string> {
         return this.host.sh(`cd ${this.directory}/nvmet || exit\n${script}`);
+    }
+
+    /** A host connects, as far as it can be seen. */
+    connect(host: string, subsystem: string): void {
+        const [address, port] = ["0100007F", Number(PORTAL.split(":")[1]).toString(16).toUpperCase()];
+        const rest =
+            "00000000:00000000 00:00000000 00000000     0        0 5000 1 0000000000000000 100 0 0 10 0";
+        const socket = `   0: ${address}:${port} 0200000A:9C40 01 ${rest}\n`;
+        writeFileSync(join(this.directory, "tcp"), socket);
+        const line = `[    7.1] nvmet: Created nvm controller 1 for subsystem ${subsystem} for NQN ${host}.\n`;
+        appendFileSync(join(this.directory, "log"), line);
     }
 
     /** All that there is, as text. */
@@ -131,5 +145,4 @@ printf() {
         *) command printf "$@" ;;
     esac
 }
-dmesg() { echo '[    0.000000] Linux version 6.12'; }
 `.replaceAll("\\$", "$");

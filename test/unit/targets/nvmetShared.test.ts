@@ -131,3 +131,34 @@ describe("a host's keys, when a plan was made before another stack", () => {
         for (const { script } of steps) expect(script.display).not.toContain(key("2").value);
     });
 });
+
+test("to put the number of queues back ends all connections, and so needs leave; other attributes do not", async () => {
+    const pg = want("pg");
+    await kernel.host.ensure(pg);
+    const nqn = (await kernel.host.facts("pg"))?.targetName ?? "";
+    kernel.connect(CLIENT, nqn);
+    const after = async (script: string) => {
+        await kernel.sh(script);
+        return kernel.host.context(await kernel.host.observe());
+    };
+    const before = await after("echo 2 > $(echo subsystems/*)/attr_qid_max");
+    expect(nvmetTarget.cuts(before, pg)).toMatchObject({
+        sessions: [{ initiator: CLIENT }],
+        reason: expect.stringContaining("attr_qid_max") as string,
+    });
+    // Nobody else than those that were seen may be connected.
+    const { steps } = nvmetTarget.ensure(before, pg);
+    kernel.connect(`${CLIENT}2`, nqn);
+    await expect(kernel.host.steps(steps)).rejects.toMatchObject({ status: GUARD_FAILED });
+    expect(await kernel.sh("cat subsystems/*/attr_qid_max")).toBe("2\n");
+    kernel.reset();
+    await kernel.host.ensure(pg);
+    kernel.connect(CLIENT, nqn);
+    for (const attribute of ["cntlid_min", "pi_enable", "allow_any_host"]) {
+        const altered = await after(`echo 5 > $(echo subsystems/*)/attr_${attribute}`);
+        expect(altered.facts.exports.get("pg")?.differences).toHaveLength(1);
+        expect(nvmetTarget.cuts(altered, pg)).toBeUndefined();
+        await kernel.host.ensure(pg);
+    }
+    expect((await kernel.host.facts("pg"))?.differences).toEqual([]);
+});
