@@ -15,10 +15,17 @@ export const SUBSYSTEM = {
     attr_qid_max: "128",
 };
 
+/** Attributes, beside their address, of ports that we make: the kernel's defaults. The first two in this order. */
+export const PORT = {
+    addr_tsas: "none",
+    addr_treq: "not specified",
+    "ana_groups/1/ana_state": "optimized",
+};
+
 /**
  * The body of a boot file: makes everything that is not there, and writes what differs, taking nothing away. Keys come
  * before a host is admitted, and ports last. Hosts and ports are shared with other exports: one that is there with the
- * same value is used, whoever made it.
+ * same value is used, whoever made it, and only those that we made are changed in what else they have.
  */
 export function body(target: NvmetRef, want: ExportWanted, declared: NvmetDeclared): Sh {
     const block = declared.devicePath.startsWith("/dev/");
@@ -45,7 +52,7 @@ may "$n/attr_model" ${MODEL}`,
                 sh`key hosts/${name}/dhchap_key ${dhchap?.key ?? ""}; key hosts/${name}/dhchap_ctrl_key ${dhchap?.controllerKey ?? ""}`,
                 dhchap === undefined
                     ? undefined
-                    : sh`may hosts/${name}/dhchap_hash 'hmac(sha256)'; may hosts/${name}/dhchap_dhgroup ${declared.dhGroup}`,
+                    : sh`[ ! -e "$made"/hosts/${name} ] || { may hosts/${name}/dhchap_hash 'hmac(sha256)'; may hosts/${name}/dhchap_dhgroup ${declared.dhGroup}; }`,
             ),
         ),
         sh`set --; for h in ${hosts}; do [ -L "$n/allowed_hosts/\${h#hosts/}" ] || set -- "$@" ${ROOT}/"$h"; done
@@ -56,6 +63,7 @@ may "$n/attr_model" ${MODEL}`,
             const { address, port, family } = portal;
             const any = family === 6 ? "::" : "0.0.0.0";
             return sh`listen ${family === 6 ? "ipv6" : "ipv4"} ${address} ${port} ${any}
+[ ! -e "$made/$p" ] || ${mayAll(raw('"$p"'), PORT)}
 link || fail ${`nvmet cannot listen on ${text}`}`;
         }),
         sh`[ -n "$BLOCKHOST_LINKS" ] || ${noteApplied(bootFile(placeOf(target, want.name)))}`,

@@ -1,7 +1,7 @@
 import { raw, type Sh, sh } from "../../sh";
 import type { Fault, Live } from "../configfs/model";
 import type { Tree } from "../configfs/tree";
-import { SUBSYSTEM } from "./body";
+import { PORT, SUBSYSTEM } from "./body";
 import {
     controllerKey,
     hostKey,
@@ -11,9 +11,9 @@ import {
     type NvmetDeclared,
     type NvmetExport,
 } from "./model";
-import { portFor, portLinks, tcpPorts, UNSET } from "./own";
+import { madeObjects, portFor, portLinks, tcpPorts, unusable, UNSET } from "./own";
 import { sessions } from "./sessions";
-import { closeNamespace, leavePorts, removeSubsystem } from "./take";
+import { closeNamespace, leavePort, leavePorts, removeSubsystem } from "./take";
 
 type Secrets = Readonly<Record<string, string>>;
 
@@ -136,12 +136,17 @@ function hostFaults(declared: NvmetDeclared, secrets: Secrets, live: Live): Faul
     for (const name of declared.initiators) {
         if (tree.link(`${allowed}/${name}`) !== `hosts/${name}`)
             found.push({ text: `initiators: ${name} is not admitted` });
-        found.push(...keyFaults(declared, secrets, tree, name));
+        found.push(...keyFaults(declared, secrets, live, name));
     }
     return found;
 }
 
-function keyFaults(declared: NvmetDeclared, secrets: Secrets, tree: Tree, name: string): Fault[] {
+function keyFaults(
+    declared: NvmetDeclared,
+    secrets: Secrets,
+    { tree, sections }: Live,
+    name: string,
+): Fault[] {
     const host = `hosts/${name}`;
     if (!tree.has(host)) return [];
     const found: Fault[] = [];
@@ -150,7 +155,7 @@ function keyFaults(declared: NvmetDeclared, secrets: Secrets, tree: Tree, name: 
         found.push({ text: `dhchap: the key of ${name} is another` });
     if (hash("dhchap_ctrl_key") !== (secrets[controllerKey(name)] ?? UNSET))
         found.push({ text: `dhchap: the controller's key towards ${name} is another` });
-    if (secrets[hostKey(name)] === undefined) return found;
+    if (secrets[hostKey(name)] === undefined || !sections.derived(madeObjects).has(host)) return found;
     for (const [attribute, wanted] of [
         ["dhchap_hash", "hmac(sha256)"],
         ["dhchap_dhgroup", declared.dhGroup],
@@ -161,7 +166,8 @@ function keyFaults(declared: NvmetDeclared, secrets: Secrets, tree: Tree, name: 
     return found;
 }
 
-function portFaults(declared: NvmetDeclared, { tree, sections }: Live): Fault[] {
+function portFaults(declared: NvmetDeclared, live: Live): Fault[] {
+    const { tree, sections } = live;
     const ports = tcpPorts(tree);
     const links = sections.derived(portLinks);
     const linked = (path: string) => links.has(`${path}/${declared.subsystem}`);
@@ -173,6 +179,7 @@ function portFaults(declared: NvmetDeclared, { tree, sections }: Live): Fault[] 
         if (port === undefined || !linked(port.path))
             found.push({ text: `portals: it is not reached on ${portal}` });
     }
+    for (const path of wanted) found.push(...reachFaults(declared, live, path));
     const nqn = nqnOf(declared);
     for (const id of tree.children("ports")) {
         const path = `ports/${id}`;
@@ -182,6 +189,24 @@ function portFaults(declared: NvmetDeclared, { tree, sections }: Live): Fault[] 
         found.push({ text: `portals: it is reached on ${where} too`, take, cuts: "all" });
     }
     return found;
+}
+
+/** What keeps hosts from getting through a port that has the export's address. */
+function reachFaults(declared: NvmetDeclared, { tree, sections }: Live, path: string): Fault[] {
+    if (!sections.derived(madeObjects).has(path)) {
+        const why = unusable(tree, path);
+        return why === undefined ? [] : [{ text: `portals: ${why}` }];
+    }
+    const linked = sections.derived(portLinks).has(`${path}/${declared.subsystem}`);
+    return Object.entries(PORT).flatMap(([attribute, wanted]): Fault[] => {
+        const value = tree.value(`${path}/${attribute}`)?.trimEnd();
+        if (value === undefined || value === wanted) return [];
+        const name = attribute.split("/").at(-1) ?? "";
+        const text = `portals: ${name} of port ${path.replace("ports/", "")} is ${value}, not ${wanted}`;
+        // The address, and what belongs to it, can be changed only while nothing is on the port.
+        const enabled = linked && name.startsWith("addr_");
+        return [enabled ? { text, take: leavePort(declared, path), cuts: "all" } : { text }];
+    });
 }
 
 function both(a: Sh, b: Sh): Sh {

@@ -14,6 +14,8 @@ export interface NvmetOwn {
     readonly made: ReadonlySet<string>;
     /** Hosts: NQN → hashes of its keys, with a value for those that are not set. */
     readonly hosts: ReadonlyMap<string, { readonly key: string; readonly controllerKey: string }>;
+    /** Hosts that subsystems of others admit: NQN → one of these. */
+    readonly admitted: ReadonlyMap<string, string>;
     /** Whether the kernel's nvmet has in-band authentication, where that can be told. */
     readonly authentication?: boolean;
 }
@@ -28,10 +30,12 @@ export const UNSET = "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805da
 export function readOwn(tree: Tree, ours: ReadonlySet<string>, sections: Sections): NvmetOwn {
     const subsystems = new Set<string>();
     const devices = new Map<string, string>();
+    const admitted = new Map<string, string>();
     for (const name of tree.children("subsystems")) {
         const subsystem = `subsystems/${name}`;
         if (ours.has(subsystem)) continue;
         subsystems.add(name);
+        for (const host of tree.children(`${subsystem}/allowed_hosts`)) admitted.set(host, name);
         for (const namespace of tree.children(`${subsystem}/namespaces`)) {
             const path = tree.value(`${subsystem}/namespaces/${namespace}/device_path`);
             if (path !== undefined && path !== "" && path !== "(null)")
@@ -47,10 +51,16 @@ export function readOwn(tree: Tree, ours: ReadonlySet<string>, sections: Section
     return {
         subsystems,
         devices,
-        made: new Set(sections.lines("made").filter((name) => !name.endsWith("/*"))),
+        made: sections.derived(madeObjects),
         hosts,
+        admitted,
         ...(answer === "yes" || answer === "no" ? { authentication: answer === "yes" } : {}),
     };
+}
+
+/** Hosts and ports that we made. */
+export function madeObjects(sections: Sections): ReadonlySet<string> {
+    return new Set(sections.lines("made").filter((name) => !name.endsWith("/*")));
 }
 
 /** What an observation of some exports tells of the rest. */
@@ -100,6 +110,16 @@ export function portFor(ports: readonly Port[], portal: string): Port | undefine
         const other = parsePortal(port.portal);
         return wanted !== undefined && other !== undefined && covers(other, wanted);
     });
+}
+
+/** Why hosts cannot get through a port that is none of ours; whatever else its maker has chosen there stays. */
+export function unusable(tree: Tree, path: string): string | undefined {
+    const value = (name: string) => tree.value(`${path}/${name}`) ?? "";
+    const port = `port ${path.replace("ports/", "")} of nvmet, which is none of ours,`;
+    const state = value("ana_groups/1/ana_state");
+    if (/^(inaccessible|persistent-loss|change)$/.test(state)) return `${port} has the ana_state ${state}`;
+    const closed = value("addr_tsas") === "tls1.3" && value("addr_treq") === "required";
+    return closed ? `${port} lets in nobody without TLS` : undefined;
 }
 
 /** `ports/<id>/subsystems/<NQN>`, of ours. */

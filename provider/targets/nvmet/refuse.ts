@@ -13,7 +13,7 @@ import {
     nqnOf,
     ROOT,
 } from "./model";
-import { ownOf, UNSET } from "./own";
+import { ownOf, portFor, tcpPorts, UNSET, unusable } from "./own";
 import { declare } from "./model";
 
 /** Refuses what the rest of the host does not allow. */
@@ -34,8 +34,24 @@ export function refuse(
     const extra = extraOf(facts);
     refuseTaken(extra, declared.portals);
     refuseAddresses(extra, declared.portals);
+    refuseOthersPorts(context, declared, before);
     const { secrets } = declare(context, want, nqn);
     for (const name of declared.initiators) refuseKeys(context, want, name, keysOf(secrets, name), before);
+}
+
+/** A port with our address that somebody else has made is used as it is, as long as hosts get through. */
+function refuseOthersPorts({ facts }: NvmetContext, declared: NvmetDeclared, before?: NvmetExport): void {
+    const { tree } = before?.live ?? extraOf(facts).live;
+    const ports = tcpPorts(tree);
+    for (const portal of declared.portals) {
+        const port = portFor(ports, portal);
+        if (port === undefined || ownOf(facts)?.made.has(port.path) === true) continue;
+        const why = unusable(tree, port.path);
+        if (why === undefined) continue;
+        throw new BlockhostError("not-ours", `portals: on ${portal} no host can be served: ${why}`, {
+            hint: "it stays untouched: put it right by hand, or give the export other `portals`",
+        });
+    }
 }
 
 interface Keys {
@@ -81,18 +97,18 @@ function refuseKeys(
     }
     const own = ownOf(context.facts);
     const live = own?.hosts.get(name);
-    if (live === undefined || former !== undefined || own?.made.has(`hosts/${name}`) === true) return;
-    const ours = exportsOf<NvmetDeclared>(context.facts).some((one) =>
-        one.declared.initiators.includes(name),
-    );
-    if (ours || sameKeys(live, wanted)) return;
-    throw new BlockhostError(
-        "not-ours",
-        `nvmet already has host ${name}, with other keys, and none of our exports made it`,
-        {
-            hint: "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same keys as there are, or remove that host by hand",
-        },
-    );
+    if (live === undefined || sameKeys(live, wanted) || own?.made.has(`hosts/${name}`) === true) return;
+    const theirs = own?.admitted.get(name);
+    const ours =
+        former !== undefined ||
+        exportsOf<NvmetDeclared>(context.facts).some((one) => one.declared.initiators.includes(name));
+    // Notes of what we made may be lost; then it matters who else has it.
+    if (ours && theirs === undefined) return;
+    const whose =
+        theirs === undefined ? "none of our exports made it" : `${theirs}, which is none of ours, admits it`;
+    throw new BlockhostError("not-ours", `nvmet already has host ${name}, with other keys, and ${whose}`, {
+        hint: "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same keys as there are, or remove that host by hand",
+    });
 }
 
 function clash(one: string, other: string, host: string): BlockhostError {

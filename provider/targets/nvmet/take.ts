@@ -3,7 +3,7 @@ import { GUARD_FAILED } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
 import { parsePortal } from "../portal";
 import { hexPorts, socketPattern } from "../configfs/sections";
-import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef } from "./model";
+import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef, ROOT } from "./model";
 import { madeDirectory } from "./observe";
 import { connected, portalsOf, tcpPorts } from "./own";
 
@@ -14,6 +14,16 @@ import { connected, portalsOf, tcpPorts } from "./own";
 export function leavePorts(declared: NvmetDeclared): Sh {
     return sh`${TAKING}
 unlink ports/*/subsystems/${nqnOf(declared)} || exit`;
+}
+
+/** Leaves one port, if the export is the only one there: what is to be done then would take it from the others, too. */
+export function leavePort(declared: NvmetDeclared, path: string): Sh {
+    const others = `other subsystems are on it: take all off by hand (rm ${ROOT}/${path}/subsystems/*), which ends their connections, then run the same again`;
+    return sh`${TAKING}
+for l in ${path}/subsystems/*; do
+    [ ! -L "$l" ] || [ "\${l##*/}" = ${nqnOf(declared)} ] || { echo ${`nvmet lets a port be changed only while nothing is on it. Somebody has changed ${path}, and ${others}`} >&2; exit 1; }
+done
+unlink ${path}/subsystems/${nqnOf(declared)} || exit`;
 }
 
 /** Ends connections and closes the device, whose identity can then change. */

@@ -86,6 +86,11 @@ export class NvmetKernel {
         appendFileSync(join(this.directory, "log"), line);
     }
 
+    /** All connections end. */
+    disconnect(): void {
+        writeFileSync(join(this.directory, "tcp"), "");
+    }
+
     /** All that there is, as text. */
     dump(): Promise<string> {
         return this.sh(

@@ -162,3 +162,115 @@ test("to put the number of queues back ends all connections, and so needs leave;
     }
     expect((await kernel.host.facts("pg"))?.differences).toEqual([]);
 });
+
+describe("a port of ours", () => {
+    const port = async () => (await kernel.sh("echo ports/*")).trim();
+    const alter = (what: string, value: string) =>
+        kernel.sh(`for p in ports/*; do echo '${value}' > "$p/${what}"; done`);
+    const differences = async () => (await kernel.host.facts("pg"))?.differences ?? [];
+
+    test.each([
+        ["ana_groups/1/ana_state", "inaccessible", false],
+        ["addr_treq", "required", true],
+        ["addr_tsas", "tls1.3", true],
+    ])("whose %s somebody has changed is put right", async (attribute, value, cuts) => {
+        const pg = want("pg");
+        await kernel.host.ensure(pg);
+        const before = await kernel.dump();
+        await alter(attribute, value);
+        const name = attribute.split("/").at(-1) ?? "";
+        expect(await differences()).toEqual([expect.stringContaining(`portals: ${name} of port`)]);
+        kernel.connect(CLIENT, (await kernel.host.facts("pg"))?.targetName ?? "");
+        const context = kernel.host.context(await kernel.host.observe());
+        // The kernel lets these be changed only while nothing is on the port.
+        expect(nvmetTarget.cuts(context, pg) !== undefined).toBe(cuts);
+        kernel.disconnect();
+        await kernel.host.ensure(pg);
+        expect(await kernel.dump()).toBe(before);
+    });
+
+    test("that others are on, too, is not taken from them", async () => {
+        await kernel.host.ensure(want("pg"));
+        await kernel.host.ensure(want("one"));
+        await alter("addr_tsas", "tls1.3");
+        const all = await kernel.dump();
+        await expect(kernel.host.ensure(want("pg"))).rejects.toMatchObject({
+            stderr: expect.stringMatching(/other subsystems are on it: .*rm/) as string,
+        });
+        expect((await kernel.dump()).replaceAll("blockhost", "")).toBe(all.replaceAll("blockhost", ""));
+        await kernel.sh("rm ports/*/subsystems/*");
+        for (const name of ["pg", "one"] as const) await kernel.host.ensure(want(name));
+        expect(await kernel.sh(`cat ${await port()}/addr_tsas`)).toBe("none\n");
+        expect(await differences()).toEqual([]);
+    });
+});
+
+describe("what somebody else has made in nvmet", () => {
+    const [KEY, OTHERS] = [key("1"), "nqn.2001-01.org.elsewhere:disk"];
+    /** A subsystem, a host and a port at our address, by hand. */
+    const make = (more = "") =>
+        kernel.sh(`mkdir hosts/${CLIENT} subsystems/${OTHERS} subsystems/${OTHERS}/namespaces/1 ports/1 &&
+echo '${KEY.value}' > hosts/${CLIENT}/dhchap_key && echo 'hmac(sha512)' > hosts/${CLIENT}/dhchap_hash &&
+echo ffdhe2048 > hosts/${CLIENT}/dhchap_dhgroup && echo /dev/elsewhere > subsystems/${OTHERS}/namespaces/1/device_path &&
+ln -s $PWD/hosts/${CLIENT} subsystems/${OTHERS}/allowed_hosts/ && cd ports/1 &&
+echo tcp > addr_trtype && echo ipv4 > addr_adrfam && echo 127.0.0.1 > addr_traddr && echo 4420 > addr_trsvcid &&
+echo non-optimized > ana_groups/1/ana_state && ln -s $OLDPWD/subsystems/${OTHERS} subsystems/
+${more}`);
+    const lines = async () => (await kernel.dump()).split("\n");
+    const another = `${CLIENT}2`;
+
+    test("stays as it is, whatever our exports to the same host at the same address do", async () => {
+        await make();
+        const theirs = await lines();
+        const kept = async () => {
+            const now = new Set(await lines());
+            expect(theirs.filter((line) => !now.has(line))).toEqual([]);
+        };
+        const pg = want("pg", { key: KEY });
+        await kernel.host.ensure(pg);
+        await kept();
+        expect((await kernel.host.facts("pg"))?.differences).toEqual([]);
+        await kernel.host.ensure(kernel.want("pg", [...pg.initiators, { name: another }]));
+        await kept();
+        await kernel.host.ensure(kernel.want("pg", [{ name: another }]));
+        await kept();
+        await kernel.host.ensure(pg);
+        await kept();
+        await kernel.host.remove(pg);
+        expect(await lines()).toEqual(theirs);
+    });
+
+    test.each(["before there was an export", "of an export"])("does not get other keys, %s", async (when) => {
+        await make();
+        if (when === "of an export") await kernel.host.ensure(want("pg", { key: KEY }));
+        const context = kernel.host.context(await kernel.host.observe());
+        for (const dhchap of [{ key: key("2") }, { key: KEY, controllerKey: key("2") }, undefined])
+            expect(() => nvmetTarget.ensure(context, want("pg", dhchap))).toThrow(/with other keys/);
+        // Nor where its maker gave it others: what it was is not put back.
+        await kernel.sh(`echo '${key("3").value}' > hosts/${CLIENT}/dhchap_key`);
+        const now = kernel.host.context(await kernel.host.observe());
+        expect(() => nvmetTarget.ensure(now, want("pg", { key: KEY }))).toThrow(/with other keys/);
+    });
+
+    test("is refused as a port that lets nobody through", async () => {
+        await make();
+        const pg = want("pg", { key: KEY });
+        await kernel.host.ensure(pg);
+        for (const [set, reason] of [
+            ["echo inaccessible > ports/1/ana_groups/1/ana_state", /ana_state.*inaccessible/],
+            [
+                "echo optimized > ports/1/ana_groups/1/ana_state; echo tls1.3 > ports/1/addr_tsas; echo required > ports/1/addr_treq",
+                /without TLS/,
+            ],
+        ] as const) {
+            await kernel.sh(set);
+            const all = await kernel.dump();
+            const facts = await kernel.host.observe();
+            expect(facts.exports.get("pg")?.differences).toEqual([expect.stringMatching(reason)]);
+            for (const one of [pg, want("one", { key: KEY })])
+                expect(() => nvmetTarget.ensure(kernel.host.context(facts), one)).toThrow(reason);
+            expect(await kernel.dump()).toBe(all);
+        }
+        await kernel.host.remove(pg);
+    });
+});
