@@ -40,6 +40,33 @@ export const FIXED: ReadonlySet<string> = new Set([
     "unmap_zeroes_data",
 ]);
 
+/** `core/<hba>/<name>/wwn`, beside the serial number: as what the disk shows itself. Fixed as those above. */
+export function identity(file: boolean): Attributes {
+    return {
+        company_id: "0x001405",
+        product_id: file ? "FILEIO" : "IBLOCK",
+        revision: "4.0",
+        vendor_id: "LIO-ORG",
+    };
+}
+
+/** Target port group in which every LUN begins; `core/<hba>/<name>/alua/<group>`. */
+export const ALUA_GROUP = "default_tg_pt_gp";
+
+/**
+ * Of that group. `alua_access_status` says no more than that the state was once changed, also by an initiator (SET TARGET
+ * PORT GROUPS).
+ */
+export const ALUA: Attributes = {
+    alua_access_state: "0",
+};
+
+/** `iscsi/<target>/tpgt_1/lun/lun_0`, beside the group. To write the first changes the second. */
+export const LOGICAL_UNIT: Attributes = {
+    alua_tg_pt_offline: "0",
+    alua_tg_pt_status: "0",
+};
+
 /** Of the backstore, those that the kernel takes from the device as it opens it; they are noted then. */
 export const OF_DEVICE: readonly string[] = [
     "is_nonrot",

@@ -4,7 +4,17 @@ import { noteFile, noteFunction } from "../configfs/notes";
 import { activate, enter, MAKING, mayAll, noteApplied, TAKING } from "../configfs/shell";
 import { normalizeIscsiName } from "../iqn";
 import type { ExportWanted, Initiator } from "../types";
-import { BACKSTORE, INITIATOR, OF_DEVICE, PARAMETERS, PORTAL_GROUP } from "./attributes";
+import {
+    ALUA,
+    ALUA_GROUP,
+    BACKSTORE,
+    identity,
+    INITIATOR,
+    LOGICAL_UNIT,
+    OF_DEVICE,
+    PARAMETERS,
+    PORTAL_GROUP,
+} from "./attributes";
 import { groupOf, isFile, LINK, type LioDeclared, type LioRef, LUN } from "./model";
 import { copies, DISCONNECT } from "./take";
 
@@ -47,6 +57,7 @@ export function body(target: LioRef, want: ExportWanted, declared: LioDeclared):
         deviceAttributes(target, want.name),
         attributes(declared),
         sh`[ -L "$p"/lun/${LUN_DIRECTORY}/${LINK} ] || ln -s ${ROOT}/"$s" "$p"/lun/${LUN_DIRECTORY}/${LINK} || exit`,
+        reach(),
         mayAll(raw(`"$p"/attrib`), groupAttributes(declared, chap)),
         mayAll(raw(`"$p"/param`), { ...PARAMETERS, AuthMethod: authMethod(chap) }),
         ...initiators.map((initiator) => access(initiator, declared)),
@@ -112,9 +123,20 @@ function attributes(declared: LioDeclared): Sh {
     const discard = declared.discard ? 1 : 0;
     return lines(
         mayAll(raw(`"$s"/attrib`), BACKSTORE),
+        mayAll(raw(`"$s"/wwn`), identity(isFile(declared))),
         isFile(declared) ? sh`may "$s/attrib/emulate_write_cache" ${declared.writeCache ? 1 : 0}` : undefined,
         sh`d=0 v=; IFS= read -r v < "$s/attrib/max_unmap_block_desc_count"; [ "$v" = 0 ] || d=${discard}
 may "$s/attrib/emulate_tpu" $d; may "$s/attrib/emulate_tpws" $d`,
+    );
+}
+
+/** What keeps initiators from a unit that they are shown. */
+function reach(): Sh {
+    return lines(
+        mayAll(sh`"$s"/alua/${ALUA_GROUP}`, ALUA),
+        sh`u="$p"/lun/${LUN_DIRECTORY} v=; { read -r v < "$u/alua_tg_pt_gp"; } 2>/dev/null
+[ -z "$v" ] || [ "\${v##*: }" = ${ALUA_GROUP} ] || printf %s ${ALUA_GROUP} > "$u/alua_tg_pt_gp" || fail "LIO does not take the LUN back into its group"`,
+        mayAll(raw(`"$u"`), LOGICAL_UNIT),
     );
 }
 

@@ -2,7 +2,16 @@ import { raw, sh, type Sh } from "../../sh";
 import type { Fault, Live } from "../configfs/model";
 import type { Tree } from "../configfs/tree";
 import { covers, parsePortal } from "../portal";
-import { BACKSTORE, FIXED, INITIATOR, PARAMETERS } from "./attributes";
+import {
+    ALUA,
+    ALUA_GROUP,
+    BACKSTORE,
+    FIXED,
+    identity,
+    INITIATOR,
+    LOGICAL_UNIT,
+    PARAMETERS,
+} from "./attributes";
 import { authMethod, groupAttributes } from "./body";
 import { chapKey, groupOf, isFile, LINK, type LioDeclared, type LioExport, LUN, mutualKey } from "./model";
 import { parseInfo } from "./own";
@@ -94,7 +103,13 @@ function unitFaults(declared: LioDeclared, { tree, device, noted }: Live): Fault
         if (text === undefined) return [];
         return [linked && FIXED.has(name) ? remake(declared, text) : { text }];
     });
-    return [...found, ...differing];
+    const shown = Object.entries(identity(file)).flatMap(([name, value]): Fault[] => {
+        const text = differs(tree, `${backstore}/wwn/${name}`, value, "serial");
+        if (text === undefined) return [];
+        return [linked ? remake(declared, text) : { text }];
+    });
+    const states = attributeFaults(tree, `${backstore}/alua/${ALUA_GROUP}`, ALUA, () => "state");
+    return [...found, ...differing, ...shown, ...states];
 }
 
 function propertyOf(attribute: string): string {
@@ -119,9 +134,18 @@ function lunFaults(declared: LioDeclared, tree: Tree): Fault[] {
             };
         });
     const links = tree.linksIn(`${luns}/${LUN_DIRECTORY}`);
-    if (links.some(({ name, to }) => name === LINK && to === declared.backstore)) return others;
+    if (links.some(({ name, to }) => name === LINK && to === declared.backstore))
+        return [...others, ...reachFaults(`${luns}/${LUN_DIRECTORY}`, tree)];
     const text = `devicePath: LUN ${String(LUN)} is not the export's device`;
     return [...others, links.length === 0 ? { text } : remake(declared, text)];
+}
+
+/** What keeps initiators from a unit that they are shown. */
+function reachFaults(lun: string, tree: Tree): Fault[] {
+    const group = tree.value(`${lun}/alua_tg_pt_gp`)?.replace(/^.*: /, "");
+    const text = `state: the LUN's group is ${group ?? ""}, not ${ALUA_GROUP}`;
+    const other = group === undefined || group === "" || group === ALUA_GROUP ? [] : [{ text }];
+    return [...other, ...attributeFaults(tree, lun, LOGICAL_UNIT, () => "state")];
 }
 
 function groupFaults(declared: LioDeclared, live: Live): Fault[] {

@@ -1,12 +1,25 @@
 import { raw } from "../../sh";
 import type { ObservedTree } from "../configfs/observe";
-import { BACKSTORE, INITIATOR, OF_DEVICE, PARAMETERS, PORTAL_GROUP } from "./attributes";
+import {
+    ALUA,
+    BACKSTORE,
+    identity,
+    INITIATOR,
+    LOGICAL_UNIT,
+    OF_DEVICE,
+    PARAMETERS,
+    PORTAL_GROUP,
+} from "./attributes";
 import type { LioRef } from "./model";
 
 const ATTRIBUTES = [
     "enable",
     "info",
     "vpd_unit_serial",
+    ...Object.keys(identity(true)),
+    ...Object.keys(ALUA),
+    ...Object.keys(LOGICAL_UNIT),
+    "alua_tg_pt_gp",
     ...Object.keys(BACKSTORE),
     "emulate_tpu",
     "emulate_tpws",
@@ -41,7 +54,7 @@ export function observed(_target: LioRef, only?: readonly string[]): ObservedTre
                 : 'set --; for d in $roots; do [ ! -d "$d" ] || set -- "$@" "$d"; done',
         ),
         attributes: [...new Set(ATTRIBUTES)],
-        prune: ["statistics", "fabric_statistics", "alua", "discovery_auth"],
+        prune: ["statistics", "fabric_statistics", "discovery_auth"],
         secrets: { of: raw("$roots"), paths: raw('"$d"/tpgt_1/acls/*/auth/password*') },
     };
 }

@@ -98,6 +98,32 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
         expect(tree.hash(`${other}/tpgt_1/acls/one/auth/password`)).toBe(hash("other\n"));
     });
 
+    test("what keeps initiators from an export that is there is read", () => {
+        const [backstore, group] = ["core/fileio_1/a.00000000", "iscsi/iqn.2010-10.org.blockhost:a:0/tpgt_1"];
+        const values = {
+            [`target/${backstore}/alua/default_tg_pt_gp/alua_access_state`]: "2",
+            [`target/${backstore}/wwn/vendor_id`]: "LIO-ORG",
+            [`target/${backstore}/wwn/product_id`]: "FILEIO",
+            [`target/${backstore}/wwn/revision`]: "4.0",
+            [`target/${group}/lun/lun_0/alua_tg_pt_offline`]: "1",
+            [`target/${group}/lun/lun_0/alua_tg_pt_gp`]: "TG Port Alias: other",
+            ["nvmet/ports/1/ana_groups/1/ana_state"]: "inaccessible",
+            ["nvmet/ports/1/addr_tsas"]: "none",
+        };
+        for (const [path, value] of Object.entries(values)) write(join(configfs, path), `${value}\n`);
+        bootFile("iscsi", "a", `${backstore} ${group.replace("/tpgt_1", "")}`);
+        for (const only of [undefined, ["a"]]) {
+            const trees = {
+                target: parseTree(observe(reference("lio", 3260), only)),
+                nvmet: parseTree(observe(reference("nvmet", 4420), only)),
+            };
+            for (const [path, value] of Object.entries(values)) {
+                const [root, ...rest] = path.split("/");
+                expect(trees[root as keyof typeof trees].value(rest.join("/")), path).toBe(value);
+            }
+        }
+    });
+
     test("connections on a port that nvmet has and the configuration has not are read, with the kernel's log", () => {
         write(join(configfs, "nvmet/ports/1/addr_trsvcid"), "4420\n");
         sockets([

@@ -9,6 +9,7 @@ import { encodeMark, type Mark } from "../../../provider/host/mark";
 import { GUARD_FAILED, type Plan, type Step } from "../../../provider/host/plan";
 import type { KernelExport } from "../../../provider/targets/configfs/model";
 import { lioTarget } from "../../../provider/targets/lio";
+import { faults as lioFaults } from "../../../provider/targets/lio/faults";
 import type { LioDeclared } from "../../../provider/targets/lio/model";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
 import { Sections } from "../../../provider/targets/configfs/sections";
@@ -226,6 +227,46 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         writeBootFileOf(mark("fedcba9876543210"));
         expect(run([guard])).toBe(GUARD_FAILED);
     });
+});
+
+test("in what LIO shows a unit otherwise, or keeps initiators from it, is a difference each", () => {
+    const declared = {
+        backstore: "core/fileio_1/pg.01234567",
+        target: "iscsi/iqn.2010-10.org.blockhost:pg:01234567",
+        devicePath: "/srv/pg.img",
+        initiators: [],
+        listen: [],
+        users: {},
+    } as unknown as LioDeclared;
+    const [unit, lun] = [declared.backstore, `${declared.target}/tpgt_1/lun/lun_0`];
+    const differences = (path: string, value: string) => {
+        const tree = new Tree();
+        for (const name of [unit, declared.target, `${declared.target}/tpgt_1`]) tree.addDirectory(name);
+        tree.addLink(`${lun}/blockhost`, `../../../../../../target/${unit}`);
+        tree.addLine(`${unit}/enable`, "1");
+        tree.addLine(path, value);
+        const live = { tree, listeners: [], sections: new Sections("") };
+        return lioFaults(declared, {}, live).filter(({ text }) => text.includes(value));
+    };
+    for (const [name, value, usual] of [
+        ["vendor_id", "ACME", "LIO-ORG"],
+        ["product_id", "DISK", "FILEIO"],
+        ["revision", "5.0", "4.0"],
+        ["company_id", "0x000001", "0x001405"],
+    ] as const) {
+        // The kernel does not let it be changed while a target has the unit.
+        expect(differences(`${unit}/wwn/${name}`, value)).toMatchObject([{ cuts: "all" }]);
+        expect(differences(`${unit}/wwn/${name}`, usual)).toEqual([]);
+    }
+    for (const [path, value, usual] of [
+        [`${unit}/alua/default_tg_pt_gp/alua_access_state`, "2", "0"],
+        [`${lun}/alua_tg_pt_offline`, "1", "0"],
+        [`${lun}/alua_tg_pt_gp`, "TG Port Alias: elsewhere", "TG Port Alias: default_tg_pt_gp"],
+    ] as const) {
+        const found = differences(path, value.replace("TG Port Alias: elsewhere", "elsewhere"));
+        expect(found).toEqual([{ text: expect.stringMatching(/^state: /) as string }]);
+        expect(differences(path, usual)).toEqual([]);
+    }
 });
 
 test("hosts that have connected to a subsystem since it was observed are seen in the kernel's log", async () => {
