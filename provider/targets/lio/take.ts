@@ -1,6 +1,7 @@
 import { raw, type Sh, sh } from "../../sh";
 import { IN_USE } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
+import { ALUA_GROUP } from "./attributes";
 import { groupOf, type LioDeclared, type LioExport } from "./model";
 
 /**
@@ -28,12 +29,16 @@ export function copies({ serial }: LioDeclared): Sh {
 drop() { rmdir -- "$o" && { rmdir -- "\${o%/*}" 2>/dev/null || :; }; }`;
 }
 
+/** ALUA groups of the backstore `$s` that somebody has made keep it from being removed. */
+const DROP_GROUPS = sh`for g in "$s"/alua/*; do [ "\${g##*/}" = ${ALUA_GROUP} ] || [ ! -d "$g" ] || rmdir -- "$g" || exit; done`;
+
 /** Ends all sessions, and takes the unit away from initiators and its device from LIO. */
 export function closeUnit(declared: LioDeclared): Sh {
     const group = groupOf(declared);
     return sh`${TAKING}
 p=${group} s=${declared.backstore}
 ${DISCONNECT}
+${DROP_GROUPS}
 remove "$s" || exit`;
 }
 
@@ -59,6 +64,7 @@ export function takeDown({ declared }: LioExport): Sh {
     return sh`${TAKING}
 p=${groupOf(declared)} s=${declared.backstore}
 ${DISCONNECT}
+${DROP_GROUPS}
 h=\${s%/*}
 for other in "$h"/*/; do [ "$other" = "$s/" ] || [ ! -d "$other" ] || h=; done
 remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" "\${p%/*}" "$s" \${h:+"$h"} || exit

@@ -11,6 +11,32 @@ export interface Alteration {
     readonly property: string;
     /** Files only, or block devices only. */
     readonly on?: "file" | "block";
+    /** The attribute that is altered, and nothing else: the kernel may refuse that ({@link KernelSuite.unalterable}). */
+    readonly attribute?: string;
+}
+
+/** Sets one attribute; fails where the kernel has none, refuses the value, or passes over it. */
+export function setAttribute(
+    where: string,
+    path: string,
+    value: string,
+    property: string,
+    on?: "file" | "block",
+): Alteration {
+    return {
+        by: `${where}\nprintf %s '${value}' > ${path} || exit; v=; read -r v < ${path}; [ "$v" = '${value}' ]`,
+        property,
+        attribute: path.replace(/^.*\//, ""),
+        ...(on === undefined ? {} : { on }),
+    };
+}
+
+/** Another value of an attribute. */
+export function another(value: string): string {
+    if (value === "0" || value === "1") return value === "0" ? "1" : "0";
+    if (value === "Yes" || value === "No") return value === "Yes" ? "No" : "Yes";
+    if (/^-?\d+$/.test(value)) return String(Number(value) + 1);
+    throw new TypeError(`no other value of ${value} is known`);
 }
 
 export interface KernelSuite<Options> {
@@ -27,8 +53,8 @@ export interface KernelSuite<Options> {
     readonly alterations: readonly Alteration[];
     /** Lines of a dump that change from one making to the next. */
     readonly volatile: RegExp;
-    /** Commands of the boot file to stop after; all of them would take long. */
-    readonly stride: number;
+    /** Compared attributes that the lab's kernel lets nobody alter, also while nothing uses the device. */
+    readonly unalterable: Readonly<Record<"file" | "block", readonly string[]>>;
 }
 
 const FILE = "/srv/blockhost-test/a.img";
@@ -108,17 +134,22 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
             await host.ensure(want);
             const before = await dump();
             const wrong: string[] = [];
-            for (const { by, property, on } of suite.alterations) {
+            const refused: string[] = [];
+            for (const { by, property, on, attribute } of suite.alterations) {
                 if (on !== undefined && on !== kind) continue;
                 const root = ref.protocol === "iscsi" ? "target" : "nvmet";
                 const facts = await host
                     .after(`cd /sys/kernel/config/${root} || exit\n${by}`)
                     .catch((error: unknown) => {
-                        wrong.push(`${by}: cannot be done: ${String(error)}`);
+                        if (attribute === undefined) wrong.push(`${by}: cannot be done: ${String(error)}`);
+                        else refused.push(attribute);
                         return host.observe();
                     });
                 const found = facts.exports.get("pg")?.differences ?? [];
-                if (!found.some((text) => text.startsWith(property)))
+                if (attribute !== undefined && refused.at(-1) === attribute) {
+                    if (found.some((text) => text.includes(attribute)))
+                        wrong.push(`${by}: is altered though it failed: ${JSON.stringify(found)}`);
+                } else if (!found.some((text) => text.startsWith(property)))
                     wrong.push(`${by}: ${property} is not among ${JSON.stringify(found)}`);
                 await host
                     .ensure(want, facts)
@@ -127,11 +158,12 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                 if (now !== before) wrong.push(`${by}: is not put back: ${difference(before, now)}`);
             }
             expect(wrong).toEqual([]);
+            expect(refused.sort()).toEqual([...suite.unalterable[kind]].sort());
             await host.remove(want);
         });
 
         test(
-            "cut short after any of its commands is finished, or removed without a trace",
+            "cut short after any of its changes is finished, or removed without a trace",
             { timeout: LONG, retry: 0 },
             async () => {
                 const want = suite.want("pg", device);
@@ -143,7 +175,8 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                     .ensure(context, want)
                     .steps.filter(({ label }) => !/at boot/.test(label));
                 const wrong: string[] = [];
-                for (let count = 1, ended = false; !ended; count += suite.stride) {
+                let count = 0;
+                for (let ended = false; !ended; count++) {
                     const { status } = await host.run(
                         cutShort(steps.map(({ script }) => script.text).join("\n"), count),
                         "bash",
@@ -155,8 +188,9 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                         facts.exports.has("pg") &&
                         facts.exports.get("pg")?.differences.length === 0
                     )
-                        wrong.push(`after ${String(count)} commands it counts as whole`);
-                    if (count % 2 === 1) {
+                        wrong.push(`after ${String(count)} changes it counts as whole`);
+                    // After each change it is finished for one kind of device, and removed at once for the other.
+                    if (count % 2 === (kind === "file" ? 1 : 0)) {
                         await host.ensure(want, facts);
                         const now = await dump();
                         if (now !== whole) wrong.push(`after ${String(count)}: ${difference(whole, now)}`);
@@ -166,13 +200,15 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                         wrong.push(`after ${String(count)}: leaves ${difference(pristine, await dump())}`);
                 }
                 expect(wrong).toEqual([]);
+                expect(count).toBeGreaterThan(15);
             },
         );
 
         test("removed half-way is removed the next time", { timeout: LONG, retry: 0 }, async () => {
             const want = suite.want("pg", device);
             const wrong: string[] = [];
-            for (let count = 1, ended = false; !ended; count += suite.stride) {
+            let count = 0;
+            for (let ended = false; !ended; count++) {
                 await host.ensure(want);
                 const { steps } = target.remove(host.context(await host.observe()), want);
                 const { status } = await host.run(
@@ -185,6 +221,7 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                     wrong.push(`after ${String(count)}: leaves ${difference(pristine, await dump())}`);
             }
             expect(wrong).toEqual([]);
+            expect(count).toBeGreaterThan(5);
         });
     });
 
@@ -298,11 +335,26 @@ function secretsOf({ initiators }: ExportWanted): string[] {
     );
 }
 
-/** Lets so many commands run and then kills the shell. */
-function cutShort(script: string, commands: number): string {
-    return `set -o posix; set -T; bh_left=${String(commands)}; trap '[ $((bh_left -= 1)) -ge 0 ] || kill -KILL $$' DEBUG
+/**
+ * Lets so many commands run that change something (make, link, remove, or write to a file or attribute), and then kills
+ * the shell. They are counted in a file, since a step may be a subshell.
+ */
+function cutShort(script: string, changes: number): string {
+    return `set -o posix; set -T; echo ${String(changes)} > ${LEFT}
+bh_cut() {
+    local bh_c=$BASH_COMMAND bh_left
+    bh_c=\${bh_c//2>*(\\ )\\/dev\\/null/}; bh_c=\${bh_c//?(1)>&2/}
+    case $bh_c in mkdir\\ *|ln\\ *|rm\\ *|rmdir\\ *|mv\\ *|identify\\ *|*'>'*) ;; *) return 0 ;; esac
+    read -r bh_left < ${LEFT}
+    [ "$bh_left" -gt 0 ] || kill -KILL $$ $BASHPID
+    echo $((bh_left - 1)) > ${LEFT}
+}
+shopt -s extglob
+trap bh_cut DEBUG
 ${script}`;
 }
+
+const LEFT = "/run/blockhost-test-left";
 
 function difference(before: string, after: string): string {
     const [a, b] = [new Set(before.split("\n")), new Set(after.split("\n"))];

@@ -1,8 +1,20 @@
 import { lioTarget } from "../../../provider/targets/lio";
+import {
+    ALUA,
+    ALUA_GROUP,
+    BACKSTORE,
+    FIXED,
+    identity,
+    INITIATOR,
+    LOGICAL_UNIT,
+    OF_DEVICE,
+    PARAMETERS,
+    PORTAL_GROUP,
+} from "../../../provider/targets/lio/attributes";
 import type { LioOptions } from "../../../provider/targets/lio/options";
 import { Secret } from "../../../provider/sh";
 import { CHAP, CLIENT, mark, MUTUAL, OTHER } from "./kernelHost";
-import type { Alteration, KernelSuite } from "./kernelSuite";
+import { type Alteration, another, type KernelSuite, setAttribute } from "./kernelSuite";
 
 /** Exports by LIO: every field that can be altered, and how. */
 export function lioSuite(
@@ -18,7 +30,8 @@ export function lioSuite(
             protocol: "iscsi",
             helper: "lio",
             portals: [given.portal],
-            options: lioTarget.options.parse({}),
+            // The block size is compared only where it is configured.
+            options: lioTarget.options.parse({ blockSize: 512 }),
             stateDirectory: "/var/lib/blockhost-test",
         },
         want: (name, devicePath) => ({
@@ -47,59 +60,91 @@ export function lioSuite(
         alterations: alterations(given.other),
         volatile:
             /:NULL$|\/rtpi:|\/(hba_)?info:|\/pr\/|unit_serial|\/iscsi\/(discovery_auth|lio_version|cpus_allowed)/,
-        stride: 19,
+        unalterable: { block: [], file: [] },
     };
 }
 
+/** Values other than the usual, where {@link another} knows none that the kernel takes. */
+const VALUES: Readonly<Record<string, string>> = {
+    block_size: "4096",
+    company_id: "0x000002",
+    is_nonrot: "1",
+    max_unmap_block_desc_count: "0",
+    unmap_granularity_alignment: "1",
+    AuthMethod: "CHAP,None",
+    DataDigest: "None",
+    HeaderDigest: "None",
+    FirstBurstLength: "65540",
+    MaxBurstLength: "262148",
+    MaxRecvDataSegmentLength: "8196",
+    MaxXmitDataSegmentLength: "262148",
+    TargetAlias: "x",
+};
+
+/** Properties that differences of the portal group's attributes begin with, but `state`. */
+const GROUP_PROPERTIES: Readonly<Record<string, string>> = {
+    authentication: "chap",
+    cache_dynamic_acls: "initiators",
+    demo_mode_discovery: "initiators",
+    generate_node_acls: "initiators",
+};
+
 function alterations(other: string): Alteration[] {
-    const set = (path: string, value: string, property: string, on?: "file" | "block"): Alteration => ({
-        by: `${WHERE}\nprintf %s '${value}' > ${path}`,
-        property,
-        ...(on === undefined ? {} : { on }),
-    });
+    const set = (path: string, value: string, property: string, on?: "file" | "block"): Alteration =>
+        setAttribute(WHERE, path, value, property, on);
+    /** What cannot be changed while a target has the unit. */
+    const idle = (path: string, value: string, property: string, on?: "file" | "block"): Alteration =>
+        setAttribute(
+            `${WHERE}\n${UNLINK} && rm "$p/lun/lun_0/blockhost" || exit; trap 'ln -s "$PWD/$s" "$p/lun/lun_0/blockhost"' EXIT`,
+            path,
+            value,
+            property,
+            on,
+        );
     return [
-        set("$s/attrib/emulate_3pc", "0", "state"),
-        set("$s/attrib/emulate_caw", "0", "state"),
-        set("$s/attrib/emulate_fua_write", "0", "state", "block"),
-        set("$s/attrib/emulate_pr", "0", "state"),
-        set("$s/attrib/emulate_rsoc", "0", "state"),
+        ...Object.keys({ ...BACKSTORE, block_size: "512" }).flatMap((name) => {
+            const value = VALUES[name] ?? another(BACKSTORE[name] ?? "");
+            return FIXED.has(name)
+                ? [idle(`$s/attrib/${name}`, value, name === "block_size" ? "blockSize" : "state")]
+                : [
+                      set(
+                          `$s/attrib/${name}`,
+                          value,
+                          "state",
+                          name === "emulate_fua_write" ? "block" : undefined,
+                      ),
+                  ];
+        }),
+        idle("$s/attrib/emulate_write_cache", "0", "writeCache", "file"),
         set("$s/attrib/emulate_tpu", "0", "discard"),
         set("$s/attrib/emulate_tpws", "0", "discard"),
-        set("$s/attrib/enforce_pr_isids", "0", "state"),
-        set("$s/attrib/is_nonrot", "1", "state"),
-        set("$s/attrib/max_unmap_block_desc_count", "0", "state"),
-        set("$s/attrib/max_unmap_lba_count", "77", "state"),
-        set("$s/attrib/max_write_same_len", "77", "state"),
-        set("$s/attrib/unmap_granularity", "77", "state"),
-        set("$s/attrib/unmap_granularity_alignment", "1", "state"),
-        set("$s/attrib/submit_type", "1", "state"),
-        set("$p/attrib/authentication", "0", "chap"),
-        set("$p/attrib/cache_dynamic_acls", "1", "initiators"),
-        set("$p/attrib/default_cmdsn_depth", "65", "state"),
-        set("$p/attrib/default_erl", "1", "state"),
-        set("$p/attrib/demo_mode_discovery", "1", "initiators"),
-        set("$p/attrib/demo_mode_write_protect", "0", "state"),
-        set("$p/attrib/fabric_prot_type", "1", "state"),
-        set("$p/attrib/generate_node_acls", "1", "initiators"),
-        set("$p/attrib/login_keys_workaround", "0", "state"),
-        set("$p/attrib/login_timeout", "16", "state"),
-        set("$p/attrib/prod_mode_write_protect", "1", "state"),
-        set("$p/attrib/t10_pi", "1", "state"),
-        set("$p/attrib/tpg_enabled_sendtargets", "0", "state"),
-        set("$p/param/AuthMethod", "CHAP,None", "chap"),
-        set("$p/param/DataDigest", "None", "state"),
-        set("$p/param/ErrorRecoveryLevel", "1", "state"),
-        set("$p/param/FirstBurstLength", "65540", "state"),
-        set("$p/param/ImmediateData", "No", "state"),
-        set("$p/param/InitialR2T", "No", "state"),
-        set("$p/param/MaxConnections", "2", "state"),
-        set("$p/param/MaxOutstandingR2T", "2", "state"),
-        set("$p/param/TargetAlias", "x", "state"),
-        set("$a/attrib/authentication", "0", "initiators"),
-        set("$a/attrib/dataout_timeout", "4", "initiators"),
-        set("$a/attrib/default_erl", "1", "initiators"),
-        set("$a/attrib/nopin_timeout", "16", "initiators"),
-        set("$a/attrib/random_r2t_offsets", "1", "initiators"),
+        ...OF_DEVICE.map((name) => set(`$s/attrib/${name}`, VALUES[name] ?? "77", "state")),
+        ...Object.keys(identity(true)).map((name) => idle(`$s/wwn/${name}`, VALUES[name] ?? "x", "serial")),
+        ...Object.entries(ALUA).map(([name, value]) =>
+            set(`$s/alua/${ALUA_GROUP}/${name}`, another(value), "state"),
+        ),
+        ...Object.entries(LOGICAL_UNIT).map(([name, value]) =>
+            set(`$p/lun/lun_0/${name}`, another(value), "state"),
+        ),
+        {
+            by: `${WHERE}\nmkdir "$s/alua/other" && printf 7 > "$s/alua/other/tg_pt_gp_id" && printf other > "$p/lun/lun_0/alua_tg_pt_gp"`,
+            property: "state",
+        },
+        { by: `${WHERE}\nprintf fd_dev_size=33554432 > "$s/control"`, property: "size", on: "file" },
+        ...Object.entries({
+            ...PORTAL_GROUP,
+            authentication: "1",
+            default_cmdsn_depth: "64",
+            prod_mode_write_protect: "0",
+        }).map(([name, value]) =>
+            set(`$p/attrib/${name}`, another(value), GROUP_PROPERTIES[name] ?? "state"),
+        ),
+        ...Object.entries({ ...PARAMETERS, AuthMethod: "CHAP" }).map(([name, value]) =>
+            set(`$p/param/${name}`, VALUES[name] ?? another(value), name === "AuthMethod" ? "chap" : "state"),
+        ),
+        ...Object.entries(INITIATOR).map(([name, value]) =>
+            set(`$a/attrib/${name}`, another(value), "initiators"),
+        ),
         set("$a/auth/userid", "eve", "chap"),
         set("$a/auth/userid", "NULL", "chap"),
         set("$a/auth/password", "Sesame-Open-9", "chap"),

@@ -1,9 +1,10 @@
 import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
+import type { PORT, SUBSYSTEM } from "../../../provider/targets/nvmet/body";
 import type { NvmetOptions } from "../../../provider/targets/nvmet/options";
 import { Secret } from "../../../provider/sh";
 import { mark } from "./kernelHost";
-import type { Alteration, KernelSuite } from "./kernelSuite";
+import { type Alteration, type KernelSuite, setAttribute } from "./kernelSuite";
 
 const HOST = "nqn.2024-01.com.example:client";
 const OTHER = "nqn.2024-01.com.example:other";
@@ -47,17 +48,28 @@ export function nvmetSuite(
         }),
         alterations: alterations(given.other),
         volatile: /:NULL$/,
-        stride: 11,
+        unalterable: { block: [], file: [] },
     };
 }
 
 const WHERE = `n=$(echo subsystems/*:pg:*) h=hosts/${HOST} p=$(echo ports/*); q=\${n#subsystems/}`;
 
+/** Another value of each that is compared: what is added there has to be added here. */
+const SUBSYSTEM_VALUES: Readonly<Record<keyof typeof SUBSYSTEM, string>> = {
+    attr_cntlid_min: "5",
+    attr_cntlid_max: "500",
+    attr_qid_max: "2",
+    attr_pi_enable: "1",
+};
+const PORT_VALUES: Readonly<Record<keyof typeof PORT, string>> = {
+    addr_tsas: "tls1.3",
+    addr_treq: "required",
+    "ana_groups/1/ana_state": "inaccessible",
+};
+
 function alterations(other: string): Alteration[] {
-    const set = (path: string, value: string, property: string): Alteration => ({
-        by: `${WHERE}\nprintf %s '${value}' > ${path}`,
-        property,
-    });
+    const set = (path: string, value: string, property: string): Alteration =>
+        setAttribute(WHERE, path, value, property);
     const closed = (path: string, value: string, property: string): Alteration => ({
         by: `${WHERE}\nprintf 0 > $n/namespaces/1/enable && printf %s '${value}' > ${path} && printf 1 > $n/namespaces/1/enable`,
         property,
@@ -70,10 +82,7 @@ function alterations(other: string): Alteration[] {
         },
         set("$n/attr_serial", "0000", "serial"),
         set("$n/attr_model", "x", "serial"),
-        set("$n/attr_cntlid_min", "5", "state"),
-        set("$n/attr_cntlid_max", "500", "state"),
-        set("$n/attr_qid_max", "2", "state"),
-        set("$n/attr_pi_enable", "1", "state"),
+        ...Object.entries(SUBSYSTEM_VALUES).map(([name, value]) => set(`$n/${name}`, value, "state")),
         set("$n/namespaces/1/enable", "0", "devicePath"),
         set("$n/namespaces/1/ana_grpid", "2", "state"),
         closed("$n/namespaces/1/device_uuid", "01234567-89ab-8def-8123-456789abcdef", "serial"),
@@ -98,6 +107,16 @@ function alterations(other: string): Alteration[] {
         set(`hosts/${OTHER}/dhchap_key`, key("eve").value, "dhchap"),
         { by: `${WHERE}\nrm $n/allowed_hosts/${HOST}`, property: "initiators" },
         { by: `${WHERE}\nrm $n/allowed_hosts/${HOST} && rmdir $h`, property: "initiators" },
+        set("$p/ana_groups/1/ana_state", PORT_VALUES["ana_groups/1/ana_state"], "portals"),
+        // Changed only while nothing is on the port.
+        ...(["addr_treq", "addr_tsas"] as const).map((name) =>
+            setAttribute(
+                `${WHERE}\nrm $p/subsystems/$q; trap 'ln -s $PWD/$n $p/subsystems/' EXIT`,
+                `$p/${name}`,
+                PORT_VALUES[name],
+                "portals",
+            ),
+        ),
         { by: `${WHERE}\nrm $p/subsystems/$q`, property: "portals" },
         { by: `${WHERE}\nrm $p/subsystems/$q && rmdir $p`, property: "portals" },
         {
