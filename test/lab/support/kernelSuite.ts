@@ -51,6 +51,8 @@ export interface KernelSuite<Options> {
     /** The same export with other credentials, initiators and properties. */
     changed(want: ExportWanted): ExportWanted;
     readonly alterations: readonly Alteration[];
+    /** Shell text, run in the subsystem's directory: objects of somebody else's that {@link want} shares, and their end. */
+    readonly byHand?: { readonly make: string; readonly remove: string };
     /** Lines of a dump that change from one making to the next. */
     readonly volatile: RegExp;
     /** Compared attributes that the lab's kernel lets nobody alter, also while nothing uses the device. */
@@ -237,6 +239,32 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
         expect(await dump()).toBe(before);
         await host.remove(one);
     });
+
+    test.runIf(suite.byHand !== undefined)(
+        "what others have made by hand, and an export uses, stays as it is",
+        async () => {
+            const { make = "", remove = "" } = suite.byHand ?? {};
+            const enter = `cd /sys/kernel/config/${ref.protocol === "iscsi" ? "target" : "nvmet"} || exit`;
+            await host.sh(`${enter}\n${make}`);
+            try {
+                const theirs = await dump();
+                const want = suite.want("pg", suite.devices[0]);
+                for (const one of [want, { ...want, initiators: want.initiators.slice(1) }, want]) {
+                    await host.ensure(one);
+                    expect((await host.facts("pg"))?.differences).toEqual([]);
+                    const now = new Set((await dump()).split("\n"));
+                    expect(theirs.split("\n").filter((line) => !now.has(line))).toEqual([]);
+                }
+                const context = host.context(await host.observe());
+                expect(() => target.ensure(context, suite.changed(want))).toThrow(/not-ours/);
+                await host.remove(want);
+                expect(await dump()).toBe(theirs);
+            } finally {
+                await host.sh(`${enter}\n${remove}`);
+            }
+            expect(await dump()).toBe(pristine);
+        },
+    );
 
     test("the boot file alone makes it anew", async () => {
         const want = suite.want("pg", suite.devices[0]);

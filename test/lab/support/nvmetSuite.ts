@@ -47,9 +47,27 @@ export function nvmetSuite(
             initiators: [{ name: HOST, dhchap: { key: key("another") } }, { name: `${OTHER}2` }],
         }),
         alterations: alterations(given.other),
+        byHand: byHand(given.portal),
         volatile: /:NULL$/,
         unalterable: { block: [], file: [] },
     };
+}
+
+/** A subsystem to the same host, with the same keys, on a port at the same address. */
+function byHand(portal: string): { make: string; remove: string } {
+    const [address = "", port = ""] = portal.split(":");
+    const subsystem = "subsystems/nqn.2001-01.org.elsewhere:disk";
+    const make = `mkdir hosts/${HOST} ${subsystem} ${subsystem}/namespaces/1 ports/1 &&
+printf %s '${key("host").value}' > hosts/${HOST}/dhchap_key && printf %s '${key("controller").value}' > hosts/${HOST}/dhchap_ctrl_key &&
+printf %s 'hmac(sha512)' > hosts/${HOST}/dhchap_hash && printf %s ffdhe2048 > hosts/${HOST}/dhchap_dhgroup &&
+printf %s /dev/bhtest/two > ${subsystem}/namespaces/1/device_path && printf 1 > ${subsystem}/namespaces/1/enable &&
+ln -s "$PWD/hosts/${HOST}" ${subsystem}/allowed_hosts/ &&
+printf %s ipv4 > ports/1/addr_adrfam && printf %s ${address} > ports/1/addr_traddr && printf %s tcp > ports/1/addr_trtype &&
+printf %s ${port} > ports/1/addr_trsvcid && printf %s non-optimized > ports/1/ana_groups/1/ana_state &&
+ln -s "$PWD/${subsystem}" ports/1/subsystems/`;
+    const remove = `rm -f ports/1/subsystems/* ${subsystem}/allowed_hosts/*; printf 0 > ${subsystem}/namespaces/1/enable
+rmdir ${subsystem}/namespaces/1 ${subsystem} ports/1 hosts/${HOST}`;
+    return { make, remove };
 }
 
 const WHERE = `n=$(echo subsystems/*:pg:*) h=hosts/${HOST} p=$(echo ports/*); q=\${n#subsystems/}`;
