@@ -370,14 +370,15 @@ function secretsOf({ initiators }: ExportWanted): string[] {
 function cutShort(script: string, changes: number): string {
     return `set -o posix; set -T; echo ${String(changes)} > ${LEFT}
 bh_cut() {
-    local bh_c=$BASH_COMMAND bh_left
-    bh_c=\${bh_c//2>*(\\ )\\/dev\\/null/}; bh_c=\${bh_c//?(1)>&2/}
-    case $bh_c in mkdir\\ *|ln\\ *|rm\\ *|rmdir\\ *|mv\\ *|identify\\ *|*'>'*) ;; *) return 0 ;; esac
+    local bh_left bh_to=$BASH_COMMAND
+    # Where it writes to is at its end; bash takes minutes to look through a whole boot file.
+    [ \${#bh_to} -lt 300 ] || bh_to=\${bh_to: -300}
+    bh_to=\${bh_to//2> \\/dev\\/null/}; bh_to=\${bh_to//1>&2/}
+    case $BASH_COMMAND in mkdir\\ *|ln\\ *|rm\\ *|rmdir\\ *|mv\\ *|identify\\ *) ;; *) case $bh_to in *'>'*) ;; *) return 0 ;; esac ;; esac
     read -r bh_left < ${LEFT}
     [ "$bh_left" -gt 0 ] || kill -KILL $$ $BASHPID
     echo $((bh_left - 1)) > ${LEFT}
 }
-shopt -s extglob
 trap bh_cut DEBUG
 ${script}`;
 }
