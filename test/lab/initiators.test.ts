@@ -123,7 +123,7 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
             const depth = () =>
                 run("a", "cat /sys/kernel/config/target/iscsi/*:opt-x:*/tpgt_1/acls/*/cmdsn_depth");
             const one = await attach(exported);
-            expect(await seen(one)).toBe("4096 write through ");
+            expect(await seen(one)).toBe("4096 write through");
             expect(await depth()).toBe("8");
             await one.write(0, 4096, 0x21);
             expect(await one.holds(0, 4096, 0x21)).toBe(true);
@@ -139,7 +139,7 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
             );
             const two = await attach(after);
             // The block size is of the data: it stays.
-            expect(await seen(two)).toBe("4096 write back ");
+            expect(await seen(two)).toBe("4096 write back");
             expect(await depth()).toBe("16");
             expect(await two.holds(0, 4096, 0x21)).toBe(true);
             await two.detach();
