@@ -57,7 +57,7 @@ export const ALUA_GROUP = "default_tg_pt_gp";
  * Of that group. `alua_access_status` says no more than that the state was once changed, also by an initiator (SET TARGET
  * PORT GROUPS).
  */
-export const ALUA: Attributes = {
+export const ALUA = {
     alua_access_state: "0",
 };
 

@@ -159,8 +159,8 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                 const now = await dump();
                 if (now !== before) wrong.push(`${by}: is not put back: ${difference(before, now)}`);
             }
-            expect(wrong).toEqual([]);
-            expect(refused.sort()).toEqual([...suite.unalterable[kind]].sort());
+            const unalterable = [...suite.unalterable[kind]].sort();
+            expect({ wrong, refused: refused.sort() }).toEqual({ wrong: [], refused: unalterable });
             await host.remove(want);
         });
 
