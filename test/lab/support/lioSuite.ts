@@ -60,7 +60,7 @@ export function lioSuite(
         alterations: alterations(given.other),
         volatile:
             /:NULL$|\/rtpi:|\/(hba_)?info:|\/pr\/|unit_serial|\/iscsi\/(discovery_auth|lio_version|cpus_allowed)/,
-        unalterable: { block: [], file: [] },
+        unalterable: { block: [...UNALTERABLE, "pi_prot_type"], file: UNALTERABLE },
     };
 }
 
@@ -76,6 +76,8 @@ const VALUES: Readonly<Record<string, string>> = {
     HeaderDigest: "None",
     FirstBurstLength: "65540",
     MaxBurstLength: "262148",
+    MaxConnections: "2",
+    MaxOutstandingR2T: "2",
     MaxRecvDataSegmentLength: "8196",
     MaxXmitDataSegmentLength: "262148",
     TargetAlias: "x",
@@ -208,6 +210,15 @@ function alterations(other: string): Alteration[] {
         },
     ];
 }
+
+/** Linux 6.12: fixed, passed over (the two of them that are deprecated), or refused without protection information. */
+const UNALTERABLE = [
+    "alua_support",
+    "emulate_dpo",
+    "emulate_fua_read",
+    "emulate_rest_reord",
+    "pi_prot_verify",
+];
 
 const WHERE = `s=$(echo core/*/pg.*) p=$(echo iscsi/*:pg:*/tpgt_1) a=$(echo iscsi/*:pg:*/tpgt_1/acls/${CLIENT})`;
 const UNLINK = `rm "$p"/acls/*/lun_0/blockhost`;
