@@ -58,10 +58,11 @@ link() {
     *) link=/dev/$1 ;;
     esac
 }
+# Half a minute: a controller that has lost its connection tries again every ten seconds.
 device() {
     n=0
     until look; [ -n "$devices" ] && live; do
-        [ "$n" -lt 150 ] || fail "missing: no device has appeared, though the client is logged in"
+        [ "$n" -lt 300 ] || fail "missing: no device has appeared, though the client is logged in"
         [ "$((n % 50))" != 10 ] || scan
         n=$((n + 1)); sleep 0.1
     done

@@ -7,12 +7,15 @@ import { refused } from "../support/client";
 import type { Lab } from "./lab.mjs";
 import {
     Both,
+    CHAP,
     CLEAR_CLIENT,
     CLEAR_STORAGE,
+    CLIENT_IQN,
     CLIENT_NQN,
     DB,
     KEYS,
     LEAVINGS,
+    MUTUAL,
     labOfTwo,
     prepareStorage,
 } from "./support/attachments";
@@ -146,6 +149,38 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         await both.detach(one);
         expect(await left()).toBe("");
         await both.remove(lun, data);
+    });
+
+    test("no secret is on a command line of either host", async () => {
+        const secrets = [CHAP, MUTUAL].map(({ password }) => password);
+        const keys = [KEYS.key, KEYS.controllerKey, other("host"), other("ctrl")];
+        const needles = [...secrets, "Another-Word-12", ...keys.map((key) => key.split(":")[2] ?? "")];
+        for (const host of [a(), c()]) await host.run(WATCH_COMMANDS);
+        try {
+            await both.close();
+            both = new Both(lab);
+            const data = await both.volume("pg");
+            const lun = await both.export("pg", protocol);
+            const one = await both.attach("pg", lun);
+            const initiators = iscsi
+                ? [{ iqn: CLIENT_IQN, chap: { ...CHAP, password: "Another-Word-12" }, mutualChap: MUTUAL }]
+                : [{ nqn: CLIENT_NQN, dhchap: { key: other("host"), controllerKey: other("ctrl") } }];
+            const rotated = await exportLifecycle.update(both.context, lun, { ...lun, initiators });
+            const after = await both.change(one, { connection: rotated.connection });
+            expect(after).toMatchObject({ drift: [] });
+            await both.detach(after);
+            await both.remove(rotated, data);
+            for (const host of [a(), c()]) {
+                const { stdout } = await host.run("cat /run/commands");
+                expect(stdout).toMatch(
+                    host === a() ? /\/mkdir .*nqn|\/mkdir .*iqn/ : /\/(iscsiadm|nvme|dd) /,
+                );
+                expect(needles.filter((needle) => stdout.includes(needle))).toEqual([]);
+            }
+        } finally {
+            await both.close();
+            for (const host of [a(), c()]) await host.run("rm -rf /usr/local/bin/* /run/commands");
+        }
     });
 
     test("is one remote run once the client is known, and so is detaching", async () => {
@@ -306,6 +341,14 @@ describe("over several paths", () => {
         expect(await left()).toBe("");
     });
 });
+
+/** Every command that is started by its name is written down, with its arguments, by one of that name before it. */
+const WATCH_COMMANDS = `rm -f /run/commands; : > /run/commands
+for f in /usr/sbin/* /usr/bin/*; do
+    case \${f##*/} in sh | dash | bash | rbash | perl* | python* | '[') continue ;; esac
+    printf '#!/bin/dash\\nprintf "%%s\\\\n" "%s $*" >> /run/commands\\nexec %s "$@"\\n' "$f" "$f" > "/usr/local/bin/\${f##*/}"
+done
+chmod -R 0755 /usr/local/bin`;
 
 /** Scripts of a first attempt's steps. */
 async function stepsOf(client: Both, lun: ExportState): Promise<{ steps: string[]; total: number }> {
