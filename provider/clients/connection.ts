@@ -3,8 +3,8 @@ import { BlockhostError } from "../errors";
 import { Secret } from "../sh";
 import { iscsiNameProblem, normalizeIscsiName } from "../targets/iqn";
 import { normalizePortal, parsePortal } from "../targets/portal";
-import type { ConnectionProperties } from "../targets/types";
-import type { Connection, Credentials, KeyForm } from "./types";
+import type { ConnectionProperties, Protocol } from "../targets/types";
+import type { ClientFacts, Connection, Credentials, KeyForm } from "./types";
 
 /**
  * Reads connection properties in os-brick's form: those of an `Export`, or of whoever else makes them. Beside what
@@ -138,6 +138,12 @@ export function keyLines({ key, controllerKey }: Credentials): string {
 export function keyFormOf({ key, controllerKey }: Credentials): KeyForm {
     if (key === undefined) return "none";
     return controllerKey === undefined ? "host" : "both";
+}
+
+/** The name that a client shows to targets of a protocol, as they have it; `undefined`: it has none. */
+export function initiatorOf({ iqn, nqn }: ClientFacts, protocol: Protocol): string | undefined {
+    if (protocol === "nvme-tcp") return nqn;
+    return iqn === undefined ? undefined : normalizeIscsiName(iqn);
 }
 
 /** What an initiator has to show. */

@@ -10,10 +10,9 @@ import {
     remarkBootFile,
     writeBootFile,
 } from "../targets/boot";
-import { normalizeIscsiName } from "../targets/iqn";
 import { body } from "./body";
 import { installUnit, removeUnit } from "./bootUnit";
-import { authLines, credentialsFor, keyFormOf, keyLines, sha256 } from "./connection";
+import { authLines, credentialsFor, initiatorOf, keyFormOf, keyLines, sha256 } from "./connection";
 import { flush, refuseUsers, takeDown } from "./detach";
 import { explain } from "./explain";
 import { devicesOf, differences, pathsOf, sizeSeen } from "./faults";
@@ -44,7 +43,7 @@ export function declare(
     const { connection, multipath } = want;
     const { protocol, target, portals, unit, serial, uuid } = connection;
     const iscsi = protocol === "iscsi";
-    const initiator = iscsi ? normalizeIscsiName(facts.iqn ?? "") : (facts.nqn ?? "");
+    const initiator = initiatorOf(facts, protocol) ?? "";
     const credentials = credentialsFor(connection, initiator);
     const able = iscsi ? facts.multipathd : facts.nativeMultipath;
     // multipathd that is just not running does not turn an attachment into another one.
@@ -320,13 +319,12 @@ export function refuseTwins(
     others: readonly { readonly name: string; readonly client: ClientFacts }[],
 ): void {
     const iscsi = protocol === "iscsi";
-    const nameOf = ({ iqn, nqn }: ClientFacts) => (iscsi ? iqn && normalizeIscsiName(iqn) : nqn);
-    const own = nameOf(facts);
-    const twin = others.find(({ client }) => own !== undefined && nameOf(client) === own);
-    if (twin === undefined) return;
+    const own = initiatorOf(facts, protocol);
+    const twin = others.find(({ client }) => own !== undefined && initiatorOf(client, protocol) === own);
+    if (own === undefined || twin === undefined) return;
     throw new BlockhostError(
         "conflict",
-        `${host} and ${twin.name} have the same ${iscsi ? "initiator name" : "NVMe host name"}, ${String(own)}: a target takes them for one client, and ends the session of the one for the other`,
+        `${host} and ${twin.name} have the same ${iscsi ? "initiator name" : "NVMe host name"}, ${own}: a target takes them for one client, and ends the session of the one for the other`,
         {
             hint: iscsi
                 ? `a cloned machine? Give one of them a name of its own: \`echo "InitiatorName=$(iscsi-iname)" > /etc/iscsi/initiatorname.iscsi\`, restart iscsid there, and name it among the export's \`initiators\``

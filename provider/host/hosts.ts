@@ -83,8 +83,7 @@ export class Hosts {
 
     /** Hosts of which this process knows something already, but this one and whatever else is the same machine. */
     knownBeside(name: string, { epoch }: HostFacts): { name: string; facts: HostFacts }[] {
-        return [...this.open.values()].flatMap(({ host }) => {
-            const { known: facts, config } = host;
+        return this.opened().flatMap(({ known: facts, config }) => {
             if (facts === undefined || config.name === name || facts.epoch.boot === epoch.boot) return [];
             return [{ name: config.name, facts }];
         });

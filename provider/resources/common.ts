@@ -12,7 +12,7 @@ import { BlockhostError, hasCode, toBlockhostError } from "../errors";
 import { HOST_NAME, type Id, formatId, nameProblem, parseId } from "../names";
 import { parseSize } from "../size";
 import { type Failure, UNKNOWN, formatPath, hasUnknown, suggestion } from "../validate";
-import { RECORDED } from "./changes";
+import { RECORDED, recorded } from "./changes";
 import { ALLOWABLE, type Change, type Context } from "./types";
 
 /** Inputs and rules that several kinds of resource share. */
@@ -213,21 +213,25 @@ export function elsewhereProblems(
 }
 
 /**
- * Which property leads a resource to another object than the one it was made of: its reference, or its host alone. That is
- * so only of states from before {@link elsewhereProblems}: their objects are where `host` says, whatever the id says.
+ * What a change of an id that points to another resource comes to. `to`: the property that leads to another object than
+ * the one it was made of, the reference or the host alone; `corrected`: the id is another one of the same object. Only
+ * states from before {@link elsewhereProblems} come to `host` or `corrected`: their objects are where `host` says, whatever
+ * the id says.
  */
 export function redirected<R extends "volume" | "source">(
     reference: R,
     olds: Record<R, string> & { host: HostReference },
     news: Record<R, string> & { host: HostReference },
-): R | "host" | undefined {
-    if (hasUnknown(news[reference])) return undefined;
+): { to: readonly (R | "host")[]; corrected: readonly Change[] } {
+    if (hasUnknown(news[reference])) return { to: [], corrected: [] };
+    const same = olds[reference] === news[reference];
     const before = hostName(olds.host) ?? "";
     const name = hostName(news.host);
     const after = name === undefined || name === UNKNOWN ? before : name;
     const on = (host: string, id: string) => formatId({ ...parseReference(id), host });
-    if (on(before, olds[reference]) === on(after, news[reference])) return undefined;
-    return olds[reference] === news[reference] ? "host" : reference;
+    if (on(before, olds[reference]) === on(after, news[reference]))
+        return { to: [], corrected: same ? [] : [recorded(reference)] };
+    return { to: [same ? "host" : reference], corrected: [] };
 }
 
 /** A host that is the same by name but given in another way: recorded, so that later calls reach it as it is now. */

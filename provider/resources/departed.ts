@@ -1,4 +1,4 @@
-import type { HostFacts } from "../host/facts";
+import { initiatorOf } from "../clients/connection";
 import type { Host } from "../host/host";
 import type { ExportFacts, Protocol, Session } from "../targets/types";
 import type { Context } from "./types";
@@ -24,7 +24,8 @@ export async function departed(
     const gone = new Map<string, boolean>();
     const ask = async (host: Host) => {
         // Who it is stays the same; what it is connected to has to be looked at anew.
-        const name = nameOf(await host.facts(context), protocol);
+        const before = (await host.facts(context)).client;
+        const name = before === undefined ? undefined : initiatorOf(before, protocol);
         if (name === undefined || !maybe.has(name)) return;
         const { client } = await host.look(context);
         const connected = client?.paths.some((path) => path.target === targetName) ?? true;
@@ -36,10 +37,6 @@ export async function departed(
     if (gone.size < maybe.size) await Promise.allSettled(othersThan(context, opened).map(ask));
     return ({ initiator, arrivals }) =>
         gone.get(initiator) === true && arrivals !== undefined && maybe.get(initiator) === arrivals;
-}
-
-function nameOf({ client }: HostFacts, protocol: Protocol): string | undefined {
-    return protocol === "iscsi" ? client?.iqn : client?.nqn;
 }
 
 /** Hosts of the configuration that this process has not needed yet; not those whose configuration is wrong. */

@@ -239,13 +239,12 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         const host = context.hosts.get(olds.host);
         const doing = `update export "${olds.name}"`;
         const live = await liveFacts(context, olds);
-        const of = redirected("source", olds, news);
-        if (of === undefined && !hasUnknown(news.source) && olds.source !== news.source)
-            changes.push(recorded("source"));
+        const { to, corrected } = redirected("source", olds, news);
+        changes.push(...corrected);
         const others = (["protocol", "name"] as const).filter(
             (property) => !hasUnknown(news[property]) && olds[property] !== news[property],
         );
-        for (const property of [...(of === undefined ? [] : [of]), ...others]) {
+        for (const property of [...to, ...others]) {
             const sessions = live?.sessions.length ?? 0;
             changes.push({
                 property,

@@ -129,11 +129,10 @@ export const snapshot: Lifecycle<SnapshotArgs, SnapshotState> = {
         if (half.length > 0) changes.push(...half);
         else if (olds.incomplete === true) changes.push(COMPLETION);
         else if (olds.mendable === true) changes.push(MENDING);
-        const of = redirected("volume", olds, news);
-        if (of === undefined && !hasUnknown(news.volume) && olds.volume !== news.volume)
-            changes.push(recorded("volume"));
+        const { to, corrected } = redirected("volume", olds, news);
+        changes.push(...corrected);
         const renamed = !hasUnknown(news.name) && olds.name !== news.name;
-        for (const property of [...(of === undefined ? [] : [of]), ...(renamed ? ["name"] : [])]) {
+        for (const property of [...to, ...(renamed ? ["name"] : [])]) {
             changes.push({
                 property,
                 kind: "replace",
