@@ -102,6 +102,36 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         }
     });
 
+    test.runIf(iscsi)(
+        "`ignoreErrors` passes over a step that fails and tells what stays; attached again, it is taken up",
+        async () => {
+            await both.volume("pg");
+            const lun = await both.export("pg", protocol);
+            const one = await both.attach("pg", lun);
+            await c().run(`printf '#!/bin/sh
+case " $* " in *" --logout "*) echo "iscsiadm: initiator reported error (9 - internal error)" >&2; exit 9 ;; esac
+exec /usr/sbin/iscsiadm "$@"
+' > /usr/local/bin/iscsiadm; chmod 0755 /usr/local/bin/iscsiadm`);
+            try {
+                const told = await refused(both.detach(one), "command-failed");
+                expect(told.message).toContain("cannot be logged out from");
+                await both.close();
+                both = new Both(lab);
+                await both.detach({ ...one, ignoreErrors: true });
+                expect(both.warnings.join()).toMatch(/there stay .*session.*`ignoreErrors`/);
+                expect(await left()).toContain("iscsi_session");
+            } finally {
+                await c().run("rm -f /usr/local/bin/iscsiadm");
+            }
+            await both.close();
+            both = new Both(lab);
+            const again = await both.attach("pg", lun);
+            expect(again.drift).toEqual([]);
+            await both.detach(again);
+            expect(await left()).toBe("");
+        },
+    );
+
     test("wrong credentials are refused, and nothing is left", async () => {
         await both.volume("pg");
         const lun = await both.export("pg", protocol);
@@ -308,38 +338,49 @@ describe("over several paths", () => {
         expect(await left()).toBe("");
     });
 
-    test("I/O goes on with one of them cut, growth is seen in use, and nothing is left", async () => {
-        await multipathd("start");
-        const data = await both.volume("pg");
-        const lun = await both.export("pg", "iscsi");
-        const one = await both.attach("pg", lun, { multipath: "require", sizeBytes: data.sizeBytes });
-        expect(one).toMatchObject({ multipathed: true, drift: [] });
-        expect((await c().run("dmsetup ls --target multipath | wc -l")).stdout.trim()).toBe("1");
-        expect((await c().run("ls -d /sys/class/iscsi_session/session* | wc -l")).stdout.trim()).toBe("2");
-        const write = (text: string) =>
-            c().run(`printf '${text}' | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
-        const found = async () =>
-            (await a().run(`dd if=${data.path} bs=4096 count=1 iflag=direct status=none | head -c 5`)).stdout;
-        await write("first");
-        await a().cutLink("storage");
-        await write("later");
-        expect(await found()).toBe("later");
-        const seen = await both.read(one);
-        expect(seen?.drift.join()).toMatch(/path/);
-        await a().restoreLink("storage");
-        await vi.waitFor(async () => expect(await both.read(one)).toMatchObject({ drift: [] }), {
-            timeout: 240_000,
-            interval: 5_000,
-        });
-        const { stdout } = await c().run(`sleep 600 < ${one.devicePath} >/dev/null 2>&1 & echo $!`);
-        const grown = await both.grow(data, "128MiB");
-        const after = await both.change(one, { sizeBytes: grown.sizeBytes });
-        expect(after).toMatchObject({ deviceBytes: grown.sizeBytes, devicePath: one.devicePath, drift: [] });
-        expect((await refused(both.detach(after), "in-use")).message).toContain("sleep");
-        await c().run(`kill ${stdout.trim()}`);
-        await both.detach(after);
-        expect(await left()).toBe("");
-    });
+    test.each(PROTOCOLS)(
+        "over %s I/O goes on with one cut, growth is seen in use, nothing is left",
+        async (protocol) => {
+            const iscsi = protocol === "iscsi";
+            if (iscsi) await multipathd("start");
+            const data = await both.volume("pg");
+            const lun = await both.export("pg", protocol);
+            const one = await both.attach("pg", lun, { multipath: "require", sizeBytes: data.sizeBytes });
+            expect(one).toMatchObject({ multipathed: true, drift: [] });
+            const joined = iscsi ? "dmsetup ls --target multipath" : "lsblk -dno NAME,TRAN | grep nvme";
+            expect((await c().run(`${joined} | wc -l`)).stdout.trim()).toBe("1");
+            const paths = iscsi ? "/sys/class/iscsi_session/session*" : "/sys/class/nvme/nvme*";
+            expect((await c().run(`ls -d ${paths} | wc -l`)).stdout.trim()).toBe("2");
+            const write = (text: string) =>
+                c().run(`printf '${text}' | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+            const found = async () =>
+                (await a().run(`dd if=${data.path} bs=4096 count=1 iflag=direct status=none | head -c 5`))
+                    .stdout;
+            await write("first");
+            await a().cutLink("storage");
+            await write("later");
+            expect(await found()).toBe("later");
+            const seen = await both.read(one);
+            expect(seen?.drift.join()).toMatch(/path/);
+            await a().restoreLink("storage");
+            await vi.waitFor(async () => expect(await both.read(one)).toMatchObject({ drift: [] }), {
+                timeout: 240_000,
+                interval: 5_000,
+            });
+            const { stdout } = await c().run(`sleep 600 < ${one.devicePath} >/dev/null 2>&1 & echo $!`);
+            const grown = await both.grow(data, "128MiB");
+            const after = await both.change(one, { sizeBytes: grown.sizeBytes });
+            expect(after).toMatchObject({
+                deviceBytes: grown.sizeBytes,
+                devicePath: one.devicePath,
+                drift: [],
+            });
+            expect((await refused(both.detach(after), "in-use")).message).toContain("sleep");
+            await c().run(`kill ${stdout.trim()}`);
+            await both.detach(after);
+            expect(await left()).toBe("");
+        },
+    );
 });
 
 /** Every command that is started by its name is written down, with its arguments, by one of that name before it. */

@@ -174,6 +174,11 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
                     initiators: [...first.initiators, guest("guest")],
                 });
                 exports[0] = await another().changeExport(wider, { initiators: first.initiators });
+                // All boot files are run, as at the start of the host, though everything is there.
+                await run(
+                    "a",
+                    "for f in /etc/systemd/system/blockhost-exports*.service; do systemctl restart ${f##*/} || exit; done",
+                );
                 const last = another();
                 await last.delete(changed);
                 await last.delete(await last.volume("other"));
@@ -239,6 +244,47 @@ sleep 5`,
         const now = await attach(moved);
         expect(await now.holds(0, 4096, 0x33)).toBe(true);
     });
+
+    test.runIf(helper === "lio")(
+        "a portal for all addresses that somebody else's target has is shared, and stays theirs",
+        async () => {
+            const address = lab.host("a").addresses.ipv4[0] ?? "";
+            const other = "/sys/kernel/config/target/iscsi/iqn.2001-01.org.elsewhere:any";
+            const seen = () =>
+                run(
+                    "a",
+                    `find ${other} -type d | sort; cat ${other}/tpgt_1/enable ${other}/tpgt_1/np/*/iscsi; ss -Hltn sport = :${String(port + 9)} | tr -s ' '`,
+                );
+            await run(
+                "a",
+                `mkdir -p ${other}/tpgt_1/np/0.0.0.0:${String(port + 9)}; echo 1 > ${other}/tpgt_1/enable`,
+            );
+            const before = await seen();
+            const elsewhere = () =>
+                another({
+                    configuration: {
+                        targets: {
+                            [backend.protocol]: { helper, portals: [`${address}:${String(port + 9)}`] },
+                        },
+                    },
+                });
+            const client = elsewhere();
+            const volume = await client.volume("shared");
+            const exported = await client.export("shared-x", "shared", args("shared-x"));
+            expect(exported.drift).toEqual([]);
+            const one = await attach(exported);
+            await one.write(0, 4096, 0x66);
+            expect(await backend.firstByte(exported.devicePath)).toBe(0x66);
+            expect(await elsewhere().changeExport(exported, {})).toEqual(exported);
+            await one.detach();
+            attachments.pop();
+            const last = elsewhere();
+            await last.delete(exported);
+            await last.delete(volume);
+            expect(await seen()).toBe(before);
+            await run("a", `rmdir ${other}/tpgt_1/np/0.0.0.0:${String(port + 9)} ${other}/tpgt_1 ${other}`);
+        },
+    );
 
     test("a portal that another daemon has is named, and nothing is made", async () => {
         const address = lab.host("a").addresses.ipv4[1] ?? "";

@@ -1,0 +1,72 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { Client, POOL, refused } from "../support/client";
+import type { Lab } from "./lab.mjs";
+import { POOLS } from "./support/labExports";
+import { labOf } from "./support/labOf";
+
+/** Storage hosts whose kernel lacks what an export needs, or has not been told to use it yet. */
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
+
+const KINDS = [
+    { protocol: "iscsi", helper: "lio", port: 3260, module: "iscsi_target_mod" },
+    { protocol: "nvme-tcp", helper: "nvmet", port: 4420, module: "nvmet_tcp" },
+] as const;
+
+let lab: Lab;
+const opened: Client[] = [];
+const run = async (script: string) => (await lab.host("a").run(script, { timeoutMs: 600_000 })).stdout.trim();
+
+beforeAll(async () => {
+    lab = await labOf("a");
+});
+afterEach(async () => {
+    await Promise.all(opened.splice(0).map((one) => one.close()));
+});
+afterAll(() => lab.stop());
+
+describe.each(KINDS)("$helper", ({ protocol, helper, port, module }) => {
+    const another = () => {
+        const one = new Client({
+            configuration: (more: Readonly<Record<string, unknown>> = {}) =>
+                lab.host("a").configuration({
+                    pools: { [POOL]: POOLS.file },
+                    targets: { [protocol]: { helper, portals: lab.host("a").portals(port) } },
+                    ...more,
+                }),
+        });
+        opened.push(one);
+        return one;
+    };
+    const name = `un-${helper}`;
+    const args =
+        protocol === "iscsi"
+            ? { protocol, initiators: [{ iqn: "iqn.2024-01.com.example:one" }] }
+            : { protocol, initiators: [{ nqn: "nqn.2024-01.com.example:one" }] };
+
+    test("a module that the kernel does not have is named, with its package; volumes are made all the same", async () => {
+        await run(
+            `mkdir -p /srv/exports; p=$(modinfo -n ${module}); echo "$p" > /root/${module}; mv "$p" /root/${module}.ko; depmod`,
+        );
+        try {
+            const client = another();
+            await client.volume(name);
+            const error = await refused(client.export(name, name, args), "unsupported");
+            expect(error.message).toContain(module);
+            expect(error.details.hint).toMatch(/package/);
+            expect(await run("ls /var/lib/blockhost/exports/* 2>/dev/null || :")).toBe("");
+        } finally {
+            await run(`mv /root/${module}.ko "$(cat /root/${module})"; depmod`);
+        }
+    });
+
+    test("where modules are not loaded and configfs is not mounted, the export sees to both", async () => {
+        await run("! mountpoint -q /sys/kernel/config || umount /sys/kernel/config");
+        const client = another();
+        const exported = await client.export(name, name, args);
+        expect(exported.drift).toEqual([]);
+        expect(await run("stat -f -c %T /sys/kernel/config")).toBe("configfs");
+        await client.delete(exported);
+        await client.delete(await client.volume(name));
+    });
+});
