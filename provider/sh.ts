@@ -78,14 +78,21 @@ export function asWord(script: Sh): Sh {
 }
 
 /**
- * Writes what a script prints into a file (both shell text), and fails unless all of it was written. Where a file system
- * is full, dash's `printf` says no more than "I/O error": so after a failure `head` tries once more, and says why.
+ * Comes after something has failed to be written. Where a file system is full, dash's `printf` says no more than "I/O
+ * error": so `head` tries once more, and says why.
+ */
+export function whyNotWritten(scratch: Sh | string): Sh {
+    return sh`head -c 65536 /dev/zero > ${scratch}`;
+}
+
+/**
+ * Writes what a script prints into a file (both shell text), and fails unless all of it was written.
  *
- * @param scratch where it tries that, if nobody may ever read that from the file
+ * @param scratch where {@link whyNotWritten} tries it, if nobody may ever read that from the file
  */
 export function writeOut(script: Sh, file: Sh, scratch = file): Sh {
     const both = scratch === file ? file : sh`${file} ${scratch}`;
-    return sh`{ { ${script}; } > ${file} || { head -c 65536 /dev/zero > ${scratch}; rm -f ${both}; false; }; }`;
+    return sh`{ { ${script}; } > ${file} || { ${whyNotWritten(scratch)}; rm -f ${both}; false; }; }`;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lines, raw, type Sh, sh } from "../sh";
+import { lines, raw, type Sh, sh, whyNotWritten } from "../sh";
 import { GUARD_FAILED } from "./plan";
 
 /**
@@ -73,18 +73,25 @@ export function keepEpoch(stateDirectory: string, { word }: Epoch): Sh {
     return sh`[ -s ${file(stateDirectory)} ] || printf '%s\\n' ${word} > ${file(stateDirectory)}`;
 }
 
+function orExit(written: string): Sh {
+    const scratch = `${written}.new`;
+    return sh`{ ${whyNotWritten(scratch)}; rm -f ${scratch}; exit 1; }`;
+}
+
 /** Ends the plan, to observe and plan again, when the epoch is another one; else notes what is made in it. */
 export function useEpoch(stateDirectory: string, { boot, word }: Epoch, protocol: string, name: string): Sh {
+    const noted = `${file(stateDirectory)}.made`;
     return sh`bh_b= bh_w=; read -r bh_b < ${BOOT}; read -r bh_w < ${file(stateDirectory)}
+[ -n "$bh_w" ] || ${orExit(file(stateDirectory))}
 [ "$bh_b $bh_w" = ${`${boot} ${word}`} ] || { echo "an export has been removed meanwhile" >&2; exit ${GUARD_FAILED}; }
-printf '\\n%s %s' ${word} ${`${protocol}/${name}`} >> ${`${file(stateDirectory)}.made`} || exit`;
+printf '\\n%s %s' ${word} ${`${protocol}/${name}`} >> ${noted} || ${orExit(noted)}`;
 }
 
 /** Begins another one. Comes before what ends it, under the lock. */
 export function endEpoch(stateDirectory: string): Sh {
     const epoch = file(stateDirectory);
     return sh`bh_w=; read -r bh_w < ${WORDS} || exit
-if [ -s ${epoch} ]; then printf '%s\\n' "$bh_w" 1<> ${epoch}; else printf '%s\\n' "$bh_w" > ${epoch}; fi || exit
+if [ -s ${epoch} ]; then printf '%s\\n' "$bh_w" 1<> ${epoch}; else printf '%s\\n' "$bh_w" > ${epoch}; fi || ${orExit(epoch)}
 [ ! -s ${`${epoch}.made`} ] || : > ${`${epoch}.made`}`;
 }
 

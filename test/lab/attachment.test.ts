@@ -132,6 +132,31 @@ exec /usr/sbin/iscsiadm "$@"
         },
     );
 
+    test("with a full state directory nothing is attached, and what to do is said; with room again it is", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        await c().run(
+            "mkdir -p /var/lib/blockhost && mount -t tmpfs -o size=128k,mode=0700 none /var/lib/blockhost",
+        );
+        try {
+            await c().run("head -c 1M /dev/zero > /var/lib/blockhost/fill 2>/dev/null || :");
+            for (let twice = 0; twice < 2; twice++) {
+                const told = await refused(both.attach("pg", lun), "no-space");
+                expect(told.details.hint).toBeTruthy();
+            }
+            expect((await c().run("ls -d /sys/class/iscsi_session/s* /sys/class/nvme/* || :")).stdout).toBe(
+                "",
+            );
+            await c().run("rm /var/lib/blockhost/fill");
+            const one = await both.attach("pg", lun);
+            expect(one.drift).toEqual([]);
+            await both.detach(one);
+        } finally {
+            await c().run("umount /var/lib/blockhost");
+        }
+        expect(await left()).toBe("");
+    });
+
     test("wrong credentials are refused, and nothing is left", async () => {
         await both.volume("pg");
         const lun = await both.export("pg", protocol);

@@ -19,6 +19,7 @@ const run = async (script: string) => (await lab.host("a").run(script, { timeout
 
 beforeAll(async () => {
     lab = await labOf("a");
+    await run("mkdir -p /srv/exports");
 });
 afterEach(async () => {
     await Promise.all(opened.splice(0).map((one) => one.close()));
@@ -44,14 +45,19 @@ describe.each(KINDS)("$helper", ({ protocol, helper, port, module }) => {
             ? { protocol, initiators: [{ iqn: "iqn.2024-01.com.example:one" }] }
             : { protocol, initiators: [{ nqn: "nqn.2024-01.com.example:one" }] };
 
+    const guest =
+        protocol === "iscsi"
+            ? { iqn: "iqn.2024-01.com.example:two" }
+            : { nqn: "nqn.2024-01.com.example:two" };
+
     test("a module that the kernel does not have is named, with its package; volumes are made all the same", async () => {
         await run(
-            `mkdir -p /srv/exports; p=$(modinfo -n ${module}); echo "$p" > /root/${module}; mv "$p" /root/${module}.ko; depmod`,
+            `p=$(modinfo -n ${module}); echo "$p" > /root/${module}; mv "$p" /root/${module}.ko; depmod`,
         );
         try {
             const client = another();
             await client.volume(name);
-            const error = await refused(client.export(name, name, args), "unsupported");
+            const error = await refused(client.export(name, name, args), "not-found");
             expect(error.message).toContain(module);
             expect(error.details.hint).toMatch(/package/);
             expect(await run("ls /var/lib/blockhost/exports/* 2>/dev/null || :")).toBe("");
@@ -68,5 +74,34 @@ describe.each(KINDS)("$helper", ({ protocol, helper, port, module }) => {
         expect(await run("stat -f -c %T /sys/kernel/config")).toBe("configfs");
         await client.delete(exported);
         await client.delete(await client.volume(name));
+    });
+
+    test("with a full state directory nothing is made, and what to do is said; with room again it is", async () => {
+        await run(
+            "mkdir -p /var/lib/blockhost && cp -a /var/lib/blockhost /run/kept && mount -t tmpfs -o size=128k,mode=0700 none /var/lib/blockhost && cp -a /run/kept/. /var/lib/blockhost/",
+        );
+        const fill = () => run("head -c 1M /dev/zero > /var/lib/blockhost/fill 2>/dev/null || :");
+        try {
+            await another().volume(name);
+            await fill();
+            for (let twice = 0; twice < 2; twice++) {
+                const error = await refused(another().export(name, name, args), "no-space");
+                expect(error.details.hint).toBeTruthy();
+            }
+            expect(await run(`ls -d /sys/kernel/config/*/*/*${name}* 2>/dev/null || :`)).toBe("");
+            await run("rm /var/lib/blockhost/fill");
+            const exported = await another().export(name, name, args);
+            expect(exported.drift).toEqual([]);
+            await fill();
+            const changed = { initiators: [...exported.initiators, guest] };
+            await refused(another().changeExport(exported, changed), "no-space");
+            await run("rm /var/lib/blockhost/fill");
+            const wider = await another().changeExport(exported, changed);
+            expect(wider.drift).toEqual([]);
+            await another().delete(wider);
+            expect(await run(`ls -d /sys/kernel/config/*/*/*${name}* 2>/dev/null || :`)).toBe("");
+        } finally {
+            await run("rm -f /var/lib/blockhost/fill; umount /var/lib/blockhost; rm -rf /run/kept");
+        }
     });
 });
