@@ -176,24 +176,53 @@ const NVME = raw(`ready() {
     get /etc/nvme/hostid || fail "initiator: there is no /etc/nvme/hostid"
     hostid=$v
 }
-# The kernel exchanges a key for another one; it gives none to a controller that was connected without, and takes none
-# away (drivers/nvme/host/sysfs.c: EINVAL).
-take_key() {
-    get "$1"; [ "$v" != none ] || v=
-    [ "$v" != "$2" ] || return 0
-    [ -n "$2" ] && { printf %s "$2" > "$1"; } 2>/dev/null && get "$1" && [ "$v" = "$2" ] ||
-        fail "keys: the kernel does not take those declared into \${1##*/} of $path, which is connected to $portal"
+fits() {
+    get "/sys/class/nvme/$path/dhchap_secret"; [ "$v" != none ] || v=
+    [ "$v" = "$key" ] || return 1
+    get "/sys/class/nvme/$path/dhchap_ctrl_secret"; [ "$v" != none ] || v=
+    [ "$v" = "$controller_key" ]
 }
+successor() { [ "$portal" != "$wanted" ] || [ "$path" = "$former" ] || ! fits || next=$path; }
+carries() {
+    get "/sys/class/nvme/$1/state" && [ "$v" = live ] || return
+    for d in "/sys/class/nvme/$1"/nvme*c*n*; do
+        get "$d/nsid" && [ "$v" = "$unit" ] || continue
+        ! get "$d/ana_state" || [ "$v" = optimized ] || continue
+        return 0
+    done
+    return 1
+}
+# Other keys come with another controller, which is there before the former goes: the kernel goes over to it, and who uses
+# the device does not notice. To write them into the one that is there (dhchap_secret, dhchap_ctrl_secret) is no way, were
+# it for keys that neither come nor go: after each the kernel proves itself anew, with only one of the two exchanged it
+# fails, and has lost its connection for ten seconds at least, and at times until the host is started again (Linux 6.12).
 rekey() {
-    [ "$portal" = "$1" ] || return 0
-    take_key "/sys/class/nvme/$path/dhchap_secret" "$key"
-    take_key "/sys/class/nvme/$path/dhchap_ctrl_secret" "$controller_key"
+    [ "$portal" = "$wanted" ] || return 0
+    ! fits || return 0
+    get /sys/module/nvme_core/parameters/multipath && [ "$v" = Y ] ||
+        fail "keys: the kernel does not join NVMe paths, and $path is connected to $wanted with others than those declared"
+    former=$path next=
+    each_path successor
+    if [ -z "$next" ]; then
+        besides=,duplicate_connect
+        enter "$wanted" || exit
+        besides=
+        each_path successor
+        [ -n "$next" ] || fail "keys: there is no controller with those declared at $wanted"
+    fi
+    n=0
+    until carries "$next"; do
+        [ "$n" -lt 300 ] || fail "keys: the controller with those declared at $wanted, $next, does not show the device"
+        n=$((n + 1)); sleep 0.1
+    done
+    echo 1 > "/sys/class/nvme/$former/delete_controller" || fail "keys: $former, with the former ones, does not go"
 }
-keep() { wanted=$1; each_path rekey "$wanted"; portal=$wanted; }
+besides=
+keep() { wanted=$1; each_path rekey; portal=$wanted; }
 enter() {
     a=\${1%:*} p=\${1##*:}
     a=\${a#[} a=\${a%]}
-    said=$({ printf %s "nqn=$target,transport=tcp,traddr=$a,trsvcid=$p,hostnqn=$nqn,hostid=$hostid,ctrl_loss_tmo=-1"; keys; } |
+    said=$({ printf %s "nqn=$target,transport=tcp,traddr=$a,trsvcid=$p,hostnqn=$nqn,hostid=$hostid,ctrl_loss_tmo=-1$besides"; keys; } |
         dd of=/dev/nvme-fabrics bs=4096 iflag=fullblock status=none 2>&1) && return
     case $said in
     *"Operation already in progress"*) return 0 ;;

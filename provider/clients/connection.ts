@@ -4,7 +4,7 @@ import { Secret } from "../sh";
 import { iscsiNameProblem, normalizeIscsiName } from "../targets/iqn";
 import { normalizePortal, parsePortal } from "../targets/portal";
 import type { ConnectionProperties, Protocol } from "../targets/types";
-import type { ClientFacts, Connection, Credentials, KeyForm } from "./types";
+import type { ClientFacts, Connection, Credentials } from "./types";
 
 /**
  * Reads connection properties in os-brick's form: those of an `Export`, or of whoever else makes them. Beside what
@@ -133,11 +133,6 @@ export function authLines({ chap, mutualChap }: Credentials): string {
 /** Keys of a controller, as sysfs has them, one a line. */
 export function keyLines({ key, controllerKey }: Credentials): string {
     return `${key?.value ?? "none"}\n${controllerKey?.value ?? "none"}\n`;
-}
-
-export function keyFormOf({ key, controllerKey }: Credentials): KeyForm {
-    if (key === undefined) return "none";
-    return controllerKey === undefined ? "host" : "both";
 }
 
 /** The name that a client shows to targets of a protocol, as they have it; `undefined`: it has none. */

@@ -17,8 +17,8 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
     {
         says: /^keys: /m,
         code: "conflict",
-        summary: "the kernel does not take the keys for a controller that is connected",
-        hint: "run the same again: it is connected anew where the client says that it has to be; else see `dmesg` there, or disconnect it (nvme disconnect) while nobody uses the device",
+        summary: "the client is connected with other keys, and could not go over to those declared",
+        hint: "run the same again; else see `dmesg` there, or disconnect it (nvme disconnect) while nobody uses the device",
     },
     {
         says: /^unreachable: /m,

@@ -66,8 +66,7 @@ for s in /sys/class/nvme/nvme*; do
         get "$s/dhchap_ctrl_secret"
         controller_key=\${v:-none}
         keys=$(printf '%s\\n%s\\n' "$key" "$controller_key" | sha256sum)
-        case $key/$controller_key in none/*) form=none ;; */none) form=host ;; *) form=both ;; esac
-        keys=\${keys%% *}:$form
+        keys=\${keys%% *}
     fi
     echo "controller \${s##*/} $state \${address%%,*} \${port%%,*} $keys $target"
 done

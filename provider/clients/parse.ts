@@ -65,8 +65,7 @@ function parseSessions(found: readonly string[][]): PathFacts[] {
 }
 
 function parseControllers(found: readonly string[][]): PathFacts[] {
-    return found.map(([id = "", state = "", address = "", port = "", said = "-", target = ""]) => {
-        const [keys = "-", form] = said.split(":");
+    return found.map(([id = "", state = "", address = "", port = "", keys = "-", target = ""]) => {
         return {
             id,
             protocol: "nvme-tcp",
@@ -75,7 +74,6 @@ function parseControllers(found: readonly string[][]): PathFacts[] {
             state,
             up: state === "live",
             ...(keys === "-" ? {} : { keys }),
-            ...(form === "none" || form === "host" || form === "both" ? { keyForm: form } : {}),
         };
     });
 }

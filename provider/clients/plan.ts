@@ -12,7 +12,7 @@ import {
 } from "../targets/boot";
 import { body } from "./body";
 import { installUnit, removeUnit } from "./bootUnit";
-import { authLines, credentialsFor, initiatorOf, keyFormOf, keyLines, sha256 } from "./connection";
+import { authLines, credentialsFor, initiatorOf, keyLines, sha256 } from "./connection";
 import { flush, refuseUsers, takeDown } from "./detach";
 import { explain } from "./explain";
 import { devicesOf, differences, pathsOf, sizeSeen } from "./faults";
@@ -28,7 +28,7 @@ import type {
 } from "./types";
 
 /** Written into the digest: another version of the script is written anew. */
-const BODY_VERSION = 2;
+const BODY_VERSION = 3;
 /** Milliseconds that a login may take, at most, for each portal. */
 const LOGIN_TIMEOUT = 35_000;
 /** Milliseconds for what was written to be brought to the storage host: as long as it goes on; see {@link flush}. */
@@ -102,8 +102,11 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     const file = bootFile(place);
     const paths = pathsOf(facts, declared);
     const extra = paths.filter(({ portal }) => !declared.portals.includes(portal));
-    const form = keyFormOf(credentials);
-    const anew = paths.filter((path) => !extra.includes(path) && (path.keyForm ?? form) !== form);
+    // Without native multipath there is no way to other keys but with the device gone for a moment.
+    const anew = paths.filter(
+        (path) =>
+            !facts.nativeMultipath && !extra.includes(path) && path.keys !== undefined && path.keys !== auth,
+    );
     const lost = portalsOf([...extra, ...anew]);
     // With all its paths the device goes, until it is attached anew.
     const cut = lost.length > 0 && paths.every(({ portal }) => lost.includes(portal));
@@ -135,7 +138,7 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
                       label:
                           anew.length === 0
                               ? `give up the paths ${lost.join(", ")}`
-                              : `disconnect ${lost.join(", ")}: the kernel cannot give or take a key of a controller`,
+                              : `disconnect ${lost.join(", ")}: the client's kernel does not join NVMe paths, so other keys come with another connection`,
                       script: takeDown({ ...declared, portals: lost }, { only: lost }),
                   },
               ]),

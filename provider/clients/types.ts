@@ -44,9 +44,6 @@ export interface Credentials {
     readonly controllerKey?: Secret;
 }
 
-/** Which keys a controller has: the host's, or both. The kernel changes keys in place, but not which there are. */
-export type KeyForm = "none" | "host" | "both";
-
 /** What a connection says, in our own words. */
 export interface Connection {
     readonly protocol: Protocol;
@@ -84,8 +81,6 @@ export interface PathFacts {
     readonly up: boolean;
     /** Digest of the keys that the controller has. */
     readonly keys?: string;
-    /** Which of them it has. */
-    readonly keyForm?: KeyForm;
 }
 
 /** A block device that a target shows. */

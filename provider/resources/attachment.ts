@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import { connectionProblems, credentialsFor, keyFormOf, readConnection } from "../clients/connection";
+import { connectionProblems, readConnection } from "../clients/connection";
 import { devicePath, devicesOf, differences, pathsOf, sizeSeen } from "../clients/faults";
 import { attach, declare, detach, refuseTwins, remark } from "../clients/plan";
 import type {
@@ -473,14 +473,11 @@ function orphan(context: Context, facts: ClientFacts, state: AttachmentState): A
         : { name: state.name, mark: want.mark, declared, applied: true, auth, orphaned: true };
 }
 
-/** What a change of portals or credentials does. Controllers without a path that stays are connected anew: see plan.ts. */
+/** What a change of portals or credentials does. Where no path stays, the client connects anew: see plan.ts. */
 function inPlace(olds: AttachmentState, news: ConnectionProperties): { reason: string; wayOut?: string } {
     const [before, after] = [readConnection(olds.connection), readConnection(news)];
-    const form = (connection: typeof before) => keyFormOf(credentialsFor(connection, olds.initiator));
     const wayOut = "unmount it and stop what uses it first";
     const away = "the device goes away for a moment: refused while it is in use";
-    if (before.protocol === "nvme-tcp" && form(before) !== form(after))
-        return { reason: `gives or takes keys, so the client connects anew, and ${away}`, wayOut };
     if (!after.portals.some((portal) => before.portals.includes(portal)))
         return { reason: `has other portals, so the client connects anew, and ${away}`, wayOut };
     return { reason: "is changed in place; credentials count at the next login" };

@@ -5,6 +5,7 @@ import { exportLifecycle, type ExportState } from "../../provider/resources/expo
 import { deriveDhchapKey } from "../../provider/targets/dhchap";
 import { refused } from "../support/client";
 import type { Lab } from "./lab.mjs";
+import { Load } from "./support/load";
 import {
     Both,
     CHAP,
@@ -103,7 +104,7 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
     });
 
     test.runIf(iscsi)(
-        "`ignoreErrors` passes over a step that fails and tells what stays; attached again, it is taken up",
+        "`ignoreErrors` passes over a step that fails and tells what stays, which has to be logged out from",
         async () => {
             await both.volume("pg");
             const lun = await both.export("pg", protocol);
@@ -123,6 +124,11 @@ exec /usr/sbin/iscsiadm "$@"
             } finally {
                 await c().run("rm -f /usr/local/bin/iscsiadm");
             }
+            // What is left is nobody's: it is not touched, and what to do is said.
+            await both.close();
+            both = new Both(lab);
+            const hint = (await refused(both.attach("pg", lun), "not-ours")).details.hint ?? "";
+            await c().run(/\((iscsiadm .*)\)/.exec(hint)?.[1] ?? "false");
             await both.close();
             both = new Both(lab);
             const again = await both.attach("pg", lun);
@@ -313,23 +319,31 @@ exec /usr/sbin/iscsiadm "$@"
     });
 });
 
-test("NVMe keys that come and go: connected anew, unless somebody uses the device", async () => {
+test("NVMe keys come, go and are exchanged while the device is in use, and nobody notices", async () => {
     await both.volume("pg");
-    const open = [{ nqn: CLIENT_NQN }];
-    let lun = await both.export("pg", "nvme-tcp", { initiators: open });
+    const open = { nqn: CLIENT_NQN };
+    let lun = await both.export("pg", "nvme-tcp", { initiators: [open] });
     let one = await both.attach("pg", lun);
-    const keys = [[{ ...open[0], dhchap: { key: KEYS.key } }], [{ ...open[0], dhchap: KEYS }], open];
-    for (const initiators of keys) {
+    const { devicePath } = one;
+    const controllers = () => c().run("ls -d /sys/class/nvme/nvme* | wc -l; dmesg | grep -c 'error' || :");
+    const before = (await controllers()).stdout;
+    const load = await Load.start(c(), [devicePath], 8);
+    const keys = [
+        { key: KEYS.key },
+        KEYS,
+        { key: other("host"), controllerKey: other("ctrl") },
+        { key: other("host"), controllerKey: KEYS.controllerKey },
+        KEYS,
+        undefined,
+    ];
+    for (const dhchap of keys) {
+        const initiators = [dhchap === undefined ? open : { ...open, dhchap }];
         lun = await exportLifecycle.update(both.context, lun, { ...lun, initiators });
-        const { stdout } = await c().run(`sleep 300 < ${one.devicePath} >/dev/null 2>&1 & echo $!`);
-        const { connection } = lun;
-        await refused(both.change(one, { connection }), "in-use");
-        expect(await both.read(one)).toMatchObject({ drift: [] });
-        await c().run(`kill ${stdout.trim()}`);
-        const { devicePath } = one;
-        one = await both.change(one, { connection });
+        one = await both.change(one, { connection: lun.connection });
         expect(one).toMatchObject({ drift: [], devicePath });
+        expect((await controllers()).stdout).toBe(before);
     }
+    await load.stop();
     await both.detach(one);
     expect(await left()).toBe("");
 });
@@ -406,6 +420,40 @@ describe("over several paths", () => {
             expect(await left()).toBe("");
         },
     );
+
+    test("all come back after a restart beside open-iscsi's own logins and multipathd", async () => {
+        const units = "open-iscsi.service multipathd.service";
+        await c().run(
+            `systemctl unmask -q ${units} multipathd.socket; systemctl enable -q ${units} 2>/dev/null`,
+        );
+        await multipathd("start");
+        try {
+            await both.volume("pg");
+            const lun = await both.export("pg", "iscsi");
+            const one = await both.attach("pg", lun, { multipath: "require" });
+            await c().run(`printf kept | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+            await c().reboot();
+            await vi.waitFor(
+                async () => {
+                    expect(await both.read(one)).toMatchObject({
+                        drift: [],
+                        devicePath: one.devicePath,
+                        multipathed: true,
+                    });
+                },
+                { timeout: 240_000, interval: 5_000 },
+            );
+            const { stdout } = await c().run(
+                `systemctl is-active ${units} blockhost-attachments; ls -d /sys/class/iscsi_session/session* | wc -l; head -c 4 ${one.devicePath}`,
+            );
+            expect(stdout).toBe("active\nactive\nactive\n2\nkept");
+            expect(await both.change(one, {})).toMatchObject({ drift: [], devicePath: one.devicePath });
+            await both.detach(one);
+            expect(await left()).toBe("");
+        } finally {
+            await c().run(`systemctl disable -q ${units} 2>/dev/null; :`);
+        }
+    });
 });
 
 /** Every command that is started by its name is written down, with its arguments, by one of that name before it. */

@@ -64,8 +64,16 @@ export class Made {
         this.block(block);
     }
 
-    controller(keys: { key?: string; controllerKey?: string } = {}, state = "live"): void {
-        const at = "sys/class/nvme/nvme0";
+    controller(
+        keys: { key?: string; controllerKey?: string } = {},
+        state = "live",
+        name = "nvme0",
+        native = "Y",
+    ): void {
+        const at = `sys/class/nvme/${name}`;
+        this.file(`${at}/${name.replace("nvme", "nvme0c")}n1/nsid`, "1\n");
+        this.file(`${at}/delete_controller`);
+        this.file("sys/module/nvme_core/parameters/multipath", `${native}\n`);
         this.file(`${at}/transport`, "tcp\n");
         this.file(`${at}/subsysnqn`, `${NQN}\n`);
         this.file(`${at}/address`, "traddr=10.0.0.5,trsvcid=4420,src_addr=10.0.0.9\n");

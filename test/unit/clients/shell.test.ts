@@ -31,39 +31,77 @@ describe("NVMe keys", () => {
         key: new Secret(key),
         ...(controllerKey === undefined ? {} : { controllerKey: new Secret(controllerKey) }),
     });
-    // What the kernel answers with EINVAL.
-    const REFUSING = "printf() { return 22; }";
+    const gone = (name: string) => read(`sys/class/nvme/${name}/delete_controller`) === "1\n";
+    /** The kernel's part: a controller with the keys that it was asked to connect with. */
+    const connecting = (keys: { key?: string; controllerKey?: string }) => {
+        const at = "$R/sys/class/nvme/nvme1";
+        return `dd() {
+    cat > "$R/asked"; [ -d "${at}" ] || mkdir -p "${at}/nvme0c1n1"
+    for f in transport subsysnqn address state; do cp "$R/sys/class/nvme/nvme0/$f" "${at}/$f"; done
+    echo live > "${at}/state"; echo 1 > "${at}/nvme0c1n1/nsid"; : > "${at}/delete_controller"
+    echo ${keys.key ?? "none"} > "${at}/dhchap_secret"; echo ${keys.controllerKey ?? "none"} > "${at}/dhchap_ctrl_secret"
+}`;
+    };
 
-    test("are exchanged in place", () => {
-        made.controller({ key: K1, controllerKey: C1 });
-        expect(login(keyed(K2, C1))).toMatchObject({ status: 0, stderr: "" });
-        expect(read("sys/class/nvme/nvme0/dhchap_secret")).toBe(K2);
-        expect(read("sys/class/nvme/nvme0/dhchap_ctrl_secret")).toBe(`${C1}\n`);
-    });
-
-    test.each<[string, Parameters<Made["controller"]>[0], Credentials]>([
-        ["given to a controller that has none", {}, keyed(K1)],
-        ["made bidirectional", { key: K1 }, keyed(K1, C1)],
-        ["exchanged for one that it does not take", { key: K1 }, keyed(K2)],
+    test.each<[string, Parameters<Made["controller"]>[0], Parameters<Made["controller"]>[0]]>([
+        ["given", {}, { key: K1 }],
+        ["made bidirectional", { key: K1 }, { key: K1, controllerKey: C1 }],
+        ["exchanged", { key: K1, controllerKey: C1 }, { key: K2, controllerKey: C1 }],
         ["taken away", { key: K1 }, {}],
-        ["made one-way", { key: K1, controllerKey: C1 }, keyed(K1)],
-    ])("that cannot be %s fail the step", (_, before, after) => {
+        ["made one-way", { key: K1, controllerKey: C1 }, { key: K1 }],
+    ])("are %s by another controller, before the former goes", (_, before, after = {}) => {
         made.controller(before);
-        const { status, stderr } = login(after, REFUSING);
-        expect(status).toBe(1);
-        expect(explain(stderr)?.code).toBe("conflict");
+        const { key, controllerKey } = after;
+        const credentials = key === undefined ? {} : keyed(key, controllerKey);
+        expect(login(credentials, connecting(after))).toMatchObject({ status: 0, stderr: "" });
+        expect(read("asked")).toContain(",duplicate_connect");
+        expect(gone("nvme0")).toBe(true);
+        expect(gone("nvme1")).toBe(false);
     });
 
-    test.each<[Parameters<Made["controller"]>[0], string]>([
-        [{}, "none"],
-        [{ key: K1 }, "host"],
-        [{ key: K1, controllerKey: C1 }, "both"],
-    ])("%o: which there are is observed", (keys, form) => {
+    test("that fit leave the controller alone", () => {
+        made.controller({ key: K1, controllerKey: C1 });
+        expect(login(keyed(K1, C1))).toMatchObject({ status: 0, stderr: "" });
+        expect(gone("nvme0")).toBe(false);
+    });
+
+    test("where another controller has come already, only the former goes", () => {
+        made.controller({ key: K1 });
+        made.controller({ key: K2 }, "live", "nvme1");
+        expect(login(keyed(K2), "dd() { exit 9; }")).toMatchObject({ status: 0, stderr: "" });
+        expect([gone("nvme0"), gone("nvme1")]).toEqual([true, false]);
+    });
+
+    test.each<[string, string, string]>([
+        ["the storage host refuses", "dd() { echo 'Key was rejected' ; return 1; }", "auth"],
+        ["whose controller does not appear", "dd() { cat >/dev/null; }", "conflict"],
+        [
+            "whose controller shows no device",
+            `sleep() { :; }\n${connecting({ key: K2 }).replace("echo 1 >", "echo 7 >")}`,
+            "conflict",
+        ],
+    ])("that %s leave the former", (_, functions, code) => {
+        made.controller({ key: K1 });
+        const { status, stderr } = login(keyed(K2), functions);
+        expect(status).not.toBe(0);
+        expect(explain(stderr)?.code).toBe(code);
+        expect(gone("nvme0")).toBe(false);
+    });
+
+    test("are no other without native multipath: the device would be another one", () => {
+        made.controller({ key: K1 }, "live", "nvme0", "N");
+        expect(explain(login(keyed(K2), "dd() { exit 9; }").stderr)?.code).toBe("conflict");
+        expect(gone("nvme0")).toBe(false);
+    });
+
+    test.each([{}, { key: K1 }, { key: K1, controllerKey: C1 }])("%o are observed, hashed", (keys) => {
         made.controller(keys);
         made.file("var/lib/blockhost/attachments/x");
         const { stdout } = made.run(observeClient("/var/lib/blockhost").text);
-        expect(parseClient(stdout).paths).toMatchObject([{ target: NQN, keyForm: form }]);
-        expect(parseClient(stdout).paths[0]?.keys).toMatch(/^[0-9a-f]{64}$/);
+        expect(stdout).not.toContain(K1);
+        expect(parseClient(stdout).paths).toMatchObject([
+            { target: NQN, keys: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
+        ]);
     });
 });
 
