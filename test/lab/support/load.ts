@@ -43,8 +43,11 @@ systemd-run -q --unit=bh-load -p KillSignal=SIGINT -p TimeoutStopSec=200 -p Rema
             jobs: { error: number; read: { total_ios: number }; write: { total_ios: number } }[];
         };
         expect(report.jobs).toHaveLength(this.devices.length);
+        const said = report.jobs.some(({ error }) => error !== 0)
+            ? (await this.client.run("journalctl -q --no-pager -o cat -u bh-load | tail -n 40")).stdout
+            : "";
         for (const [i, job] of report.jobs.entries()) {
-            expect(job.error, `error on ${this.devices[i] ?? "?"}`).toBe(0);
+            expect(job.error, `error on ${this.devices[i] ?? "?"}: ${said}`).toBe(0);
             expect(job.write.total_ios, `writes on ${this.devices[i] ?? "?"}`).toBeGreaterThan(0);
         }
     }
