@@ -35,10 +35,11 @@ login() {
     each_path note_path
     before=$found
     ready || return
-    status=0
+    status=0 kept=0
     for portal in $portals; do
         if has "$portal"; then
-            keep "$portal" || exit
+            # One that cannot be reached now is no reason to leave the others as they are.
+            ( keep "$portal" ) || kept=$?
         elif [ "$paths" = all ] || [ -z "$found" ]; then
             enter "$portal"
             case $? in
@@ -48,6 +49,7 @@ login() {
             esac
         fi
     done
+    [ "$kept" = 0 ] || exit "$kept"
     [ -n "$found" ] || exit $status
 }
 look() { devices= first=; each_device note_device; }
@@ -182,22 +184,34 @@ fits() {
     get "/sys/class/nvme/$path/dhchap_ctrl_secret"; [ "$v" != none ] || v=
     [ "$v" = "$controller_key" ]
 }
-successor() { [ "$portal" != "$wanted" ] || [ "$path" = "$former" ] || ! fits || next=$path; }
-carries() {
-    get "/sys/class/nvme/$1/state" && [ "$v" = live ] || return
-    for d in "/sys/class/nvme/$1"/nvme*c*n*; do
-        get "$d/nsid" && [ "$v" = "$unit" ] || continue
-        ! get "$d/ana_state" || [ "$v" = optimized ] || continue
+# Whether a controller is ours, and not somebody's who connects under another name.
+own() { get "/sys/class/nvme/$path/hostnqn" || return 0; [ "$v" = "$nqn" ]; }
+successor() { [ "$portal" != "$wanted" ] || ! own || ! fits || next=$path; }
+# Whether a controller serves a namespace, or cannot serve it at that portal, like the former.
+serves() {
+    for d in "/sys/class/nvme/$1"/nvme*c*n"\${2##*n}"; do
+        get "$d/nsid" || continue
+        get "$d/ana_state" || return 0
+        case $v in optimized | non-optimized) return 0 ;; esac
+        get "$2/ana_state" && case $v in optimized | non-optimized) return 1 ;; esac
         return 0
     done
     return 1
+}
+# All that the former shows, others' namespaces too, has to be there, and ours in any case.
+carries() {
+    get "/sys/class/nvme/$1/state" && [ "$v" = live ] || return
+    seen=
+    for n1 in "/sys/class/nvme/$1"/nvme*c*n*; do get "$n1/nsid" && [ "$v" = "$unit" ] && seen=1; done
+    [ -n "$seen" ] || return
+    for o in "/sys/class/nvme/$former"/nvme*c*n*; do [ ! -d "$o" ] || serves "$1" "$o" || return; done
 }
 # Other keys come with another controller, which is there before the former goes: the kernel goes over to it, and who uses
 # the device does not notice. To write them into the one that is there (dhchap_secret, dhchap_ctrl_secret) is no way, were
 # it for keys that neither come nor go: after each the kernel proves itself anew, with only one of the two exchanged it
 # fails, and has lost its connection for ten seconds at least, and at times until the host is started again (Linux 6.12).
 rekey() {
-    [ "$portal" = "$wanted" ] || return 0
+    [ "$portal" = "$wanted" ] && own || return 0
     ! fits || return 0
     get /sys/module/nvme_core/parameters/multipath && [ "$v" = Y ] ||
         fail "keys: the kernel does not join NVMe paths, and $path is connected to $wanted with others than those declared"
@@ -215,7 +229,10 @@ rekey() {
         [ "$n" -lt 300 ] || fail "keys: the controller with those declared at $wanted, $next, does not show the device"
         n=$((n + 1)); sleep 0.1
     done
-    echo 1 > "/sys/class/nvme/$former/delete_controller" || fail "keys: $former, with the former ones, does not go"
+    # One whose name the other has taken over has gone by itself.
+    [ "$next" != "$former" ] || return 0
+    { echo 1 > "/sys/class/nvme/$former/delete_controller"; } 2>/dev/null || [ ! -e "/sys/class/nvme/$former" ] ||
+        fail "keys: $former, with the former ones, does not go"
 }
 besides=
 keep() { wanted=$1; each_path rekey; portal=$wanted; }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lines, raw, type Sh, sh, whyNotWritten } from "../sh";
+import { hasContent, lines, raw, type Sh, sh, whyNotWritten } from "../sh";
 import { GUARD_FAILED } from "./plan";
 
 /**
@@ -70,12 +70,12 @@ export function parseEpoch(output: string, before?: Epoch): Epoch {
 
 /** Comes before the plans of each run: what was seen stays, as long as no export is removed. */
 export function keepEpoch(stateDirectory: string, { word }: Epoch): Sh {
-    return sh`[ -s ${file(stateDirectory)} ] || printf '%s\\n' ${word} > ${file(stateDirectory)}`;
+    return sh`{ [ -s ${file(stateDirectory)} ] && ${hasContent(sh`${file(stateDirectory)}`)}; } || printf '%s\\n' ${word} > ${file(stateDirectory)}`;
 }
 
 function orExit(written: string): Sh {
     const scratch = `${written}.new`;
-    return sh`{ ${whyNotWritten(scratch)}; rm -f ${scratch}; exit 1; }`;
+    return sh`{ ${whyNotWritten(scratch)} && echo ${`${written} cannot be read or written`} >&2; rm -f ${scratch}; exit 1; }`;
 }
 
 /** Ends the plan, to observe and plan again, when the epoch is another one; else notes what is made in it. */

@@ -327,7 +327,7 @@ test("NVMe keys come, go and are exchanged while the device is in use, and nobod
     const { devicePath } = one;
     const controllers = () => c().run("ls -d /sys/class/nvme/nvme* | wc -l; dmesg | grep -c 'error' || :");
     const before = (await controllers()).stdout;
-    const load = await Load.start(c(), [devicePath], 8);
+    const load = await Load.start(c(), [devicePath], { sizeMiB: 8 });
     const keys = [
         { key: KEYS.key },
         KEYS,

@@ -79,7 +79,7 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         const volume = await client.volume("grow", { size: "8MiB" });
         const exported = await client.export("grow-x", "grow", args("grow-x"));
         const one = await attach(exported);
-        const load = await Load.start(lab.host("c"), [one.device], 8);
+        const load = await Load.start(lab.host("c"), [one.device], { sizeMiB: 8 });
         const before = await connections(lab.host("c"));
         await another().change(volume, { size: "64MiB" });
         expect(await one.capacity()).toBe(64 * MiB);

@@ -71,6 +71,7 @@ describe.each(KINDS)("$label", ({ label, of }) => {
                 const load = await Load.start(
                     lab.host("c"),
                     attachments.map(({ device }) => device),
+                    { durable: true },
                 );
                 await run("c", "sleep 3");
                 const a = lab.host("a");

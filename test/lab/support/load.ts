@@ -12,8 +12,14 @@ export class Load {
 
     /**
      * @param sizeMiB of each device, what is used
+     * @param durable each write is flushed before it counts: what is not is lost when a storage host goes down, and then
+     *     the load finds something else than it has written (docs/exports.md)
      */
-    static async start(client: LabHost, devices: readonly string[], sizeMiB = 4): Promise<Load> {
+    static async start(
+        client: LabHost,
+        devices: readonly string[],
+        { sizeMiB = 4, durable = false } = {},
+    ): Promise<Load> {
         const jobs = devices.map((device, i) => `[job${String(i)}]\nfilename=${device}\n`).join("");
         await client.run(`cat > /run/load.fio <<'BH_LOAD'
 [global]
@@ -22,7 +28,7 @@ direct=1
 rw=randrw
 bs=4k
 size=${String(sizeMiB)}m
-rate_iops=10
+rate_iops=${durable ? "4\nsync=dsync" : "10"}
 verify=crc32c
 verify_backlog=8
 verify_fatal=1

@@ -88,6 +88,53 @@ describe("NVMe keys", () => {
         expect(gone("nvme0")).toBe(false);
     });
 
+    test("a path that is not optimized carries the device, too; one that cannot be used does not", () => {
+        const ana = (state: string) =>
+            `sleep() { :; }\n${connecting({ key: K2 }).replace(/\n}$/, `\necho ${state} > "$R/sys/class/nvme/nvme1/nvme0c1n1/ana_state"\n}`)}`;
+        made.controller({ key: K1 });
+        made.file("sys/class/nvme/nvme0/nvme0c0n1/ana_state", "optimized\n");
+        expect(explain(login(keyed(K2), ana("inaccessible")).stderr)?.code).toBe("conflict");
+        expect(gone("nvme0")).toBe(false);
+        made.file("sys/class/nvme/nvme1/nvme0c1n1/ana_state", "non-optimized\n");
+        expect(login(keyed(K2), "dd() { exit 9; }")).toMatchObject({ status: 0, stderr: "" });
+        expect(gone("nvme0")).toBe(true);
+    });
+
+    test("the former stays until the other shows all that it shows", () => {
+        made.controller({ key: K1 });
+        made.file("sys/class/nvme/nvme0/nvme0c0n2/nsid", "2\n");
+        expect(login(keyed(K2), `sleep() { :; }\n${connecting({ key: K2 })}`).status).toBe(1);
+        expect(gone("nvme0")).toBe(false);
+        made.file("sys/class/nvme/nvme1/nvme0c1n2/nsid", "2\n");
+        expect(login(keyed(K2), "dd() { exit 9; }")).toMatchObject({ status: 0, stderr: "" });
+        expect(gone("nvme0")).toBe(true);
+    });
+
+    test("a controller under another name is somebody else's", () => {
+        made.controller({ key: K1 });
+        made.file("sys/class/nvme/nvme0/hostnqn", "nqn.2024-01.com.example:other\n");
+        expect(login(keyed(K2), "dd() { exit 9; }")).toMatchObject({ status: 0, stderr: "" });
+        expect(gone("nvme0")).toBe(false);
+    });
+
+    test("a portal that cannot be reached does not keep the others from it", () => {
+        made.controller({ key: K1 });
+        made.controller({ key: K1 }, "live", "nvme2");
+        made.file("sys/class/nvme/nvme2/address", "traddr=10.0.0.6,trsvcid=4420\n");
+        made.controller({ key: K2 }, "live", "nvme3");
+        made.file("sys/class/nvme/nvme3/address", "traddr=10.0.0.6,trsvcid=4420\n");
+        const two = { ...NVME, portals: ["10.0.0.5:4420", "10.0.0.6:4420"], paths: "all" as const };
+        const unreachable = "dd() { echo 'timed out'; return 1; }";
+        const { status, stderr } = made.run(
+            body(two, keyed(K2), 0, "/nonexistent").text,
+            unreachable,
+            "login",
+        );
+        expect(status).toBe(1);
+        expect(explain(stderr)?.code).toBe("unreachable");
+        expect([gone("nvme0"), gone("nvme2"), gone("nvme3")]).toEqual([false, true, false]);
+    });
+
     test("are no other without native multipath: the device would be another one", () => {
         made.controller({ key: K1 }, "live", "nvme0", "N");
         expect(explain(login(keyed(K2), "dd() { exit 9; }").stderr)?.code).toBe("conflict");

@@ -83,6 +83,14 @@ describe.each([["dash"], ["bash", "--posix"], ["busybox", "sh"]])("in %s", (...w
         expect(now()).toEqual(epoch);
     });
 
+    test("a file in which a power cut has left nothing but NULs is begun anew", () => {
+        begin();
+        writeFileSync(join(directory, "epoch"), Buffer.alloc(37));
+        const epoch = begin();
+        expect(now()).toEqual(epoch);
+        expect(use(epoch)).toBe(0);
+    });
+
     test("what was foretold in one is not made in another", () => {
         const epoch = begin();
         expect(use(epoch)).toBe(0);
