@@ -178,12 +178,8 @@ const NVME = raw(`ready() {
     get /etc/nvme/hostid || fail "initiator: there is no /etc/nvme/hostid"
     hostid=$v
 }
-fits() {
-    get "/sys/class/nvme/$path/dhchap_secret"; [ "$v" != none ] || v=
-    [ "$v" = "$key" ] || return 1
-    get "/sys/class/nvme/$path/dhchap_ctrl_secret"; [ "$v" != none ] || v=
-    [ "$v" = "$controller_key" ]
-}
+holds() { get "/sys/class/nvme/$path/$1"; [ "$v" != none ] || v=; [ "$v" = "$2" ]; }
+fits() { holds dhchap_secret "$key" && holds dhchap_ctrl_secret "$controller_key"; }
 # Whether a controller is ours, and not somebody's who connects under another name.
 own() { get "/sys/class/nvme/$path/hostnqn" || return 0; [ "$v" = "$nqn" ]; }
 successor() { [ "$portal" != "$wanted" ] || ! own || ! fits || next=$path; }
@@ -202,7 +198,7 @@ serves() {
 carries() {
     get "/sys/class/nvme/$1/state" && [ "$v" = live ] || return
     seen=
-    for n1 in "/sys/class/nvme/$1"/nvme*c*n*; do get "$n1/nsid" && [ "$v" = "$unit" ] && seen=1; done
+    for d in "/sys/class/nvme/$1"/nvme*c*n*; do get "$d/nsid" && [ "$v" = "$unit" ] && seen=1; done
     [ -n "$seen" ] || return
     for o in "/sys/class/nvme/$former"/nvme*c*n*; do [ ! -d "$o" ] || serves "$1" "$o" || return; done
 }
@@ -218,9 +214,7 @@ rekey() {
     former=$path next=
     each_path successor
     if [ -z "$next" ]; then
-        besides=,duplicate_connect
-        enter "$wanted" || exit
-        besides=
+        enter "$wanted" ,duplicate_connect || exit
         each_path successor
         [ -n "$next" ] || fail "keys: there is no controller with those declared at $wanted"
     fi
@@ -234,12 +228,11 @@ rekey() {
     { echo 1 > "/sys/class/nvme/$former/delete_controller"; } 2>/dev/null || [ ! -e "/sys/class/nvme/$former" ] ||
         fail "keys: $former, with the former ones, does not go"
 }
-besides=
 keep() { wanted=$1; each_path rekey; portal=$wanted; }
 enter() {
     a=\${1%:*} p=\${1##*:}
     a=\${a#[} a=\${a%]}
-    said=$({ printf %s "nqn=$target,transport=tcp,traddr=$a,trsvcid=$p,hostnqn=$nqn,hostid=$hostid,ctrl_loss_tmo=-1$besides"; keys; } |
+    said=$({ printf %s "nqn=$target,transport=tcp,traddr=$a,trsvcid=$p,hostnqn=$nqn,hostid=$hostid,ctrl_loss_tmo=-1\${2-}"; keys; } |
         dd of=/dev/nvme-fabrics bs=4096 iflag=fullblock status=none 2>&1) && return
     case $said in
     *"Operation already in progress"*) return 0 ;;

@@ -65,17 +65,15 @@ function parseSessions(found: readonly string[][]): PathFacts[] {
 }
 
 function parseControllers(found: readonly string[][]): PathFacts[] {
-    return found.map(([id = "", state = "", address = "", port = "", keys = "-", target = ""]) => {
-        return {
-            id,
-            protocol: "nvme-tcp",
-            target,
-            portal: portalOf(address, port),
-            state,
-            up: state === "live",
-            ...(keys === "-" ? {} : { keys }),
-        };
-    });
+    return found.map(([id = "", state = "", address = "", port = "", keys = "-", target = ""]) => ({
+        id,
+        protocol: "nvme-tcp",
+        target,
+        portal: portalOf(address, port),
+        state,
+        up: state === "live",
+        ...(keys === "-" ? {} : { keys }),
+    }));
 }
 
 function parseDisks(

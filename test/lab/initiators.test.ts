@@ -27,6 +27,8 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         opened.push(one);
         return one;
     };
+    const servedAt = (portal: string) =>
+        another({ configuration: { targets: { [backend.protocol]: { helper, portals: [portal] } } } });
     const make = async (client: Client, name: string, size = "4MiB"): Promise<ExportState> => {
         await client.volume(name, { size });
         return client.export(`${name}-x`, name, args(`${name}-x`));
@@ -228,8 +230,7 @@ sleep 5`,
         const one = await attach(exported);
         await one.write(0, 4096, 0x33);
         const portal = `${lab.host("a").addresses.ipv4[0] ?? ""}:${String(port + 7)}`;
-        const elsewhere = () =>
-            another({ configuration: { targets: { [backend.protocol]: { helper, portals: [portal] } } } });
+        const elsewhere = () => servedAt(portal);
         const before = await connections(lab.host("c"));
         // LIO serves who is there for as long as they are; nvmet ends their connections.
         if (helper === "nvmet") await refused(elsewhere().changeExport(exported, {}), "in-use");
@@ -260,14 +261,7 @@ sleep 5`,
                 `mkdir -p ${other}/tpgt_1/np/0.0.0.0:${String(port + 9)}; echo 1 > ${other}/tpgt_1/enable`,
             );
             const before = await seen();
-            const elsewhere = () =>
-                another({
-                    configuration: {
-                        targets: {
-                            [backend.protocol]: { helper, portals: [`${address}:${String(port + 9)}`] },
-                        },
-                    },
-                });
+            const elsewhere = () => servedAt(`${address}:${String(port + 9)}`);
             const client = elsewhere();
             const volume = await client.volume("shared");
             const exported = await client.export("shared-x", "shared", args("shared-x"));
@@ -289,8 +283,7 @@ sleep 5`,
     test("a portal that another daemon has is named, and nothing is made", async () => {
         const address = lab.host("a").addresses.ipv4[1] ?? "";
         const portal = `${address}:${String(port)}`;
-        const elsewhere = () =>
-            another({ configuration: { targets: { [backend.protocol]: { helper, portals: [portal] } } } });
+        const elsewhere = () => servedAt(portal);
         await another().volume("taken");
         await run(
             "a",
