@@ -1,5 +1,6 @@
 import type { Step } from "../host/plan";
-import { bootUnitName, systemdWord, UNIT_DIRECTORY, whereSystemdRuns } from "../targets/bootUnit";
+import { bootUnitName } from "../targets/bootUnit";
+import { systemdWord, UNIT_DIRECTORY, whereSystemdRuns } from "../targets/systemd";
 import { asWord, raw, type Sh, sh, writeOut } from "../sh";
 
 /**

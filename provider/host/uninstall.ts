@@ -13,6 +13,7 @@ const OURS = [
     "exports",
     "lock",
     "pools",
+    "shutdown-exports",
     "units",
 ] as const;
 
@@ -43,12 +44,16 @@ rmdir -- "$dir" 2>/dev/null || { echo "left in place, for what is in it is not o
     };
 }
 
-/** Takes the systemd unit away that makes exports at boot. */
-export function removeUnitFile(file: string, name: string): Step {
+/** Takes away a systemd unit that makes exports or attachments at boot, or flushes at shutdown. */
+export function removeUnitFile(file: string): Step {
+    const name = file.slice(file.lastIndexOf("/") + 1);
     return {
         label: `remove ${file}`,
         script: sh`[ -e ${file} ] || exit 0
-if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then systemctl --quiet disable ${name} || exit; fi
+if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
+    systemctl --quiet --no-block stop ${name}
+    systemctl --quiet disable ${name} || exit
+fi
 rm -f ${file} || exit
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then systemctl daemon-reload; fi`,
     };
@@ -66,4 +71,4 @@ for bh_f in ${stateDirectory}/* ${stateDirectory}/.[!.]*; do
 done`;
 }
 
-const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | epoch | epoch.made | exports | lock | pools | units`;
+const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | epoch | epoch.made | exports | lock | pools | shutdown-exports | units`;

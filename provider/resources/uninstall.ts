@@ -6,7 +6,9 @@ import { NOTHING, type Plan } from "../host/plan";
 import { observeInstalled, removeStateDirectory, removeUnitFile } from "../host/uninstall";
 import { formatId } from "../names";
 import { Sh, lines, sh } from "../sh";
-import { UNIT_DIRECTORY, bootUnitName } from "../targets/bootUnit";
+import { attachmentUnitName } from "../clients/bootUnit";
+import { bootUnitName, shutdownUnitName } from "../targets/bootUnit";
+import { UNIT_DIRECTORY } from "../targets/systemd";
 import { usablePool } from "./common";
 import { planRemoval } from "./objects";
 import type { Context } from "./types";
@@ -46,7 +48,7 @@ export async function planUninstallation(
             return leavings === undefined ? [] : [leavings.files];
         }),
     );
-    const oneLine = sh`${unitFile(host)} ${new Sh(own.text.replaceAll("\n", " "), own.display)}`;
+    const oneLine = sh`${unitFiles(host)} ${new Sh(own.text.replaceAll("\n", " "), own.display)}`;
     const { stateDirectory } = host.config;
     const listed = await host.ask(observeInstalled(stateDirectory, oneLine), "look what is installed");
     const files: string[] = [];
@@ -163,7 +165,7 @@ function removal(host: Host, { force, marks }: UninstallOptions): Operation<unde
                         const leavings = driver.leavings?.(ref, released);
                         return leavings === undefined ? [] : [leavings.remove];
                     }),
-                    removeUnitFile(unitFile(host), bootUnitName(stateDirectory)),
+                    ...unitFiles(host).map(removeUnitFile),
                     removeStateDirectory(stateDirectory, force),
                 ],
                 touched: {},
@@ -173,8 +175,10 @@ function removal(host: Host, { force, marks }: UninstallOptions): Operation<unde
     };
 }
 
-function unitFile(host: Host): string {
-    return `${UNIT_DIRECTORY}/${bootUnitName(host.config.stateDirectory)}`;
+function unitFiles({ config: { stateDirectory } }: Host): string[] {
+    return [bootUnitName, shutdownUnitName, attachmentUnitName].map(
+        (name) => `${UNIT_DIRECTORY}/${name(stateDirectory)}`,
+    );
 }
 
 function markedObjects(host: Host, pools: ReadonlyMap<string, PoolFacts>) {

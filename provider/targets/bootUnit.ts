@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { asWord, hasContent, raw, type Sh, sh, writeOut } from "../sh";
 import { GUARD_FAILED, type Step } from "../host/plan";
+import { SHUTDOWN_SCRIPT, shutdownUnit } from "./shutdownUnit";
+import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, whereSystemdRuns } from "./systemd";
 
 /**
  * The systemd unit that runs all boot files when the host, or what is behind them, starts. There is one for each state
@@ -17,10 +19,8 @@ import { GUARD_FAILED, type Step } from "../host/plan";
  */
 
 const DEFAULT_STATE_DIRECTORY = "/var/lib/blockhost";
-/** Where units of the administrator's own go. */
-export const UNIT_DIRECTORY = "/etc/systemd/system";
 /** First line of the unit; a later version writes another, and so replaces it. */
-export const UNIT_HEADER = "# pulumi-blockhost: exports, format 3";
+export const UNIT_HEADER = "# pulumi-blockhost: exports, format 4";
 
 /** A unit that makes things at boot; `none`: systemd does not run the host, or we are not root. */
 export type BootUnitState = "installed" | "missing" | "none";
@@ -37,17 +37,31 @@ export function bootUnitName(stateDirectory: string): string {
     return `blockhost-exports-${suffix}.service`;
 }
 
+/** What tells an observation that the unit is installed: the file, with {@link UNIT_HEADER}, and the link that enables it. */
+export function bootUnitFiles(stateDirectory: string): { readonly file: string; readonly link: string } {
+    const name = bootUnitName(stateDirectory);
+    return {
+        file: `${UNIT_DIRECTORY}/${name}`,
+        link: `${UNIT_DIRECTORY}/multi-user.target.wants/${name}`,
+    };
+}
+
+/** `blockhost-shutdown.service`, which the other one wants. */
+export function shutdownUnitName(stateDirectory: string): string {
+    return bootUnitName(stateDirectory).replace("-exports", "-shutdown");
+}
+
 /** Text of the unit. */
 export function bootUnit(stateDirectory: string): string {
-    const services = "tgt.service rtslib-fb-targetctl.service target.service nvmet.service";
     const run = `/bin/sh ${systemdWord(`${stateDirectory}/boot-exports`)}`;
     return `${UNIT_HEADER}
 [Unit]
 Description=Exports of pulumi-blockhost
 After=local-fs.target remote-fs.target network.target network-online.target
-After=lvm2-monitor.service blk-availability.service sys-kernel-config.mount
-After=${services}
-PartOf=${services}
+After=lvm2-monitor.service blk-availability.service sys-kernel-config.mount ${shutdownUnitName(stateDirectory)}
+Wants=${shutdownUnitName(stateDirectory)}
+After=${TARGET_SERVICES}
+PartOf=${TARGET_SERVICES}
 ReloadPropagatedFrom=tgt.service
 RequiresMountsFor=${systemdWord(stateDirectory)}
 
@@ -59,7 +73,7 @@ ExecStart=${run}
 ExecReload=${run}
 
 [Install]
-WantedBy=multi-user.target ${services}
+WantedBy=multi-user.target ${TARGET_SERVICES}
 `;
 }
 
@@ -128,20 +142,29 @@ while :; do
 done`;
 
 /**
- * Installs and enables the unit; does nothing where systemd does not run the host. Enabling makes systemd read its units
- * anew, which takes long enough to be done once. All of it is flushed: an empty unit after a power cut would export nothing,
- * and would be nobody's.
+ * Installs and enables the unit, and the one for the shutdown, which has to be started to be stopped; does nothing where
+ * systemd does not run the host. Enabling makes systemd read its units anew, which takes long enough to be done once. All
+ * of it is flushed: an empty unit after a power cut would export nothing, and would be nobody's.
  */
 function installBootUnit(stateDirectory: string): Step {
-    const file = `${UNIT_DIRECTORY}/${bootUnitName(stateDirectory)}`;
+    const [boot, shutdown] = [bootUnitName(stateDirectory), shutdownUnitName(stateDirectory)];
+    const write = (text: Sh, file: string) =>
+        sh`${writeOut(text, sh`${`${file}.new`}`)} && mv ${`${file}.new`} ${file}`;
+    const script = (text: string, name: string) =>
+        write(sh`printf '%s\\n' ${asWord(raw(text))}`, `${stateDirectory}/${name}`);
+    const unit = (text: string, name: string) =>
+        write(sh`printf '%s' ${asWord(raw(text))}`, `${UNIT_DIRECTORY}/${name}`);
     return {
-        label: "have exports made anew at boot",
+        label: "have exports made anew at boot, and flushed at shutdown",
         script: sh`${whereSystemdRuns}
-dir=${stateDirectory} unit=${file}
+dir=${stateDirectory}
 [ -d "$dir" ] || mkdir -p -m 0700 "$dir" || exit
-${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-exports.new"'))} && mv "$dir/boot-exports.new" "$dir/boot-exports" &&
-${writeOut(sh`printf '%s' ${asWord(raw(bootUnit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
-systemctl --quiet enable ${bootUnitName(stateDirectory)} && sync -f "$dir" ${UNIT_DIRECTORY}`,
+${script(BOOT_SCRIPT, "boot-exports")} &&
+${script(SHUTDOWN_SCRIPT, "shutdown-exports")} &&
+${unit(shutdownUnit(UNIT_HEADER, stateDirectory), shutdown)} &&
+systemctl --quiet --no-block start ${shutdown} &&
+${unit(bootUnit(stateDirectory), boot)} &&
+systemctl --quiet enable ${boot} && sync -f "$dir" ${UNIT_DIRECTORY}`,
     };
 }
 
@@ -167,7 +190,7 @@ export function bootUnitFor(
 }
 
 function requireBootUnit(stateDirectory: string): Sh {
-    return sh`[ -e ${`${UNIT_DIRECTORY}/${bootUnitName(stateDirectory)}`} ] || { echo "the unit that makes exports at boot is gone" >&2; exit ${GUARD_FAILED}; }`;
+    return sh`[ -e ${bootUnitFiles(stateDirectory).file} ] || { echo "the unit that makes exports at boot is gone" >&2; exit ${GUARD_FAILED}; }`;
 }
 
 /**
@@ -178,24 +201,15 @@ function requireBootUnit(stateDirectory: string): Sh {
  */
 export function removeBootUnit(stateDirectory: string, seen: BootUnitState, last: string): Sh {
     if (seen !== "installed") return raw("");
-    const name = bootUnitName(stateDirectory);
+    const [boot, shutdown] = [bootUnitName(stateDirectory), shutdownUnitName(stateDirectory)];
+    const units = [boot, shutdown].map((name) => `${UNIT_DIRECTORY}/${name}`);
     return sh`dir=${stateDirectory} other=
 for file in "$dir"/exports/*/*; do
     [ ! -s "$file" ] || [ "$file" = ${last} ] || ! ${hasContent(raw('"$file"'))} || { other=$file; break; }
 done
 [ -n "$other" ] || (
 ${whereSystemdRuns}
-systemctl --quiet --no-block stop ${name} 2>/dev/null
-systemctl --quiet --no-reload disable ${name} && rm -f ${`${UNIT_DIRECTORY}/${name}`} "$dir/boot-exports" && systemctl daemon-reload
+systemctl --quiet --no-block stop ${boot} ${shutdown} 2>/dev/null
+systemctl --quiet --no-reload disable ${boot} && rm -f ${units} "$dir/boot-exports" "$dir/shutdown-exports" && systemctl daemon-reload
 ) || exit`;
-}
-
-export const whereSystemdRuns: Sh = raw(`[ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] || exit 0`);
-
-/** A word as unit files take it: quotes, specifiers and variables mean nothing in it. Source: systemd.syntax(7). */
-export function systemdWord(text: string): string {
-    return `"${text
-        .replaceAll(/["\\]/g, "\\$&")
-        .replaceAll("%", "%%")
-        .replaceAll("$", () => "$$")}"`;
 }

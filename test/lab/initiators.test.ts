@@ -6,13 +6,13 @@ import { Client, type ClientOptions, MiB, refused } from "../support/client";
 import type { Lab } from "./lab.mjs";
 import { labOf } from "./support/labOf";
 import type { KernelAs, KernelAttached } from "./support/iscsiInitiator";
-import { type KernelBackend, lioToKernel, nvmetExports } from "./support/labExports";
+import { type KernelBackend, iscsiToKernel, nvmetExports } from "./support/labExports";
 import { connections, Load } from "./support/load";
 
 /** Exports of thin volumes by a kernel's targets, to another kernel's initiators. */
 
 const KINDS = [
-    { label: "LIO", helper: "lio", port: 3260, of: (lab: Lab) => lioToKernel(lab, lioTarget, "lvm") },
+    { label: "LIO", helper: "lio", port: 3260, of: (lab: Lab) => iscsiToKernel(lab, lioTarget, "lvm") },
     { label: "nvmet", helper: "nvmet", port: 4420, of: (lab: Lab) => nvmetExports(lab, nvmetTarget, "lvm") },
 ] as const;
 

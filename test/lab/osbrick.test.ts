@@ -5,13 +5,13 @@ import { CHAP, Client } from "../support/client";
 import type { Lab } from "./lab.mjs";
 import { labOf } from "./support/labOf";
 import { blockDevice } from "./support/blockDevice";
-import { type KernelBackend, lioToKernel, nvmetExports } from "./support/labExports";
+import { type KernelBackend, iscsiToKernel, nvmetExports } from "./support/labExports";
 import { bringPackages } from "./support/pythonPackages";
 
 /** OpenStack's os-brick, unmodified, attaches exports by what `Export.connection` says, and nothing else. */
 
 const KINDS = [
-    { protocol: "iscsi", connector: "ISCSI", of: (lab: Lab) => lioToKernel(lab, lioTarget, "lvm") },
+    { protocol: "iscsi", connector: "ISCSI", of: (lab: Lab) => iscsiToKernel(lab, lioTarget, "lvm") },
     { protocol: "nvme-tcp", connector: "NVMEOF", of: (lab: Lab) => nvmetExports(lab, nvmetTarget, "lvm") },
 ] as const;
 

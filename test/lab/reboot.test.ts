@@ -2,17 +2,19 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { exportLifecycle, type ExportState } from "../../provider/resources/export";
 import { lioTarget } from "../../provider/targets/lio";
 import { nvmetTarget } from "../../provider/targets/nvmet";
+import { tgtTarget } from "../../provider/targets/tgt";
 import { Client, type ClientOptions } from "../support/client";
 import type { Lab } from "./lab.mjs";
 import { labOf } from "./support/labOf";
+import { Acknowledged } from "./support/acknowledged";
 import type { KernelAttached } from "./support/iscsiInitiator";
-import { type KernelBackend, lioToKernel, nvmetExports } from "./support/labExports";
+import { type KernelBackend, iscsiToKernel, nvmetExports } from "./support/labExports";
 import { Load } from "./support/load";
 
 /** Storage hosts that go down and come back, with exports that are in use. */
 
 const KINDS = [
-    { label: "LIO", of: (lab: Lab) => lioToKernel(lab, lioTarget, "lvm") },
+    { label: "LIO", of: (lab: Lab) => iscsiToKernel(lab, lioTarget, "lvm") },
     { label: "nvmet", of: (lab: Lab) => nvmetExports(lab, nvmetTarget, "lvm") },
 ] as const;
 
@@ -204,3 +206,31 @@ systemctl unmask rtslib-fb-targetctl && systemctl enable rtslib-fb-targetctl`,
         },
     );
 });
+
+describe.each([...KINDS, { label: "tgt", of: (lab: Lab) => iscsiToKernel(lab, tgtTarget, "lvm") }])(
+    "$label, whose host is rebooted cleanly",
+    ({ of }) => {
+        test(
+            "no write is lost that it had acknowledged, though nobody had flushed it",
+            { timeout: 900_000 },
+            async () => {
+                const lab = await labOf("a", "c");
+                const backend = await of(lab);
+                const client = new Client(backend.host);
+                await client.volume("v", { size: "512MiB" });
+                const exported = await client.export("v-x", "v", {
+                    protocol: backend.protocol,
+                    initiators: [backend.declares("first", "v-x")],
+                });
+                const attached = await backend.attach(exported, {});
+                const writes = await Acknowledged.start(lab.host("c"), attached.device);
+                await lab.host("a").reboot();
+                expect(await writes.lost()).toEqual([]);
+                await attached.detach();
+                await client.delete(exported);
+                await client.close();
+                await lab.stop();
+            },
+        );
+    },
+);

@@ -1,6 +1,7 @@
 import { hasContent, raw, type Sh, sh } from "../../sh";
 import { bootDirectory } from "../boot";
-import { bootUnitName, UNIT_DIRECTORY, UNIT_HEADER } from "../bootUnit";
+import { bootUnitFiles, UNIT_HEADER } from "../bootUnit";
+import { UNIT_DIRECTORY } from "../systemd";
 import { normalizePortal, parsePortal } from "../portal";
 import type { TargetRef } from "../types";
 import { IDENTIFY, noteDirectory } from "./notes";
@@ -180,10 +181,10 @@ grep -sB1 'host LOCAL' /proc/net/fib_trie
 grep -s . /proc/net/if_inet6`);
 
 function unitLine(target: TargetRef): Sh {
-    const file = `${UNIT_DIRECTORY}/${bootUnitName(target.stateDirectory)}`;
+    const { file, link } = bootUnitFiles(target.stateDirectory);
     return sh`echo '== unit'
 if [ -d /run/systemd/system ] && [ -w ${UNIT_DIRECTORY} ]; then
     line=; [ ! -e ${file} ] || IFS= read -r line < ${file}
-    [ "$line" = ${UNIT_HEADER} ] && echo installed || echo missing
+    [ "$line" = ${UNIT_HEADER} ] && [ -L ${link} ] && echo installed || echo missing
 fi`;
 }

@@ -1,6 +1,6 @@
 import { raw, type Sh, sh } from "../../sh";
 import { bootDirectory } from "../boot";
-import { bootUnitName, UNIT_DIRECTORY, UNIT_HEADER } from "../bootUnit";
+import { bootUnitFiles, UNIT_HEADER } from "../bootUnit";
 import { normalizePortal, parsePortal } from "../portal";
 import type { TargetRef } from "../types";
 import type { TgtOptions } from "./options";
@@ -21,7 +21,7 @@ import { REQUEST } from "./protocol";
  *     Z                 that was all
  */
 const PROGRAM = raw(`${REQUEST}
-my (%want, @ports, $directory, $unit);
+my (%want, @ports, $directory, $unit, $enabled);
 while (<DATA>) {
     chomp;
     my ($key, $value) = split / /, $_, 2;
@@ -30,6 +30,7 @@ while (<DATA>) {
     elsif ($key eq "port") { push @ports, $value }
     elsif ($key eq "only") { $want{$value} = 1 }
     elsif ($key eq "unit") { $unit = $value }
+    elsif ($key eq "enabled") { $enabled = $value }
 }
 my $all = !%want;
 my (%ours, %device);
@@ -130,7 +131,7 @@ unless ($nonlocal) {
 if (-d "/run/systemd/system" && $> == 0) {
     my $header = "";
     if (open(my $file, "<", $unit)) { chomp($header = <$file> // "") }
-    print "U ", $header eq "${UNIT_HEADER}" ? "installed" : "missing", "\\n";
+    print "U ", $header eq "${UNIT_HEADER}" && -l $enabled ? "installed" : "missing", "\\n";
 }
 print "Z\\n";
 `);
@@ -138,11 +139,13 @@ print "Z\\n";
 export function observe(target: TargetRef<TgtOptions>, only?: readonly string[]): Sh {
     const directory = bootDirectory(target.stateDirectory, target.protocol);
     const ports = target.portals.map((portal) => parsePortal(normalizePortal(portal))?.port);
+    const unit = bootUnitFiles(target.stateDirectory);
     const words = [
         `control ${String(target.options.controlPort)}`,
         `directory ${directory}`,
         ...[...new Set(ports)].flatMap((port) => (port === undefined ? [] : [`port ${String(port)}`])),
-        `unit ${UNIT_DIRECTORY}/${bootUnitName(target.stateDirectory)}`,
+        `unit ${unit.file}`,
+        `enabled ${unit.link}`,
         ...(only ?? []).map((name) => `only ${name}`),
     ];
     if (words.some((word) => word.includes("\n"))) throw new TypeError("a line holds one word");

@@ -101,10 +101,11 @@ export async function cinderRound(guest: Guest, results: Results, work: CinderWo
     };
     const input = JSON.stringify({ n: 0, beside: 0, times: 0, ...work, settings });
     const { stdout } = await guest.run(
-        `PYTHONPATH=${HERE} python3 -W ignore /root/peer.py <<'BENCH' 2>/run/cinder.log || { tail -n 30 /run/cinder.log >&2; exit 1; }
+        `PYTHONPATH=${HERE} python3 -W ignore /root/peer.py <<'BENCH' 2>/run/cinder.log >/run/cinder.json || { tail -n 30 /run/cinder.log >&2; exit 1; }
 ${input}
-BENCH`,
-        { timeoutMs: 3_600_000 },
+BENCH
+cat /run/cinder.json`,
+        { timeoutMs: 14_400_000 },
     );
     for (const line of stdout.split("\n")) {
         if (!line.startsWith("{")) continue;

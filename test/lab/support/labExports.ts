@@ -24,7 +24,7 @@ for l in ports/*/subsystems/* subsystems/*/allowed_hosts/*; do [ ! -L "$l" ] || 
 for e in subsystems/*/namespaces/*/enable; do [ ! -e "$e" ] || printf 0 > "$e" || exit; done
 for d in subsystems/*/namespaces/* subsystems/* hosts/* ports/*; do [ ! -d "$d" ] || rmdir "$d" || exit; done`;
 
-async function prepare(lab: Lab): Promise<void> {
+async function prepare(lab: Lab, target: Target): Promise<void> {
     const a = lab.host("a");
     const disk = a.diskPath("disk2");
     // Emulated, beside others, that can take longer than a plan may.
@@ -35,6 +35,8 @@ async function prepare(lab: Lab): Promise<void> {
     await a.run(`mkdir -p /srv/exports
 vgs bhexports >/dev/null 2>&1 || { wipefs -q -a ${disk} && vgcreate -q bhexports ${disk} &&
 lvcreate -q -y --type thin-pool -L 3g --poolmetadatasize 32m -n pool bhexports; } 2>/dev/null`);
+    if (target.name === "tgt")
+        await a.run("systemctl unmask -q tgt && systemctl -q enable --now tgt", { timeoutMs: 600_000 });
 }
 
 /** What is the same for all targets of host a. */
@@ -82,9 +84,7 @@ export async function iscsiExports(
     target: Target,
     pool: keyof typeof POOLS,
 ): Promise<ExportBackend> {
-    await prepare(lab);
-    if (target.name === "tgt")
-        await lab.host("a").run("systemctl unmask -q tgt && systemctl start tgt", { timeoutMs: 600_000 });
+    await prepare(lab, target);
     const { stdout } = await lab.host("a").run("ip -o -4 addr show dev eth0");
     const address = /inet ([0-9.]+)\//.exec(stdout)?.[1] ?? "";
     const here = `127.0.0.1:${String(lab.host("a").portTo(3260))}`;
@@ -95,13 +95,13 @@ export async function iscsiExports(
     };
 }
 
-/** LIO on host a, the kernel's iSCSI on host c. */
-export async function lioToKernel(
+/** LIO or tgt on host a, the kernel's iSCSI on host c. */
+export async function iscsiToKernel(
     lab: Lab,
     target: Target,
     pool: keyof typeof POOLS,
 ): Promise<KernelBackend> {
-    await prepare(lab);
+    await prepare(lab, target);
     const address = lab.host("a").addresses.ipv4[0] ?? "";
     return {
         ...common(lab, target, pool, [`${address}:3260`]),
@@ -116,7 +116,7 @@ export async function nvmetExports(
     target: Target,
     pool: keyof typeof POOLS,
 ): Promise<KernelBackend> {
-    await prepare(lab);
+    await prepare(lab, target);
     const address = lab.host("a").addresses.ipv4[0] ?? "";
     return {
         ...common(lab, target, pool, [`${address}:4420`]),

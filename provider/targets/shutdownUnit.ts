@@ -1,0 +1,66 @@
+import { systemdWord, TARGET_SERVICES } from "./systemd";
+
+/**
+ * The systemd unit that stops serving when the host shuts down, and then flushes. Without it a write may be acknowledged
+ * and never reach the disk: the kernel's targets serve until the network is gone, a chunk that is new to a thin pool
+ * counts only once the pool's metadata is written, and nobody flushes a device that is still held open. An initiator
+ * waits through the restart and goes on as though nothing was lost.
+ *
+ * It is none but one of its own beside the one that makes exports: `ExecStop=` does not run for a unit that was never
+ * started, as after the first export of a host, or that has failed, as where one of many devices is missing.
+ */
+
+/** Text of the unit. */
+export function shutdownUnit(header: string, stateDirectory: string): string {
+    // Only where the whole system goes down: a restart of the unit, and its removal, must cut nobody.
+    const stop = `[ "$$(systemctl is-system-running)" != stopping ] || exec /bin/sh "$$1"`;
+    return `${header}
+[Unit]
+Description=Exports of pulumi-blockhost, to be flushed at shutdown
+After=local-fs.target remote-fs.target network.target
+After=lvm2-monitor.service blk-availability.service sys-kernel-config.mount
+After=${TARGET_SERVICES}
+RequiresMountsFor=${systemdWord(stateDirectory)}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStopSec=3min
+ExecStart=/bin/true
+ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-exports`)}
+`;
+}
+
+/**
+ * Takes LIO's and nvmet's exports off the network, and flushes the devices of all (tgtd ends by itself, and with it what
+ * it holds open). Hosts must hear what makes them try again: of a port of nvmet's that has nothing more it is that the
+ * connection is refused, but of one that has another's subsystem that there is no such subsystem, and they give up for
+ * good. So such a port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be
+ * unmounted after this.
+ */
+export const SHUTDOWN_SCRIPT = `#!/bin/sh
+# pulumi-blockhost: stops serving when the host shuts down, and flushes.
+dir=\${0%/*}
+exec 9>>"$dir/lock"
+flock -w 30 9
+cd /sys/kernel/config 2>/dev/null || cd /
+attached=" $(cat /sys/class/iscsi_session/*/targetname /sys/class/nvme/*/subsysnqn 2>/dev/null | tr '\\n' ' ')"
+roots=" $(grep -hs '^#bh roots ' "$dir"/exports/*/* | tr '\\n' ' ')"
+for root in $roots; do
+    case $root in iscsi/*) ;; *) continue ;; esac
+    case $attached in *" \${root#iscsi/} "*) continue ;; esac
+    [ ! -e "target/$root/tpgt_1/enable" ] || echo 0 > "target/$root/tpgt_1/enable"
+done
+set --
+for port in nvmet/ports/*; do
+    found=
+    for link in "$port"/subsystems/*; do
+        name=\${link##*/}
+        case $attached in *" $name "*) continue 2 ;; esac
+        case $roots in *" subsystems/$name "*) found="$found $link" ;; *) continue 2 ;; esac
+    done
+    set -- "$@" $found
+done
+[ $# = 0 ] || rm -f -- "$@"
+# Side by side: a device that does not answer holds up no other.
+grep -hs '^#bh device ' "$dir"/exports/*/* | cut -d ' ' -f 3- | sort -u | xargs -r -d '\\n' -n 16 -P 16 sync --`;

@@ -1,0 +1,128 @@
+import { spawnSync } from "node:child_process";
+import {
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    rmSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { UNIT_HEADER } from "../../../provider/targets/bootUnit";
+import { SHUTDOWN_SCRIPT, shutdownUnit } from "../../../provider/targets/shutdownUnit";
+
+/** The script that the unit runs, on a tree of plain files and links in place of `/sys`. */
+
+let directory: string;
+
+beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "bh shutdown-"));
+});
+afterEach(() => {
+    rmSync(directory, { recursive: true, force: true });
+});
+
+const at = (path: string) => join(directory, path);
+
+function put(path: string, text = ""): void {
+    mkdirSync(dirname(at(path)), { recursive: true });
+    writeFileSync(at(path), text);
+}
+
+const lio = (name: string) => `sys/kernel/config/target/iscsi/${name}/tpgt_1/enable`;
+const link = (port: number, name: string) =>
+    `sys/kernel/config/nvmet/ports/${String(port)}/subsystems/${name}`;
+
+function serve(port: number, name: string): void {
+    mkdirSync(dirname(at(link(port, name))), { recursive: true });
+    symlinkSync(`../../../subsystems/${name}`, at(link(port, name)));
+}
+
+function bootFile(protocol: string, name: string, roots: string): void {
+    const device = at(`dev/${name} of ours`);
+    put(`dev/${name} of ours`);
+    put(`state/exports/${protocol}/${name}`, `#!/bin/sh\n#bh roots ${roots}\n#bh device ${device}\n`);
+}
+
+/** Runs it; the devices that were flushed. */
+function shutDown(): string[] {
+    put("bin/sync", `#!/bin/sh\nshift\nprintf '%s\\n' "$@" >> "$FLUSHED"\n`);
+    spawnSync("chmod", ["+x", at("bin/sync")]);
+    put(
+        "state/shutdown-exports",
+        SHUTDOWN_SCRIPT.replaceAll("/sys/", `${at("sys").replaceAll(" ", "\\ ")}/`),
+    );
+    const { status, stderr } = spawnSync("sh", [at("state/shutdown-exports")], {
+        encoding: "utf8",
+        env: { ...process.env, PATH: `${at("bin")}:${process.env["PATH"] ?? ""}`, FLUSHED: at("flushed") },
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    return existsSync(at("flushed")) ? readFileSync(at("flushed"), "utf8").trim().split("\n").sort() : [];
+}
+
+test.each(["/var/lib/blockhost", '/srv/a b$c%d\\e"f'])("the unit for %s is one to systemd", (state) => {
+    writeFileSync(at("blockhost-shutdown.service"), shutdownUnit(UNIT_HEADER, state));
+    const { status, stdout, stderr } = spawnSync(
+        "systemd-analyze",
+        ["verify", "--man=no", "--recursive-errors=no", at("blockhost-shutdown.service")],
+        { encoding: "utf8" },
+    );
+    expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: "" });
+});
+
+test("our exports are served no more, those of others are, and all of ours are flushed", () => {
+    bootFile("iscsi", "a", "core/iblock_1/a iscsi/iqn.ours:a");
+    bootFile("nvme-tcp", "b", "subsystems/nqn.ours:b");
+    bootFile("nvme-tcp", "c", "subsystems/nqn.ours:c");
+    put(lio("iqn.ours:a"), "1\n");
+    put(lio("iqn.theirs:a"), "1\n");
+    serve(1, "nqn.ours:b");
+    serve(1, "nqn.ours:c");
+    serve(2, "nqn.theirs:x");
+    mkdirSync(at("sys/kernel/config/nvmet/ports/3/subsystems"), { recursive: true });
+    expect(shutDown()).toEqual(["a", "b", "c"].map((name) => at(`dev/${name} of ours`)));
+    expect(readFileSync(at(lio("iqn.ours:a")), "utf8")).toBe("0\n");
+    expect(readFileSync(at(lio("iqn.theirs:a")), "utf8")).toBe("1\n");
+    const left = spawnSync("find", [at("sys/kernel/config/nvmet"), "-type", "l"], {
+        encoding: "utf8",
+    }).stdout;
+    expect(left).toBe(`${at(link(2, "nqn.theirs:x"))}\n`);
+});
+
+test("a port that somebody else's subsystem keeps open keeps ours: hosts would hear that it is gone for good", () => {
+    bootFile("nvme-tcp", "b", "subsystems/nqn.ours:b");
+    serve(1, "nqn.ours:b");
+    serve(1, "nqn.theirs:x");
+    serve(2, "nqn.ours:b");
+    expect(shutDown()).toEqual([at("dev/b of ours")]);
+    const left = spawnSync("find", [at("sys/kernel/config/nvmet"), "-type", "l"], {
+        encoding: "utf8",
+    }).stdout;
+    expect(left.trim().split("\n").sort()).toEqual([at(link(1, "nqn.ours:b")), at(link(1, "nqn.theirs:x"))]);
+});
+
+test("what this host has attached itself goes on being served", () => {
+    bootFile("iscsi", "a", "core/iblock_1/a iscsi/iqn.ours:a");
+    bootFile("nvme-tcp", "b", "subsystems/nqn.ours:b");
+    put(lio("iqn.ours:a"), "1\n");
+    serve(1, "nqn.ours:b");
+    put("sys/class/iscsi_session/session1/targetname", "iqn.ours:a\n");
+    put("sys/class/nvme/nvme0/subsysnqn", "nqn.ours:b\n");
+    expect(shutDown()).toHaveLength(2);
+    expect(readFileSync(at(lio("iqn.ours:a")), "utf8")).toBe("1\n");
+    expect(existsSync(dirname(at(link(1, "nqn.ours:b"))))).toBe(true);
+    expect(spawnSync("test", ["-L", at(link(1, "nqn.ours:b"))]).status).toBe(0);
+});
+
+test("on a host without configfs, all is flushed", () => {
+    bootFile("iscsi", "a", "");
+    expect(shutDown()).toEqual([at("dev/a of ours")]);
+});
+
+test("without any export there is nothing to do", () => {
+    mkdirSync(at("state"));
+    expect(shutDown()).toEqual([]);
+});
