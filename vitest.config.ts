@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Faults on hosts of the lab. */
-const labFaults = "test/faults/lvm-*.test.ts";
+const labFaults = "test/faults/lab-*.test.ts";
 
 /** What is tried on emulated hosts of the lab by `npm test`, which is to stay short; `npm run test:lab` runs all. */
 const labShare = ["test/lab/examples.test.ts"];

@@ -66,7 +66,7 @@ const verbs = {
             "vitest/vitest.mjs",
             // Once each: what fails now and then has failed.
             ["run", "--retry", "0", "--maxWorkers", "2", "--minWorkers", "2", ...here].concat(
-                only.length === 0 ? [lab ? "test/faults/lvm-" : "test/faults"] : only,
+                only.length === 0 ? [lab ? "test/faults/lab-" : "test/faults"] : only,
             ),
             { BLOCKHOST_FAULTS_RESULTS: results, ...(lab ? {} : { BLOCKHOST_FAULTS: "full" }) },
         );

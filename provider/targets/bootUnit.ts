@@ -200,16 +200,18 @@ function requireBootUnit(stateDirectory: string): Sh {
  * @param seen as for {@link bootUnitFor}
  */
 export function removeBootUnit(stateDirectory: string, seen: BootUnitState, last: string): Sh {
-    if (seen !== "installed") return raw("");
+    if (seen === "none") return raw("");
     const [boot, shutdown] = [bootUnitName(stateDirectory), shutdownUnitName(stateDirectory)];
-    const units = [boot, shutdown].map((name) => `${UNIT_DIRECTORY}/${name}`);
+    const [bootFile, shutdownFile] = [`${UNIT_DIRECTORY}/${boot}`, `${UNIT_DIRECTORY}/${shutdown}`];
+    // A making that was cut short has left one of them, perhaps.
     return sh`dir=${stateDirectory} other=
 for file in "$dir"/exports/*/*; do
     [ ! -s "$file" ] || [ "$file" = ${last} ] || ! ${hasContent(raw('"$file"'))} || { other=$file; break; }
 done
-[ -n "$other" ] || (
+[ -n "$other" ] || { [ ! -e ${bootFile} ] && [ ! -e ${shutdownFile} ]; } || (
 ${whereSystemdRuns}
 systemctl --quiet --no-block stop ${boot} ${shutdown} 2>/dev/null
-systemctl --quiet --no-reload disable ${boot} && rm -f ${units} "$dir/boot-exports" "$dir/shutdown-exports" && systemctl daemon-reload
+[ ! -e ${bootFile} ] || systemctl --quiet --no-reload disable ${boot} || exit
+rm -f ${bootFile} ${shutdownFile} "$dir/boot-exports" "$dir/shutdown-exports" && systemctl daemon-reload
 ) || exit`;
 }

@@ -2,24 +2,25 @@ import { connectNvme } from "../lab/support/nvmeInitiator";
 import type { Lab } from "../lab/lab.mjs";
 import { keysOf, nqnOf } from "./access";
 import { iscsiInitiator } from "./iscsiInitiator";
-import { LvmHost, lvmHost } from "./lvmWorld";
+import { StorageHost, storageParts, type StorageParts, type StoreKind } from "./storageWorld";
 import type { World } from "./world";
 
-/** Storage hosts of the lab that export thin volumes by the kernel's targets. */
+/** Storage hosts of the lab that export volumes by the kernel's targets. */
 
 /** LIO; QEMU and libiscsi on this machine are the initiators. */
-export async function lioWorld(): Promise<World> {
-    const [backend, proxy] = await lvmHost("thin");
-    const shown = await backend.run("ip -o -4 addr show dev eth0");
-    const address = /inet ([0-9.]+)\//.exec(shown)?.[1] ?? "";
+export async function lioWorld(kind: StoreKind): Promise<World> {
+    const parts = await storageParts(kind);
+    const host = parts[0].host("a");
+    const { stdout } = await host.run("ip -o -4 addr show dev eth0");
+    const address = /inet ([0-9.]+)\//.exec(stdout)?.[1] ?? "";
     const outside = new Map<string, string>();
     for (const port of [3260, 3261]) {
-        const here = port === 3260 ? backend.host.portTo(port) : await backend.host.forward(port);
+        const here = port === 3260 ? host.portTo(port) : await host.forward(port);
         outside.set(`${address}:${String(port)}`, `127.0.0.1:${String(here)}`);
     }
     return KernelHost.start(
         {
-            title: "LVM, thin; LIO",
+            title: "LIO",
             protocol: "iscsi",
             target: { helper: "lio", portals: [...outside.keys()] },
             modules: "iscsi_target_mod target_core_iblock target_core_file",
@@ -33,18 +34,18 @@ rmdir tpgt_1/acls/*/lun_* tpgt_1/acls/* tpgt_1/lun/lun_0 tpgt_1/np/* tpgt_1 && c
             bare: /^target (?:core|iscsi|iscsi\/(?:discovery_auth|lio_version).*)$/,
             initiator: iscsiInitiator((portal) => outside.get(portal) ?? portal),
         },
-        backend,
-        proxy,
+        ...parts,
     );
 }
 
 /** nvmet; the kernel of another host is the initiator. */
-export async function nvmetWorld(): Promise<World> {
-    const [backend, proxy] = await lvmHost("thin", ["c"]);
-    const address = backend.lab.host("a").addresses.ipv4[0] ?? "";
+export async function nvmetWorld(kind: StoreKind): Promise<World> {
+    const parts = await storageParts(kind, ["c"]);
+    const [lab] = parts;
+    const address = lab.host("a").addresses.ipv4[0] ?? "";
     return KernelHost.start(
         {
-            title: "LVM, thin; nvmet",
+            title: "nvmet",
             protocol: "nvme-tcp",
             target: { helper: "nvmet", portals: [`${address}:4420`, `${address}:4421`] },
             modules: "nvmet-tcp",
@@ -55,10 +56,9 @@ rm ports/*/subsystems/${name} $n/allowed_hosts/* && printf 0 > $n/namespaces/1/e
             skip: [],
             skipFiles: [],
             bare: /^target \.(?:\/(?:hosts|ports|subsystems|discovery_nqn:.*))?$/,
-            initiator: nvmeInitiator(backend.lab.host("c")),
+            initiator: nvmeInitiator(lab.host("c")),
         },
-        backend,
-        proxy,
+        ...parts,
     );
 }
 
@@ -120,21 +120,21 @@ interface Kind {
     readonly initiator: Pick<World, "portals" | "login" | "capacity" | "readThrough">;
 }
 
-class KernelHost extends LvmHost {
+class KernelHost extends StorageHost {
     override readonly exports = true;
     override readonly title: string;
 
     private constructor(
         private readonly target: Kind,
-        ...parts: LvmHostParts
+        ...parts: StorageParts
     ) {
-        super("thin", ...parts);
-        this.title = target.title;
+        super(...parts);
+        this.title = `${this.store.title}; ${target.title}`;
     }
 
-    static async start(kind: Kind, ...parts: LvmHostParts): Promise<World> {
+    static async start(kind: Kind, ...parts: StorageParts): Promise<World> {
         // Emulated, beside others, that can take longer than a plan may; and each boot loads them, as exports do.
-        await parts[0].run(`modprobe -a ${kind.modules}`);
+        await parts[0].host("a").run(`modprobe -a ${kind.modules}`);
         return new KernelHost(kind, ...parts);
     }
 
@@ -148,7 +148,7 @@ class KernelHost extends LvmHost {
         await this.powerOn();
         await this
             .sh(`systemctl disable -q $(cd /etc/systemd/system && ls -d blockhost-exports* 2>/dev/null) 2>/dev/null
-rm -rf /etc/systemd/system/blockhost-exports* ${this.backend.stateDirectory}; sync`);
+rm -rf /etc/systemd/system/blockhost-exports* /etc/systemd/system/blockhost-shutdown* ${this.store.stateDirectory}; sync`);
         await super.reset();
     }
 
@@ -181,7 +181,7 @@ rm -rf /etc/systemd/system/blockhost-exports* ${this.backend.stateDirectory}; sy
     }
 
     override exportOwner(name: string): Promise<string> {
-        const { stateDirectory } = this.backend;
+        const { stateDirectory } = this.store;
         return this.sh(`sed -n 's/^#bh mark //p' ${stateDirectory}/exports/${this.target.protocol}/${name}`);
     }
 
@@ -195,7 +195,7 @@ rm -rf /etc/systemd/system/blockhost-exports* ${this.backend.stateDirectory}; sy
             ...skipFiles.flatMap((name) => [`--exclude=${name}`, `--exclude-dir=${name}`]),
         ].join(" ");
         const text = await this.sh(`
-cd ${this.backend.stateDirectory}/exports/${protocol} 2>/dev/null && for boot in *; do
+cd ${this.store.stateDirectory}/exports/${protocol} 2>/dev/null && for boot in *; do
     [ -e "$boot" ] && sed -n "/^#bh \\(mark\\|applied\\|size\\|activate\\|device\\|secrets\\)/s|^|$boot |p" "$boot"
 done
 cd ${root} 2>/dev/null || exit 0
@@ -205,8 +205,6 @@ grep -rsa ${excludes} . ${directories} | tr -d '\\000' | sed 's/^/target /'`);
         return [...(await super.inventory()), ...lines.map(withoutIdentity)].sort();
     }
 }
-
-type LvmHostParts = Awaited<ReturnType<typeof lvmHost>>;
 
 /** What is new with each making of an export. */
 function withoutIdentity(line: string): string {

@@ -95,7 +95,7 @@ const UNITS = String.raw`
 # One that failed while the other host was down tries again every few seconds.
 n=0; while [ $n -lt 60 ] && systemctl list-units --all --plain --no-legend 'blockhost-*' | grep -q ' activating '; do sleep 2; n=$((n + 1)); done
 systemctl list-units --all --plain --no-legend 'blockhost-*' |
-    sed '/^blockhost-\(exports-[0-9a-f]*\|attachments\)\.service *loaded *\(active *exited\|inactive *dead\) /d; s/^/unit /'
+    sed '/^blockhost-\(exports-[0-9a-f]*\|shutdown-[0-9a-f]*\|attachments\)\.service *loaded *\(active *exited\|inactive *dead\) /d; s/^/unit /'
 for file in /etc/systemd/system/blockhost-* /etc/systemd/system/*/blockhost-*; do [ ! -e "$file" ] || echo "unit $file"; done`;
 
 /**

@@ -176,10 +176,10 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
                     initiators: [...first.initiators, guest("guest")],
                 });
                 exports[0] = await another().changeExport(wider, { initiators: first.initiators });
-                // All boot files are run, as at the start of the host, though everything is there.
+                // All boot files are run, as at the start of the host, though everything is there; the other unit stops.
                 await run(
                     "a",
-                    "for f in /etc/systemd/system/blockhost-exports*.service; do systemctl restart ${f##*/} || exit; done",
+                    "for f in /etc/systemd/system/blockhost-*.service; do systemctl restart ${f##*/} || exit; done",
                 );
                 const last = another();
                 await last.delete(changed);

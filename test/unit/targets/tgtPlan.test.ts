@@ -134,7 +134,7 @@ test.each([
 test("the unit that runs boot files comes with the first export of a run, and goes with the last", () => {
     const labels = (lines: readonly string[], reserved: readonly string[] = []) =>
         tgtTarget.ensure(context([...UP, ...lines], reserved), wanted()).steps.map(({ label }) => label);
-    const install = "have exports made anew at boot";
+    const install = "have exports made anew at boot, and flushed at shutdown";
     expect(labels([])).not.toContain(install);
     expect(labels(["U installed"])).not.toContain(install);
     expect(labels(["U missing"])).toContain(install);

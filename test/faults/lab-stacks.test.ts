@@ -1,9 +1,9 @@
 import { describe, vi } from "vitest";
-import { lvmWorld } from "./lvmWorld";
+import { storageWorld } from "./storageWorld";
 import { describeStacks } from "./stacks";
 
 vi.setConfig({ testTimeout: 1_200_000 });
 
 describe.each(["thin", "thick"] as const)("%s LVM", (kind) => {
-    describeStacks(() => lvmWorld(kind));
+    describeStacks(() => storageWorld(kind));
 });

@@ -1,5 +1,5 @@
 import { CASES } from "./cases";
-import { labFaults } from "./lvm";
+import { labFaults } from "./lab";
 import { poolWorld } from "./poolWorld";
 
 labFaults("pools", poolWorld, CASES.pools);

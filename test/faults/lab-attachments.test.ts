@@ -1,6 +1,6 @@
 import { STORAGE_STOPS, attachmentWorld } from "./attachmentWorld";
 import { CASES } from "./cases";
-import { labFaults } from "./lvm";
+import { labFaults } from "./lab";
 
 for (const protocol of ["iscsi", "nvme-tcp"] as const) {
     labFaults(

@@ -1,9 +1,10 @@
 import { vi } from "vitest";
 import { CASES } from "./cases";
-import { lvmWorld } from "./lvmWorld";
 import type { Case } from "./cases/types";
+import { lioWorld, nvmetWorld } from "./kernelWorlds";
 import { faultMatrix } from "./matrix";
 import { MOMENTS, type Stop, STOPS } from "./stops";
+import { type StoreKind, storageWorld } from "./storageWorld";
 import type { Tormented } from "./world";
 
 /** Volumes and snapshots on LVM, cut short. */
@@ -15,7 +16,7 @@ export function lvmFaults(kind: "thin" | "thick"): void {
     patiently();
     faultMatrix(
         `${kind} LVM`,
-        () => lvmWorld(kind),
+        () => storageWorld(kind),
         // Only what copies has long work.
         [...creations, ...copies, ...(kind === "thick" ? longWork : []), ...ownership],
         [...between, ...inside, ...full, ...transit, ...MOMENTS],
@@ -23,7 +24,18 @@ export function lvmFaults(kind: "thin" | "thick"): void {
     );
 }
 
-/** Pools, exports of thin volumes by a target of the kernel's, attachments; `more`: ways that only these have. */
+const KERNEL_WORLDS = { lio: lioWorld, nvmet: nvmetWorld };
+
+/** Exports by a target of the kernel's. */
+export function labExports(target: keyof typeof KERNEL_WORLDS, kind: StoreKind): void {
+    labFaults(
+        `exports of ${kind} volumes by ${target}`,
+        () => KERNEL_WORLDS[target](kind),
+        CASES.exports.filter(({ readOnly }) => target === "lio" || readOnly !== true),
+    );
+}
+
+/** Pools, exports, attachments; `more`: ways that only these have. */
 export function labFaults<W extends Tormented>(
     title: string,
     start: () => Promise<W>,

@@ -1,0 +1,3 @@
+import { lvmFaults } from "./lab";
+
+lvmFaults("thick");

@@ -1,9 +1,0 @@
-import { CASES } from "./cases";
-import { nvmetWorld } from "./kernelWorlds";
-import { labFaults } from "./lvm";
-
-labFaults(
-    "exports by nvmet",
-    nvmetWorld,
-    CASES.exports.filter(({ readOnly }) => readOnly !== true),
-);

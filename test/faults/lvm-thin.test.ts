@@ -1,3 +1,0 @@
-import { lvmFaults } from "./lvm";
-
-lvmFaults("thin");
