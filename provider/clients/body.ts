@@ -224,11 +224,21 @@ rekey() {
         n=$((n + 1)); sleep 0.1
     done
     # One whose name the other has taken over has gone by itself.
-    [ "$next" != "$former" ] || return 0
-    { echo 1 > "/sys/class/nvme/$former/delete_controller"; } 2>/dev/null || [ ! -e "/sys/class/nvme/$former" ] ||
-        fail "keys: $former, with the former ones, does not go"
+    [ "$next" = "$former" ] || let_go
 }
-keep() { wanted=$1; each_path rekey; portal=$wanted; }
+let_go() {
+    { echo 1 > "/sys/class/nvme/$former/delete_controller"; } 2>/dev/null || [ ! -e "/sys/class/nvme/$former" ] ||
+        fail "keys: $former, which $next has taken the place of, does not go"
+}
+# A run that is killed while the kernel connects leaves a second controller with the same keys: one is enough.
+single() {
+    [ "$portal" = "$wanted" ] && own && fits || return 0
+    [ -n "$next" ] || { next=$path; return 0; }
+    former=$path
+    carries "$next" || { former=$next next=$path; carries "$next"; } || return 0
+    let_go
+}
+keep() { wanted=$1; each_path rekey; next=; each_path single; portal=$wanted; }
 enter() {
     a=\${1%:*} p=\${1##*:}
     a=\${a#[} a=\${a%]}

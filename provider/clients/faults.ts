@@ -33,6 +33,9 @@ export function differences(facts: ClientFacts, { declared, auth, applied }: Att
             found.push(`node record of ${portal}: not logged in to at boot`);
         else if (record.auth !== auth) found.push(`credentials: not those declared at ${portal}`);
     }
+    for (const portal of there)
+        if (paths.filter((one) => one.portal === portal && one.keys === auth && !goes(one)).length > 1)
+            found.push(`path ${portal}: connected twice`);
     if (devices.length === 0) return [...found, "device: missing"];
     for (const { block, serial, uuid } of devices) {
         if (declared.serial !== undefined && serial !== undefined && serial !== declared.serial)
@@ -50,6 +53,11 @@ export function differences(facts: ClientFacts, { declared, auth, applied }: Att
             found.push("multipath: a path is not in use");
     }
     return found;
+}
+
+/** The kernel is taking it away. */
+function goes({ state }: PathFacts): boolean {
+    return state.startsWith("deleting");
 }
 
 /** The least size in bytes that any path or the device on top of them shows; `undefined`: there is none. */

@@ -343,6 +343,14 @@ test("NVMe keys come, go and are exchanged while the device is in use, and nobod
         expect(one).toMatchObject({ drift: [], devicePath });
         expect((await controllers()).stdout).toBe(before);
     }
+    // As a run leaves it that is killed while the kernel connects.
+    await c().run(`set -- /sys/class/nvme/nvme*
+get() { cat "$1/$2"; }
+printf %s "nqn=$(get $1 subsysnqn),transport=tcp,$(get $1 address | sed 's/,src_addr.*//'),hostnqn=$(cat /etc/nvme/hostnqn),hostid=$(cat /etc/nvme/hostid),duplicate_connect" > /dev/nvme-fabrics`);
+    expect((await both.read(one))?.drift).toEqual([expect.stringContaining("connected twice")]);
+    one = await both.change(one, {});
+    expect(one.drift).toEqual([]);
+    expect((await controllers()).stdout).toBe(before);
     await load.stop();
     await both.detach(one);
     expect(await left()).toBe("");

@@ -320,6 +320,17 @@ describe("planning", () => {
             (l) => l.map((x) => x.replace(`131072 ${UUID}`, "131072 other")),
             "device: nvme0n1 is namespace other",
         ],
+        [
+            "twice",
+            (l) =>
+                l.flatMap((x) =>
+                    [x, x.replace("controller nvme0", "controller nvme1")].slice(
+                        0,
+                        x.startsWith("controller") ? 2 : 1,
+                    ),
+                ),
+            "path 10.0.0.5:4420: connected twice",
+        ],
         ["no namespace", (l) => l.filter((x) => !x.startsWith("namespace")), "device: missing"],
     ])("NVMe: %s is told, and healed", (_, alter, said) => {
         const now = context(alter(attached(want(NVME))));

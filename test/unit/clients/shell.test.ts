@@ -72,6 +72,17 @@ describe("NVMe keys", () => {
         expect([gone("nvme0"), gone("nvme1")]).toEqual([true, false]);
     });
 
+    test.each([
+        ["the first", "live", "live", [false, true]],
+        ["the second, where the first does not answer", "connecting", "live", [true, false]],
+        ["both, where none answers", "connecting", "connecting", [false, false]],
+    ])("of two controllers that fit at one portal %s stays", (_, first, second, went) => {
+        made.controller({ key: K1 }, first);
+        made.controller({ key: K1 }, second, "nvme1");
+        expect(login(keyed(K1), "dd() { exit 9; }")).toMatchObject({ status: 0, stderr: "" });
+        expect([gone("nvme0"), gone("nvme1")]).toEqual(went);
+    });
+
     test.each<[string, string, string]>([
         ["the storage host refuses", "dd() { echo 'Key was rejected' ; return 1; }", "auth"],
         ["whose controller does not appear", "dd() { cat >/dev/null; }", "conflict"],
