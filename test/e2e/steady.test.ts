@@ -4,13 +4,14 @@ import { startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
 import { targetsOf } from "../../tools/embedded-host/tgtd.mjs";
 import { type Place, steadySuite } from "./support/steadySuite";
 
-/** The embedded storage host: files, exported by tgt. On LVM and LIO: `test/lab/steady.test.ts`. */
+/** The embedded storage host: files, exported by tgt. On LVM, LIO and nvmet: `test/lab/steady.test.ts`. */
 async function embedded(): Promise<Place> {
     const host = await startEmbeddedHost({ name: "san1" });
     const pool = host.poolDirectories["fast"] ?? "";
     const file = (name: string) => join(pool, `${name}.img`);
     return {
         configuration: host.configuration(),
+        protocol: "iscsi",
         sizeOf: async (name) => statSync(file(name)).size,
         resize: async (name, bytes) => {
             truncateSync(file(name), bytes);

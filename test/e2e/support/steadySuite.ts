@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import { FACES } from "./package";
 import { type Resource, TestStack } from "./stack";
 
-/** A storage host with pool `fast` and target `iscsi`, and what tests do there behind the provider's back. */
+/** A storage host with pool `fast` and a target, and what tests do there behind the provider's back. */
 export interface Place {
     /** Its entry in `blockhost:hosts`. */
     readonly configuration: unknown;
+    readonly protocol: keyof typeof INITIATORS;
     /** Bytes. */
     sizeOf(name: string): Promise<number>;
     /** Changes an object's size, bytes. */
@@ -17,6 +19,17 @@ export interface Place {
     left(): Promise<string[]>;
     stop(): Promise<void>;
 }
+
+const INITIATORS = {
+    iscsi: { iqn: "iqn.2024-01.com.example:db1", chap: { username: "db1", password: "correct-horse-1" } },
+    "nvme-tcp": {
+        nqn: "nqn.2024-01.com.example:db1",
+        dhchap: {
+            key: deriveDhchapKey("a secret of more than thirty-two bytes", "db1"),
+            controllerKey: deriveDhchapKey("a secret of more than thirty-two bytes", "san1"),
+        },
+    },
+};
 
 /** The life of a stack on a host, by both faces: what has to hold whatever keeps the bytes and exports them. */
 export function steadySuite(start: () => Promise<Place>): void {
@@ -52,13 +65,8 @@ export function steadySuite(start: () => Promise<Place>): void {
                 });
                 new blockhost.Export("lun", {
                     source: volume,
-                    protocol: "iscsi",
-                    initiators: [
-                        {
-                            iqn: "iqn.2024-01.com.example:db1",
-                            chap: { username: "db1", password: "correct-horse-1" },
-                        },
-                    ],
+                    protocol: place.protocol,
+                    initiators: [INITIATORS[place.protocol]],
                 });
             };
 
