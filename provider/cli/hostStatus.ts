@@ -1,3 +1,4 @@
+import { differencesOf } from "../targets/bootUnit";
 import { differences } from "../clients/faults";
 import { capacityFigures } from "../drivers/capacity";
 import { toBlockhostError } from "../errors";
@@ -160,12 +161,15 @@ function percentages({ extra }: PoolFacts): { dataPercent?: number; metadataPerc
 
 function exportStatus(host: Host, facts: HostFacts): ExportStatus[] {
     return [...facts.targets].flatMap(([protocol, target]) =>
-        [...target.exports.values()].map((one) => ({
-            id: formatId({ host: host.config.name, container: protocol, name: one.name }),
-            level: levelOf(one.differences),
-            sessions: one.sessions.length,
-            differences: one.differences,
-        })),
+        [...target.exports.values()].map((one) => {
+            const wrong = differencesOf(target, one);
+            return {
+                id: formatId({ host: host.config.name, container: protocol, name: one.name }),
+                level: levelOf(wrong),
+                sessions: one.sessions.length,
+                differences: wrong,
+            };
+        }),
     );
 }
 

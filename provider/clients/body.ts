@@ -180,8 +180,12 @@ const NVME = raw(`ready() {
 }
 holds() { get "/sys/class/nvme/$path/$1"; [ "$v" != none ] || v=; [ "$v" = "$2" ]; }
 fits() { holds dhchap_secret "$key" && holds dhchap_ctrl_secret "$controller_key"; }
-# Whether a controller is ours, and not somebody's who connects under another name.
-own() { get "/sys/class/nvme/$path/hostnqn" || return 0; [ "$v" = "$nqn" ]; }
+# Whether a controller is ours, and not somebody's who connects under another name, or from a certain address.
+own() {
+    ! get "/sys/class/nvme/$path/hostnqn" || [ "$v" = "$nqn" ] || return
+    get "/sys/class/nvme/$path/address"
+    case $v in *,host_traddr=* | *,host_iface=*) return 1 ;; esac
+}
 successor() { [ "$portal" != "$wanted" ] || ! own || ! fits || next=$path; }
 # Whether a controller serves a namespace, or cannot serve it at that portal, like the former.
 serves() {
@@ -232,7 +236,8 @@ let_go() {
 }
 # A run that is killed while the kernel connects leaves a second controller with the same keys: one is enough.
 single() {
-    [ "$portal" = "$wanted" ] && own && fits || return 0
+    [ "$portal" = "$wanted" ] && own && fits && get "/sys/class/nvme/$path/state" || return 0
+    case $v in deleting*) return 0 ;; esac
     [ -n "$next" ] || { next=$path; return 0; }
     former=$path
     carries "$next" || { former=$next next=$path; carries "$next"; } || return 0

@@ -1,16 +1,17 @@
 import type { Step } from "../host/plan";
 import { bootUnitName } from "../targets/bootUnit";
-import { systemdWord, UNIT_DIRECTORY, whereSystemdRuns } from "../targets/systemd";
+import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, whereSystemdRuns } from "../targets/systemd";
 import { asWord, raw, type Sh, sh, writeOut } from "../sh";
 
 /**
  * The systemd unit that attaches everything anew when the host starts, as the one of exports does. It comes after
- * open-iscsi's own, which logs in to what its records say by itself, and before remote file systems are mounted. What
+ * open-iscsi's own, which logs in to what its records say by itself, and before remote file systems are mounted; and
+ * after what may serve this host itself, so that it ends before that does, with the file systems before it. What
  * cannot be attached, since the storage host is down, is tried again every ten seconds, for as long as that takes.
  */
 
 /** First line of the unit; a later version writes another, and so replaces it. */
-const UNIT_HEADER = "# pulumi-blockhost: attachments, format 1";
+const UNIT_HEADER = "# pulumi-blockhost: attachments, format 2";
 
 export function attachmentUnitName(stateDirectory: string): string {
     return bootUnitName(stateDirectory).replace("-exports", "-attachments");
@@ -25,6 +26,7 @@ function unit(stateDirectory: string): string {
 [Unit]
 Description=Attachments of pulumi-blockhost
 After=local-fs.target network.target network-online.target
+After=${TARGET_SERVICES}
 After=iscsid.socket iscsid.service open-iscsi.service iscsi.service multipathd.service
 Before=remote-fs-pre.target
 Wants=network-online.target remote-fs-pre.target
@@ -56,9 +58,9 @@ for file in "$dir"/attachments/*; do
 done
 [ -z "$failed" ] || { echo "not attached:$failed" >&2; exit 1; }`;
 
-/** Prints `unit installed` or `unit missing`; nothing where systemd does not run the host. */
+/** Prints `unit installed` or `unit missing`; nothing where systemd does not run the host, or we are not root. */
 export function unitInstalled(stateDirectory: string): Sh {
-    return sh`if [ -d /run/systemd/system ]; then
+    return sh`if [ -d /run/systemd/system ] && [ -w ${UNIT_DIRECTORY} ]; then
     v=
     [ ! -r ${unitFile(stateDirectory)} ] || read -r v < ${unitFile(stateDirectory)}
     if [ "$v" = ${UNIT_HEADER} ] && [ -e ${wanted(stateDirectory)} ] && [ -e ${`${stateDirectory}/boot-attachments`} ]; then

@@ -18,6 +18,7 @@ export function differences(facts: ClientFacts, { declared, auth, applied }: Att
     const devices = devicesOf(facts, declared);
     if (paths.length === 0) return ["missing: no session"];
     const found: string[] = applied ? [] : ["half-made"];
+    if (facts.bootUnit === "missing") found.push("unit: what attaches it anew at boot is not installed");
     const there = new Set(paths.map(({ portal }) => portal));
     for (const { portal } of paths)
         if (!declared.portals.includes(portal)) found.push(`path ${portal}: is not declared`);

@@ -30,6 +30,7 @@ if [ -r /etc/iscsi/initiatorname.iscsi ]; then
     done < /etc/iscsi/initiatorname.iscsi
 fi
 ! get /etc/nvme/hostnqn || echo "nqn $v"
+nqn=$v
 ! get /etc/nvme/hostid || echo "hostid $v"
 if get /run/multipathd.pid && get "/proc/$v/comm" && [ "$v" = multipathd ]; then echo multipathd; fi
 ! get /sys/module/nvme_core/parameters/multipath || echo "native $v"
@@ -60,8 +61,11 @@ for s in /sys/class/nvme/nvme*; do
     target=$v
     get "$s/state"; state=$v
     get "$s/address"; address=\${v#*traddr=} port=\${v#*trsvcid=}
-    keys=-
-    if [ -d "$dir" ] && [ -r "$s/dhchap_secret" ]; then
+    keys=- own=yes
+    # Of one that somebody has connected under another name, or from a certain address, the keys are not ours.
+    case $v in *,host_traddr=* | *,host_iface=*) own= ;; esac
+    ! get "$s/hostnqn" || [ "$v" = "$nqn" ] || own=
+    if [ -n "$own" ] && [ -d "$dir" ] && [ -r "$s/dhchap_secret" ]; then
         get "$s/dhchap_secret"; key=\${v:-none}
         get "$s/dhchap_ctrl_secret"
         controller_key=\${v:-none}

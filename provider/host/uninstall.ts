@@ -49,7 +49,8 @@ export function removeUnitFile(file: string): Step {
     const name = file.slice(file.lastIndexOf("/") + 1);
     return {
         label: `remove ${file}`,
-        script: sh`[ -e ${file} ] || exit 0
+        script: sh`rm -f ${`${file}.new`}
+[ -e ${file} ] || exit 0
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
     systemctl --quiet --no-block stop ${name}
     systemctl --quiet disable ${name} || exit

@@ -22,6 +22,7 @@ import type {
     TargetFacts,
 } from "../targets/types";
 import { attachable } from "../targets/attachable";
+import { differencesOf } from "../targets/bootUnit";
 import { CHAP_SECRET_MAX_LENGTH, CHAP_USERNAME, CHAP_USERNAME_RULE, chapProblems } from "../targets/chap";
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { foretold } from "../targets/foretold";
@@ -575,7 +576,7 @@ function observed(target: ConfiguredTarget, found: TargetFacts, args: ExportArgs
         serial: one.serial,
         devicePath: one.devicePath,
         generation: one.mark.generation,
-        drift: found.problem === undefined ? one.differences : [found.problem.summary],
+        drift: found.problem === undefined ? differencesOf(found, one) : [found.problem.summary],
         connection: attachable(target.target.connection(target.ref, wanted, one), wanted, one),
     };
 }

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { asWord, hasContent, raw, type Sh, sh, writeOut } from "../sh";
-import { GUARD_FAILED, type Step } from "../host/plan";
+import { GUARD_FAILED, NOTHING, type Plan, type Step } from "../host/plan";
+import { guardBootFile, placeOf } from "./boot";
 import { SHUTDOWN_SCRIPT, shutdownUnit } from "./shutdownUnit";
+import type { ExportFacts, TargetContext, TargetFacts } from "./types";
 import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, whereSystemdRuns } from "./systemd";
 
 /**
@@ -29,6 +31,9 @@ export type BootUnitState = "installed" | "missing" | "none";
 export function bootUnitState(said: string | undefined): BootUnitState {
     return said === "installed" || said === "missing" ? said : "none";
 }
+
+/** What a refresh says of an export whose host lacks the unit, or has the one of a former version. */
+const NO_BOOT_UNIT = "unit: what makes it anew at boot, and flushes it at shutdown, is not installed";
 
 /** `blockhost-exports.service`, with a suffix for a state directory that is not the default. */
 export function bootUnitName(stateDirectory: string): string {
@@ -172,14 +177,12 @@ systemctl --quiet enable ${boot} && sync -f "$dir" ${UNIT_DIRECTORY}`,
  * What the plan of an export does about the unit: the first of a run installs it where it is missing. The others see that
  * it is there, to observe and plan again where it is not: whoever has removed what was the last export since has taken
  * it away.
- *
- * @param seen as it was observed
  */
-export function bootUnitFor(
-    stateDirectory: string,
-    seen: BootUnitState,
-    reserved: ReadonlySet<string>,
-): { reserved: string; guard: Sh | undefined; steps: readonly Step[] } {
+export function bootUnitFor({
+    target: { stateDirectory },
+    facts: { bootUnit: seen = "none" },
+    host: { reserved },
+}: TargetContext): { reserved: string; guard: Sh | undefined; steps: readonly Step[] } {
     const name = `targets/boot-unit/${stateDirectory}`;
     const install = seen === "missing" && !reserved.has(name);
     return {
@@ -187,6 +190,23 @@ export function bootUnitFor(
         guard: seen === "none" || install ? undefined : requireBootUnit(stateDirectory),
         steps: install ? [installBootUnit(stateDirectory)] : [],
     };
+}
+
+/** The plan of an export that is as declared: just the unit, where that is missing, by the first of a run. */
+export function onlyBootUnit(context: TargetContext, name: string): Plan {
+    const { target, facts } = context;
+    if (facts.bootUnit !== "missing") return NOTHING;
+    const { reserved, guard, steps } = bootUnitFor(context);
+    return {
+        steps: [guardBootFile(placeOf(target, name), facts.exports.get(name), guard), ...steps],
+        touched: { targets: { [target.protocol]: [name] } },
+        reserved: [reserved],
+    };
+}
+
+/** In what an export is not as declared, with what it shares with all of the host. */
+export function differencesOf({ bootUnit }: TargetFacts, { differences }: ExportFacts): readonly string[] {
+    return bootUnit === "missing" ? [...differences, NO_BOOT_UNIT] : differences;
 }
 
 function requireBootUnit(stateDirectory: string): Sh {
@@ -197,21 +217,28 @@ function requireBootUnit(stateDirectory: string): Sh {
  * Takes the unit away unless there is another boot file than the one that is about to go. It goes before that: a run cut
  * short between them is asked for the same again only as long as there is a boot file.
  *
- * @param seen as for {@link bootUnitFor}
+ * @param last that boot file
  */
-export function removeBootUnit(stateDirectory: string, seen: BootUnitState, last: string): Sh {
-    if (seen === "none") return raw("");
+export function removeBootUnit({ target, facts }: TargetContext, last: string): Sh {
+    const { stateDirectory } = target;
+    if ((facts.bootUnit ?? "none") === "none") return raw("");
     const [boot, shutdown] = [bootUnitName(stateDirectory), shutdownUnitName(stateDirectory)];
-    const [bootFile, shutdownFile] = [`${UNIT_DIRECTORY}/${boot}`, `${UNIT_DIRECTORY}/${shutdown}`];
-    // A making that was cut short has left one of them, perhaps.
-    return sh`dir=${stateDirectory} other=
+    const bootFile = `${UNIT_DIRECTORY}/${boot}`;
+    // A making that was cut short has left some of them, perhaps.
+    const files = [
+        ...[bootFile, `${UNIT_DIRECTORY}/${shutdown}`].flatMap((file) => [file, `${file}.new`]),
+        ...["boot-exports", "shutdown-exports"].map((name) => `${stateDirectory}/${name}`),
+    ];
+    // Disabled first, since that is what an observation goes by.
+    return sh`dir=${stateDirectory} other= left=
 for file in "$dir"/exports/*/*; do
     [ ! -s "$file" ] || [ "$file" = ${last} ] || ! ${hasContent(raw('"$file"'))} || { other=$file; break; }
 done
-[ -n "$other" ] || { [ ! -e ${bootFile} ] && [ ! -e ${shutdownFile} ]; } || (
+for file in ${files}; do [ ! -e "$file" ] || left=yes; done
+[ -n "$other" ] || [ -z "$left" ] || (
 ${whereSystemdRuns}
-systemctl --quiet --no-block stop ${boot} ${shutdown} 2>/dev/null
 [ ! -e ${bootFile} ] || systemctl --quiet --no-reload disable ${boot} || exit
-rm -f ${bootFile} ${shutdownFile} "$dir/boot-exports" "$dir/shutdown-exports" && systemctl daemon-reload
+systemctl --quiet --no-block stop ${boot} ${shutdown} 2>/dev/null
+rm -f ${files} && systemctl daemon-reload
 ) || exit`;
 }

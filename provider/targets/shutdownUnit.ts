@@ -10,22 +10,24 @@ import { systemdWord, TARGET_SERVICES } from "./systemd";
  * started, as after the first export of a host, or that has failed, as where one of many devices is missing.
  */
 
-/** Text of the unit. */
+/** Text of the unit. Guests stop before it: they may have the exports by an initiator of their own. */
 export function shutdownUnit(header: string, stateDirectory: string): string {
-    // Only where the whole system goes down: a restart of the unit, and its removal, must cut nobody.
-    const stop = `[ "$$(systemctl is-system-running)" != stopping ] || exec /bin/sh "$$1"`;
+    // Only where the whole system goes down: a restart of the unit, and its removal, must cut nobody. (What
+    // is-system-running says tells the same from systemd 246 on only.)
+    const stop = `systemctl list-jobs --no-legend | grep -q " shutdown.target *start " || exit 0; exec /bin/sh "$$1"`;
     return `${header}
 [Unit]
 Description=Exports of pulumi-blockhost, to be flushed at shutdown
 After=local-fs.target remote-fs.target network.target
 After=lvm2-monitor.service blk-availability.service sys-kernel-config.mount
 After=${TARGET_SERVICES}
+Before=libvirt-guests.service pve-guests.service
 RequiresMountsFor=${systemdWord(stateDirectory)}
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-TimeoutStopSec=3min
+TimeoutStopSec=1min
 ExecStart=/bin/true
 ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-exports`)}
 `;
@@ -37,20 +39,18 @@ ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-expor
  * connection is refused, but of one that has another's subsystem that there is no such subsystem, and they give up for
  * good. So such a port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be
  * unmounted after this.
+ *
+ * Whatever waits for a device, each has a process of its own: one that does not answer holds up no other.
  */
 export const SHUTDOWN_SCRIPT = `#!/bin/sh
 # pulumi-blockhost: stops serving when the host shuts down, and flushes.
 dir=\${0%/*}
-exec 9>>"$dir/lock"
-flock -w 30 9
+# The state directory may not be written any more.
+command exec 9>>"$dir/lock" && flock -w 30 9
 cd /sys/kernel/config 2>/dev/null || cd /
 attached=" $(cat /sys/class/iscsi_session/*/targetname /sys/class/nvme/*/subsysnqn 2>/dev/null | tr '\\n' ' ')"
-roots=" $(grep -hs '^#bh roots ' "$dir"/exports/*/* | tr '\\n' ' ')"
-for root in $roots; do
-    case $root in iscsi/*) ;; *) continue ;; esac
-    case $attached in *" \${root#iscsi/} "*) continue ;; esac
-    [ ! -e "target/$root/tpgt_1/enable" ] || echo 0 > "target/$root/tpgt_1/enable"
-done
+lines() { grep -hs -e '^#bh roots ' -e '^#bh device ' "$dir"/exports/*/*; }
+roots=" $(lines | tr '\\n' ' ')"
 set --
 for port in nvmet/ports/*; do
     found=
@@ -62,5 +62,21 @@ for port in nvmet/ports/*; do
     set -- "$@" $found
 done
 [ $# = 0 ] || rm -f -- "$@"
-# Side by side: a device that does not answer holds up no other.
-grep -hs '^#bh device ' "$dir"/exports/*/* | cut -d ' ' -f 3- | sort -u | xargs -r -d '\\n' -n 16 -P 16 sync --`;
+stop() {
+    for root in $1; do
+        case $root in iscsi/*) ;; *) continue ;; esac
+        case $attached in *" \${root#iscsi/} "*) continue ;; esac
+        [ ! -e "target/$root/tpgt_1/enable" ] || echo 0 > "target/$root/tpgt_1/enable"
+    done
+    sync -- "$2"
+}
+lines | {
+    root=
+    while IFS= read -r line; do
+        case $line in
+            '#bh roots '*) root=\${line#'#bh roots '} ;;
+            *) stop "$root" "\${line#'#bh device '}" 9>&- & root= ;;
+        esac
+    done
+    wait
+}`;

@@ -1,3 +1,4 @@
+import type { BootUnitState } from "./bootUnit";
 import type * as z from "zod";
 import type { Mark } from "../host/mark";
 import type { Activation, HostFacts } from "../host/facts";
@@ -185,6 +186,8 @@ export interface TargetFacts {
     /** Why nothing can be said: daemon not running, module missing. Boot files are listed all the same. */
     readonly problem?: { readonly summary: string; readonly hint: string };
     readonly exports: ReadonlyMap<string, ExportFacts>;
+    /** What makes all of them at boot; absent: it was not observed. */
+    readonly bootUnit?: BootUnitState;
     /** Device paths that objects of other tools export: path → what. */
     readonly foreign: ReadonlyMap<string, string>;
     /** What only the helper understands. */

@@ -12,7 +12,7 @@ import {
     removeBootFile,
     writeBootFile,
 } from "../boot";
-import { bootUnitFor, removeBootUnit } from "../bootUnit";
+import { bootUnitFor, onlyBootUnit, removeBootUnit } from "../bootUnit";
 import { asForetold } from "../foretold";
 import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import { explainer } from "./explain";
@@ -110,7 +110,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
     want: ExportWanted,
 ): Plan {
     const change = planChange(helper, context, want);
-    if (change === undefined) return NOTHING;
+    if (change === undefined) return onlyBootUnit(context, want.name);
     const { target } = context;
     const { declared, secrets, roots, targetName, before, written } = change;
     const place = placeOf(target, want.name);
@@ -125,8 +125,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
         device: want.devicePath,
         secrets,
     };
-    const { bootUnit } = extraOf(context.facts);
-    const unit = bootUnitFor(target.stateDirectory, bootUnit, context.host.reserved);
+    const unit = bootUnitFor(context);
     const steps: Step[] = [
         guardBootFile(
             place,
@@ -194,13 +193,14 @@ export function remove<O, D extends CommonDeclared, Own>(
     want: { name: string; mark: Mark },
 ): Plan {
     const { target, facts } = context;
-    const { bootUnit } = extraOf(facts);
+    // An observation that is not complete makes nothing gone: this refuses.
+    extraOf(facts);
     const before = exportOf<D>(facts, want.name);
     if (before === undefined) return NOTHING;
     refuseOthers(before, want);
     requireAnswer(facts);
     const place = placeOf(target, want.name);
-    const unit = removeBootUnit(target.stateDirectory, bootUnit, bootFile(place));
+    const unit = removeBootUnit(context, bootFile(place));
     const note = noteFile(target, want.name);
     return {
         steps: [

@@ -3,7 +3,6 @@ import * as z from "zod";
 import { BlockhostError } from "../../errors";
 import type { Activation } from "../../host/facts";
 import type { Sh } from "../../sh";
-import type { BootUnitState } from "../bootUnit";
 import type { Problem } from "../chap";
 import type {
     ExportFacts,
@@ -70,8 +69,6 @@ export interface KernelExtra<Own = unknown> {
     readonly addresses: ReadonlySet<string>;
     /** Boot files that this version cannot read: export name → why. */
     readonly unreadable: ReadonlyMap<string, string>;
-    /** The systemd unit that runs boot files. */
-    readonly bootUnit: BootUnitState;
     readonly own: Own;
 }
 

@@ -28,7 +28,6 @@ export function parseFacts<O, D extends CommonDeclared, Own>(
         owners: parseOwners(sections.lines("owners")),
         addresses: parseAddresses(sections.lines("addresses")),
         unreadable,
-        bootUnit: bootUnitState(sections.lines("unit")[0]),
         own: helper.own(tree, roots, sections),
     };
     const devices = parseDevices(sections.lines("devices"));
@@ -48,6 +47,7 @@ export function parseFacts<O, D extends CommonDeclared, Own>(
         protocol: helper.protocol,
         ...(problem === undefined ? {} : { problem }),
         exports,
+        bootUnit: bootUnitState(sections.lines("unit")[0]),
         foreign: helper.foreign(extra.own),
         // Without it the list of exports is not complete.
         extra:

@@ -1,13 +1,13 @@
 import { lines, type Sh, sh } from "../../sh";
-import { NOTHING, type Plan } from "../../host/plan";
+import type { Plan } from "../../host/plan";
 import { bootFile, guardBootFile, placeOf, writeBootFile } from "../boot";
-import { bootUnitFor } from "../bootUnit";
+import { bootUnitFor, onlyBootUnit } from "../bootUnit";
 import { asForetold } from "../foretold";
 import type { ExportWanted, Session } from "../types";
 import { bootBody } from "./boot";
 import { planChange } from "./change";
 import { management, orderList, type Order } from "./management";
-import { exportOf, extraOf, type TgtContext, type TgtRef } from "./model";
+import { exportOf, type TgtContext, type TgtRef } from "./model";
 
 /**
  * Create, finish, heal or change an export. F4, F5: create_export, ensure_export.
@@ -18,7 +18,7 @@ import { exportOf, extraOf, type TgtContext, type TgtRef } from "./model";
  */
 export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const change = planChange(context, want);
-    if (change === undefined) return NOTHING;
+    if (change === undefined) return onlyBootUnit(context, want.name);
     const { target } = context;
     const { declared, targetName, sizeBytes } = change;
     const place = placeOf(target, want.name);
@@ -28,8 +28,7 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const { mark, activation } = want;
     const device = want.devicePath;
     const header = { mark, sizeBytes, targetName, accounts, declared, activation, device };
-    const { bootUnit } = extraOf(context.facts);
-    const unit = bootUnitFor(target.stateDirectory, bootUnit, context.host.reserved);
+    const unit = bootUnitFor(context);
     const { controlPort } = target.options;
     const before = exportOf(context.facts, want.name);
     const asSeen = lines(

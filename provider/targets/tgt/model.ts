@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { BlockhostError } from "../../errors";
 import { aclAddress } from "../address";
-import type { BootUnitState } from "../bootUnit";
 import { chapFingerprint } from "../chap";
 import { normalizeIscsiName, targetName } from "../iqn";
 import { portalsOf } from "../portals";
@@ -83,8 +82,6 @@ export interface TgtExtra {
     readonly addresses: ReadonlySet<string>;
     /** Boot files that this version cannot read: export name → why. */
     readonly unreadable: ReadonlyMap<string, string>;
-    /** The systemd unit that runs boot files. */
-    readonly bootUnit: BootUnitState;
 }
 
 export function exportOf(facts: TargetFacts, name: string): TgtExport | undefined {

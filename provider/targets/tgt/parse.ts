@@ -69,7 +69,6 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         boot: new Set([...boot.keys(), ...lines("E").map((line) => splitAt(line, " ")[0])]),
         addresses: parseAddresses(lines("W")),
         unreadable,
-        bootUnit: bootUnitState(lines("U")[0]),
     };
     const devices = new Map(lines("D").map(parseDevice));
     const answered = problem === undefined && garbled === undefined;
@@ -91,6 +90,7 @@ export function parse(target: TgtRef, output: string): TargetFacts {
         protocol: "iscsi",
         ...(found === undefined ? {} : { problem: found }),
         exports,
+        bootUnit: bootUnitState(lines("U")[0]),
         foreign: foreignPaths(live, ourTargets),
         // Without it the list of exports is not complete.
         extra: byLetter.has("Z") && !byLetter.has("F") ? extra : undefined,

@@ -16,7 +16,8 @@ import { closeTarget, namesOf } from "./units";
  */
 export function remove(context: TgtContext, want: { name: string; mark: Mark }): Plan {
     const { target, facts } = context;
-    const { bootUnit } = extraOf(facts);
+    // An observation that is not complete makes nothing gone: this refuses.
+    extraOf(facts);
     const before = exportOf(facts, want.name);
     if (before === undefined) return NOTHING;
     refuseOthers(before, want);
@@ -33,7 +34,7 @@ export function remove(context: TgtContext, want: { name: string; mark: Mark }):
                     ...dropOrders(context, want.name, formerUsers(before)),
                 ]),
             },
-            removeBootFile(place, removeBootUnit(target.stateDirectory, bootUnit, bootFile(place))),
+            removeBootFile(place, removeBootUnit(context, bootFile(place))),
         ],
         touched: { targets: { [target.protocol]: [want.name] } },
         flush: bootFlush(place),

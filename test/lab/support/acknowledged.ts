@@ -56,7 +56,7 @@ sleep 3`);
         );
         const { stdout } = await this.client.run(
             `while read -r chunk; do
-    [ "$(dd if=${this.device} bs=4096 count=1 skip=$((chunk * ${String(CHUNK / 4096)})) iflag=direct status=none | tr -d A | wc -c)" = 0 ] || echo "$chunk"
+    [ "$(dd if=${this.device} bs=4096 count=1 skip=$((chunk * ${String(CHUNK / 4096)})) iflag=direct status=none | tr -cd A | wc -c)" = 4096 ] || echo "$chunk"
 done < ${NOTED}`,
             { timeoutMs: 600_000 },
         );

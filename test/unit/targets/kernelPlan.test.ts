@@ -220,6 +220,14 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         expect(target.ensure(context(after), want()).steps.length).toBeGreaterThan(1);
     });
 
+    test("an observation that was cut short does not make exports gone", () => {
+        const { stdout } = sh(target.observe(ref).text);
+        const facts = target.parse(ref, stdout.replace(/== end\n$/, ""));
+        expect(facts.extra).toBeUndefined();
+        expect(() => target.remove(context(facts), { name: "pg", mark: mark() })).toThrow(/\[not-found\]/);
+        expect(() => target.ensure(context(facts), want())).toThrow(/\[not-found\]/);
+    });
+
     test("a removal asks first whether it is the export that was observed", () => {
         const [guard] = target.remove(context(exported()), want()).steps;
         if (guard === undefined) throw new Error("no step");

@@ -5,6 +5,7 @@ import {
     mkdtempSync,
     readFileSync,
     rmSync,
+    statSync,
     symlinkSync,
     writeFileSync,
 } from "node:fs";
@@ -47,19 +48,25 @@ function bootFile(protocol: string, name: string, roots: string): void {
     put(`state/exports/${protocol}/${name}`, `#!/bin/sh\n#bh roots ${roots}\n#bh device ${device}\n`);
 }
 
-/** Runs it; the devices that were flushed. */
-function shutDown(): string[] {
+/** Runs it, for so many seconds if it does not end before; the devices that were flushed. */
+function shutDown(seconds?: number): string[] {
     put("bin/sync", `#!/bin/sh\nshift\nprintf '%s\\n' "$@" >> "$FLUSHED"\n`);
     spawnSync("chmod", ["+x", at("bin/sync")]);
     put(
         "state/shutdown-exports",
         SHUTDOWN_SCRIPT.replaceAll("/sys/", `${at("sys").replaceAll(" ", "\\ ")}/`),
     );
-    const { status, stderr } = spawnSync("sh", [at("state/shutdown-exports")], {
+    const command = ["sh", at("state/shutdown-exports")];
+    const limited = seconds === undefined ? command : ["timeout", String(seconds), ...command];
+    const { status, stderr } = spawnSync("env", limited, {
         encoding: "utf8",
         env: { ...process.env, PATH: `${at("bin")}:${process.env["PATH"] ?? ""}`, FLUSHED: at("flushed") },
     });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const unlocked = existsSync(at("state/lock")) && statSync(at("state/lock")).isDirectory();
+    expect({ status, stderr: unlocked ? "" : stderr }).toEqual({
+        status: seconds === undefined ? 0 : 124,
+        stderr: "",
+    });
     return existsSync(at("flushed")) ? readFileSync(at("flushed"), "utf8").trim().split("\n").sort() : [];
 }
 
@@ -120,6 +127,25 @@ test("what this host has attached itself goes on being served", () => {
 test("on a host without configfs, all is flushed", () => {
     bootFile("iscsi", "a", "");
     expect(shutDown()).toEqual([at("dev/a of ours")]);
+});
+
+test("a target whose kernel does not answer holds up no other's flush", () => {
+    bootFile("iscsi", "a", "core/iblock_1/a iscsi/iqn.ours:a");
+    bootFile("iscsi", "b", "core/iblock_1/b iscsi/iqn.ours:b");
+    put(lio("iqn.ours:b"), "1\n");
+    mkdirSync(dirname(at(lio("iqn.ours:a"))), { recursive: true });
+    // To write there waits until somebody reads.
+    spawnSync("mkfifo", [at(lio("iqn.ours:a"))]);
+    expect(shutDown(3)).toEqual([at("dev/b of ours")]);
+    expect(readFileSync(at(lio("iqn.ours:b")), "utf8")).toBe("0\n");
+});
+
+test("where the state directory cannot be written any more, all is done all the same", () => {
+    bootFile("iscsi", "a", "core/iblock_1/a iscsi/iqn.ours:a");
+    put(lio("iqn.ours:a"), "1\n");
+    mkdirSync(at("state/lock"));
+    expect(shutDown()).toEqual([at("dev/a of ours")]);
+    expect(readFileSync(at(lio("iqn.ours:a")), "utf8")).toBe("0\n");
 });
 
 test("without any export there is nothing to do", () => {

@@ -7,6 +7,7 @@ import { tgtTarget } from "../../../provider/targets/tgt";
 import { declare } from "../../../provider/targets/tgt/model";
 import type { ExportWanted } from "../../../provider/targets/types";
 import { CHAP, CLIENT, mark, OTHER } from "./tgtHost";
+import { differencesOf } from "../../../provider/targets/bootUnit";
 import { addresses, ALICE, boot, context, live, REF, TARGET, UP, wanted } from "./tgtPrinted";
 
 /** Plans from facts alone. */
@@ -153,6 +154,27 @@ test("the unit that runs boot files comes with the first export of a run, and go
     );
     expect(unit).toBeGreaterThan(0);
     expect(file).toBeGreaterThan(unit ?? 0);
+});
+
+test("where the unit is missing, or is a former version's, exports that are as declared bring it", () => {
+    const with_ = (...lines: string[]) => context([...boot(), ...UP, ...ALICE, ...live(), ...lines]);
+    const drift = ({ facts }: ReturnType<typeof context>) => {
+        const one = facts.exports.get("pg");
+        return one === undefined ? undefined : differencesOf(facts, one);
+    };
+    expect(drift(with_("U installed"))).toEqual([]);
+    expect(drift(with_())).toEqual([]);
+    expect(drift(with_("U missing"))).toEqual([expect.stringMatching(/^unit: /)]);
+    expect(isEmpty(tgtTarget.ensure(with_("U installed"), wanted()))).toBe(true);
+    const first = tgtTarget.ensure(with_("U missing"), wanted());
+    expect(first.steps.map(({ label }) => label)).toEqual([
+        "see that export pg is as it was observed",
+        "have exports made anew at boot, and flushed at shutdown",
+    ]);
+    // A second one of the same run is only read again after it.
+    const lines = [...boot(), ...UP, ...ALICE, ...live(), "U missing"];
+    const second = tgtTarget.ensure(context(lines, first.reserved), wanted());
+    expect(second.steps.map(({ label }) => label)).toEqual(["see that export pg is as it was observed"]);
 });
 
 test("connection properties tell what is live", () => {
