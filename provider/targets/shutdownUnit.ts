@@ -34,8 +34,8 @@ ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-expor
 }
 
 /**
- * Takes LIO's and nvmet's exports off the network, and flushes the devices of all (tgtd ends by itself, and with it what
- * it holds open). Hosts must hear what makes them try again: of a port of nvmet's that has nothing more it is that the
+ * Takes exports off the network, and flushes their devices. (tgtd would end by itself, but Debian's unit has it go
+ * offline first, and initiators take that for an error of the disk.) Hosts must hear what makes them try again: of a port of nvmet's that has nothing more it is that the
  * connection is refused, but of one that has another's subsystem that there is no such subsystem, and they give up for
  * good. So such a port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be
  * unmounted after this.
@@ -49,15 +49,15 @@ dir=\${0%/*}
 command exec 9>>"$dir/lock" && flock -w 30 9
 cd /sys/kernel/config 2>/dev/null || cd /
 attached=" $(cat /sys/class/iscsi_session/*/targetname /sys/class/nvme/*/subsysnqn 2>/dev/null | tr '\\n' ' ')"
-lines() { grep -hs -e '^#bh roots ' -e '^#bh device ' "$dir"/exports/*/*; }
-roots=" $(lines | tr '\\n' ' ')"
+lines() { grep -hs -e '^#bh target ' -e '^#bh declared ' -e '^#bh roots ' -e '^#bh device ' "$dir"/exports/*/*; }
+ours=" $(lines | grep -v '^#bh declared ' | tr '\\n' ' ')"
 set --
 for port in nvmet/ports/*; do
     found=
     for link in "$port"/subsystems/*; do
         name=\${link##*/}
         case $attached in *" $name "*) continue 2 ;; esac
-        case $roots in *" subsystems/$name "*) found="$found $link" ;; *) continue 2 ;; esac
+        case $ours in *" subsystems/$name "*) found="$found $link" ;; *) continue 2 ;; esac
     done
     set -- "$@" $found
 done
@@ -70,12 +70,28 @@ stop() {
     done
     sync -- "$2"
 }
+# Targets of the tgtd with this control port.
+close() {
+    timeout 20 tgtadm -C "$1" --lld iscsi --mode target --op show </dev/null | while read -r word tid name; do
+        [ "$word" = Target ] || continue
+        case $attached in *" $name "*) continue ;; esac
+        case $ours in *" $name "*) timeout 20 tgtadm -C "$1" --lld iscsi --mode target --op delete --force --tid "\${tid%:}" </dev/null ;; esac
+    done
+}
 lines | {
-    root=
+    root= port= closed=' '
     while IFS= read -r line; do
         case $line in
+            '#bh declared '*'"controlPort":'*) port=\${line#*'"controlPort":'} port=\${port%%[!0-9]*} ;;
             '#bh roots '*) root=\${line#'#bh roots '} ;;
-            *) stop "$root" "\${line#'#bh device '}" 9>&- & root= ;;
+            '#bh device '*)
+                device=\${line#'#bh device '}
+                if [ -n "$port" ]; then
+                    case $closed in *" $port "*) ;; *) close "$port" 9>&- ; closed="$closed$port " ;; esac
+                fi
+                stop "$root" "$device" 9>&- &
+                root= port=
+                ;;
         esac
     done
     wait

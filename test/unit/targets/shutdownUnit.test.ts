@@ -124,6 +124,36 @@ test("what this host has attached itself goes on being served", () => {
     expect(spawnSync("test", ["-L", at(link(1, "nqn.ours:b"))]).status).toBe(0);
 });
 
+test("tgtd's targets are closed before their devices are flushed, but for those of others and our own", () => {
+    for (const name of ["a", "b", "c"]) {
+        put(`dev/${name} of ours`);
+        put(
+            `state/exports/iscsi/${name}`,
+            `#!/bin/sh\n#bh target iqn.ours:${name}\n#bh declared {"controlPort":7,"x":1}\n#bh device ${at(`dev/${name} of ours`)}\n`,
+        );
+    }
+    put("sys/class/iscsi_session/session1/targetname", "iqn.ours:c\n");
+    put(
+        "bin/tgtadm",
+        `#!/bin/sh
+case $* in
+*show*) [ "$2" = 7 ] && printf 'Target %s\\n    System information:\\n' '1: iqn.ours:a' '2: iqn.theirs:x' '12: iqn.ours:b' '13: iqn.ours:c' ;;
+*) echo "!$*" >> "$FLUSHED" ;;
+esac
+`,
+    );
+    spawnSync("chmod", ["+x", at("bin/tgtadm")]);
+    expect(shutDown()).toEqual([
+        "!-C 7 --lld iscsi --mode target --op delete --force --tid 1",
+        "!-C 7 --lld iscsi --mode target --op delete --force --tid 12",
+        ...["a", "b", "c"].map((name) => at(`dev/${name} of ours`)),
+    ]);
+    expect(readFileSync(at("flushed"), "utf8").split("\n").slice(0, 2)).toEqual([
+        expect.stringContaining("delete"),
+        expect.stringContaining("delete"),
+    ]);
+});
+
 test("on a host without configfs, all is flushed", () => {
     bootFile("iscsi", "a", "");
     expect(shutDown()).toEqual([at("dev/a of ours")]);
