@@ -1,6 +1,12 @@
 import type { Step } from "../host/plan";
 import { bootUnitName } from "../targets/bootUnit";
-import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, whereSystemdRuns } from "../targets/systemd";
+import {
+    systemdWord,
+    TARGET_SERVICES,
+    UNIT_DIRECTORY,
+    wantedAtBoot,
+    whereSystemdRuns,
+} from "../targets/systemd";
 import { asWord, raw, type Sh, sh, writeOut } from "../sh";
 
 /**
@@ -96,5 +102,5 @@ rm -f ${wanted(stateDirectory)} ${unitFile(stateDirectory)} "$dir/boot-attachmen
 }
 
 function wanted(stateDirectory: string): string {
-    return `${UNIT_DIRECTORY}/multi-user.target.wants/${attachmentUnitName(stateDirectory)}`;
+    return wantedAtBoot(attachmentUnitName(stateDirectory));
 }

@@ -4,7 +4,7 @@ import { GUARD_FAILED, NOTHING, type Plan, type Step } from "../host/plan";
 import { guardBootFile, placeOf } from "./boot";
 import { SHUTDOWN_SCRIPT, shutdownUnit } from "./shutdownUnit";
 import type { ExportFacts, TargetContext, TargetFacts } from "./types";
-import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, whereSystemdRuns } from "./systemd";
+import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, wantedAtBoot, whereSystemdRuns } from "./systemd";
 
 /**
  * The systemd unit that runs all boot files when the host, or what is behind them, starts. There is one for each state
@@ -47,7 +47,7 @@ export function bootUnitFiles(stateDirectory: string): { readonly file: string; 
     const name = bootUnitName(stateDirectory);
     return {
         file: `${UNIT_DIRECTORY}/${name}`,
-        link: `${UNIT_DIRECTORY}/multi-user.target.wants/${name}`,
+        link: wantedAtBoot(name),
     };
 }
 

@@ -5,6 +5,11 @@ import { raw, type Sh } from "../sh";
 /** Where units of the administrator's own go. */
 export const UNIT_DIRECTORY = "/etc/systemd/system";
 
+/** The link that enables a unit for every boot. */
+export function wantedAtBoot(name: string): string {
+    return `${UNIT_DIRECTORY}/multi-user.target.wants/${name}`;
+}
+
 /** What takes targets away as it starts or ends. */
 export const TARGET_SERVICES = "tgt.service rtslib-fb-targetctl.service target.service nvmet.service";
 
