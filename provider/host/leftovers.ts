@@ -10,18 +10,28 @@ function files(stateDirectory: string): Sh {
 }
 
 /**
- * There while a run has work to be flushed at its end: where it stays, that run was cut short before it did, and what it
- * has done counts as done only when all is flushed.
+ * A line: 0 while a run has work to be flushed at its end, 1 when it has done so. Where it stays 0, that run was cut short
+ * before it did, and what it has done counts as done only when all is flushed. It is overwritten in place, which takes
+ * neither a process nor space; what cannot be written leaves more to be flushed, not less.
  */
-function flushMarker(stateDirectory: string): string {
-    return `${stateDirectory}/flush.new`;
+function flushedFile(stateDirectory: string): string {
+    return `${stateDirectory}/flushed`;
+}
+
+/** Something was left to be flushed. */
+function unflushed(stateDirectory: string): Sh {
+    const file = flushedFile(stateDirectory);
+    return sh`{ [ -e ${file} ] && { v=; read -r v < ${file}; [ "$v" != 1 ]; }; } 2>/dev/null`;
+}
+
+function noteFlushed(stateDirectory: string, flushed: 0 | 1): Sh {
+    return sh`{ echo ${flushed} 1<> ${flushedFile(stateDirectory)}; } 2>/dev/null`;
 }
 
 /** Comes before the plans of a run that {@link flush} ends. */
 export function willFlush(stateDirectory: string): Sh {
-    const marker = flushMarker(stateDirectory);
-    return sh`bh_all=; [ ! -e ${marker} ] || bh_all=yes
-: > ${marker}`;
+    return sh`bh_all=; ! ${unflushed(stateDirectory)} || bh_all=yes
+${noteFlushed(stateDirectory, 0)}`;
 }
 
 /** Shell function: removes those of its arguments that are files without content, by one process. */
@@ -49,18 +59,19 @@ elif [ $# -gt 0 ] && ! sync -- "$@" 2>/dev/null; then
     for f; do sync -- "$f" || echo "undone $f"; done
     exit 1
 fi
-rm -f ${flushMarker(stateDirectory)}`;
+${noteFlushed(stateDirectory, 1)} || :`;
 }
 
 /** Prints a line where there is any; another run may be just writing it. */
 export function observeLeftovers(stateDirectory: string): Sh {
-    return sh`for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || { echo leftovers; break; }; done`;
+    return sh`! ${unflushed(stateDirectory)} || echo leftovers
+for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || { echo leftovers; break; }; done`;
 }
 
 /** Under the lock, so nobody is writing one. */
 export function clearLeftovers(stateDirectory: string): Plan {
     const script = sh`${DROP}
-[ ! -e ${flushMarker(stateDirectory)} ] || { bh_drop ${bootFiles(stateDirectory)} && sync -f ${stateDirectory}; } || exit
+! ${unflushed(stateDirectory)} || { bh_drop ${bootFiles(stateDirectory)} && sync -f ${stateDirectory} && ${noteFlushed(stateDirectory, 1)}; } || exit
 for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || rm -f -- "$file" || exit; done`;
     return {
         steps: [{ label: "clear away what a run that was cut short was writing", script }],

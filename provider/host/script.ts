@@ -124,9 +124,9 @@ export function composeRun(input: {
 }): Script {
     const nonce = newNonce();
     const lockFile = `${input.stateDirectory}/lock`;
-    // `exec` with a redirection that fails ends the shell before any `||`; so it is tried in a subshell first.
+    // `exec` with a redirection that fails ends the shell before any `||`; so it is tried first.
     const lock = sh`[ -d ${input.stateDirectory} ] || mkdir -p -m 0700 ${input.stateDirectory} || { bh_mark setup; exit 1; }
-( : >> ${lockFile} ) || { bh_mark setup; exit 1; }
+{ :; } >> ${lockFile} || { bh_mark setup; exit 1; }
 exec 9>>${lockFile}
 flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
 `;

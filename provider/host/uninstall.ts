@@ -11,6 +11,7 @@ const OURS = [
     "epoch",
     "epoch.made",
     "exports",
+    "flushed",
     "lock",
     "pools",
     "shutdown-exports",
@@ -72,4 +73,4 @@ for bh_f in ${stateDirectory}/* ${stateDirectory}/.[!.]*; do
 done`;
 }
 
-const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | epoch | epoch.made | exports | lock | pools | shutdown-exports | units`;
+const OURS_PATTERN: Sh = sh`attachments | boot-attachments | boot-exports | epoch | epoch.made | exports | flushed | lock | pools | shutdown-exports | units`;

@@ -13,16 +13,23 @@ export function noteDirectory(target: Pick<TargetRef, "stateDirectory" | "protoc
     return `/run/blockhost-${which}/${target.protocol}`;
 }
 
-/** Shell function: `block major:minor bytes path` or `file dev:ino bytes path` of each path that is there. */
-export const IDENTIFY = raw(`identify() {
+/**
+ * Shell functions. `identify PATH…`: `block major:minor bytes path` or `file dev:ino bytes path` of each that is there.
+ * `block MAJOR:MINOR PATH` prints the same of that block device. `still KIND MAJOR:MINOR PATH`: what was noted is still
+ * what is at the path, if that can be told without a process, of which `identify` takes one.
+ */
+export const IDENTIFY = raw(`block() {
+    bytes=0; read -r bytes < "/sys/dev/block/$1/size"
+    echo "block $1 $((bytes * 512)) $2"
+}
+still() { [ "$1" = block ] && [ "$3" -ef "/dev/block/$2" ]; }
+identify() {
     while IFS='|' read -r kind id major minor bytes path; do
         case $kind in
-            '') continue ;;
-            block*) kind=block id=$((0x$major)):$((0x$minor)) bytes=0
-                read -r bytes < "/sys/dev/block/$id/size"; bytes=$((bytes * 512)) ;;
-            *) kind=file ;;
+            '') ;;
+            block*) block $((0x$major)):$((0x$minor)) "$path" ;;
+            *) echo "file $id $bytes $path" ;;
         esac
-        echo "$kind $id $bytes $path"
     done <<BH_DEVICES
 $(stat -L -c '%F|%d:%i|%t|%T|%s|%n' -- "$@" 2>/dev/null)
 BH_DEVICES

@@ -93,13 +93,16 @@ for f; do
     [ ! -s ${notes}/"$f" ] || while IFS= read -r line; do printf '%s\\0%s\\n' "$f" "$line"; done < ${notes}/"$f"
 done
 set --
+echo '== devices'
 set -f; IFS='
 '
 for line in $found; do
-    line=\${line#*:}
+    f=\${line%%:*} line=\${line#*:}
     case $line in
         '#bh roots '*) roots="$roots \${line#'#bh roots '}" ;;
-        '#bh device '*) set -- "$@" "\${line#'#bh device '}" ;;
+        '#bh device '*) device=\${line#'#bh device '} kind= id=
+            [ ! -s ${notes}/"$f" ] || IFS=' ' read -r kind id rest < ${notes}/"$f"
+            if still "$kind" "$id" "$device"; then block "$id" "$device"; else set -- "$@" "$device"; fi ;;
         '#bh '*) ;;
         *' 01 '*) connected=1 ;;
         *) sockets="$sockets$line$IFS" ;;

@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 const path = (name: string) => join(directory, name);
-const marker = () => existsSync(path("flush.new"));
+const marker = () => existsSync(path("flushed")) && readFileSync(path("flushed"), "utf8") === "0\n";
 
 /** `sync` only writes down what it is asked for; of `bad` it fails. */
 const sync = () => `sync() {
@@ -57,6 +57,22 @@ describe.each([["dash"], ["bash", "--posix"], ["busybox", "sh"]])("in %s", (...w
         const { status, synced } = run(`${before()}\n${end(path("one"))}`);
         expect({ status, synced }).toEqual({ status: 0, synced: [`sync -f ${directory}`] });
         expect(marker()).toBe(false);
+    });
+
+    test("and so is all where a power cut has left no word of it", () => {
+        for (const left of ["", "\0\0"]) {
+            rmSync(path("log"), { force: true });
+            writeFileSync(path("flushed"), left);
+            const { status, synced } = run(`${before()}\n${end(path("one"))}`);
+            expect({ status, synced }).toEqual({ status: 0, synced: [`sync -f ${directory}`] });
+            expect(readFileSync(path("flushed"), "utf8")).toBe("1\n");
+        }
+    });
+
+    test("where it cannot be noted, nothing fails", () => {
+        mkdirSync(path("flushed"));
+        const { status, synced } = run(`${before()}\n${end(path("one"))}`);
+        expect({ status, synced }).toEqual({ status: 0, synced: [`sync -f ${directory}`] });
     });
 
     test("or with the first that has nothing else to do", () => {
