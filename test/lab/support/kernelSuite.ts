@@ -266,6 +266,30 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
         },
     );
 
+    test("a device that is as noted is known without a process, and another one at its path is told of", async () => {
+        const path = "/dev/blockhost-test";
+        const put = (device: string) => host.sh(`ln -sfn ${device} ${path}`);
+        const differences = async (before = "") => {
+            const printed = await host.sh(`${before}\n${target.observe(ref, ["pg"]).text}`);
+            return target.parse(ref, printed).exports.get("pg")?.differences;
+        };
+        const [first, second] = suite.devices;
+        const want = suite.want("pg", path);
+        await put(first);
+        try {
+            await host.ensure(want);
+            expect(await differences()).toEqual([]);
+            expect(await differences("stat() { :; }")).toEqual([]);
+            await put(second);
+            expect(await differences()).not.toEqual([]);
+            await put(first);
+            await host.remove(want);
+        } finally {
+            await host.sh(`rm ${path}`);
+        }
+        expect(await dump()).toBe(pristine);
+    });
+
     test("the boot file alone makes it anew", async () => {
         const want = suite.want("pg", suite.devices[0]);
         await host.ensure(want);
