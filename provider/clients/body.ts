@@ -17,7 +17,7 @@ ${KNOWING}
 ${COMMON}
 ${own}
 case \${1-all} in login | all) login ;; esac
-case \${1-all} in device | all) device ;; esac
+case \${1-all} in device) device wait ;; all) device ;; esac
 case \${1-all} in applied | all) ${noteApplied(file)} ;; esac`;
 }
 
@@ -68,6 +68,9 @@ device() {
         [ "$((n % 50))" != 10 ] || scan
         n=$((n + 1)); sleep 0.1
     done
+    # Paths that are down come back by themselves. At boot they are not waited for: others are to be attached.
+    [ -z "\${1-}" ] || all_up
+    later=\${1:+$down}
     set -- $devices
     grow "$@"
     udevadm settle -t 10 2>/dev/null
@@ -78,6 +81,21 @@ device() {
         [ "$n" -lt 100 ] || fail "missing: udev has not made $link"
         n=$((n + 1)); sleep 0.1
     done
+    [ -z "$later" ] || fail "unreachable:$later (the client goes on trying)"
+}
+# A minute: beside the ten seconds of a controller, TCP tries again after up to half a minute.
+all_up() {
+    n=0
+    until look; live && [ -z "$down" ]; do
+        [ "$n" -lt 600 ] || break
+        n=$((n + 1)); sleep 0.1
+    done
+}
+# Into $up how many paths are, into $down the portals of those that are not.
+count_paths() { up=0 down=; each_path count_path; }
+count_path() {
+    path_state
+    case $v in LOGGED_IN | live) up=$((up + 1)) ;; *) down="$down $portal" ;; esac
 }
 sectors() { get "/sys/class/block/$1/size" || v=0; }
 `);
@@ -121,10 +139,9 @@ enter() {
 }
 scan_one() { iscsiadm -m session -r "$path" --rescan >/dev/null; }
 scan() { each_path scan_one; }
-count_path() { get "/sys/class/iscsi_session/session$path/state"; [ "$v" != LOGGED_IN ] || up=$((up + 1)); }
+path_state() { get "/sys/class/iscsi_session/session$path/state"; }
 live() {
-    up=0
-    each_path count_path
+    count_paths
     set -- $devices
     [ "$up" -gt 0 ] && { [ "$paths" = one ] || [ $# -ge "$up" ]; }
 }
@@ -258,8 +275,8 @@ enter() {
 }
 scan_one() { echo 1 > "/sys/class/nvme/$path/rescan_controller"; }
 scan() { each_path scan_one; }
-count_path() { get "/sys/class/nvme/$path/state"; [ "$v" != live ] || up=$((up + 1)); }
-live() { up=0; each_path count_path; [ "$up" -gt 0 ]; }
+path_state() { get "/sys/class/nvme/$path/state"; }
+live() { count_paths; [ "$up" -gt 0 ]; }
 known() {
     [ -z "$uuid" ] || { get "$node/uuid"; [ "$v" = "$uuid" ]; } || fail "identity: /dev/$block is namespace $v, not $uuid"
 }

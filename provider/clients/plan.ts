@@ -28,7 +28,7 @@ import type {
 } from "./types";
 
 /** Written into the digest: another version of the script is written anew. */
-const BODY_VERSION = 4;
+const BODY_VERSION = 5;
 /** Milliseconds that a login may take, at most, for each portal. */
 const LOGIN_TIMEOUT = 35_000;
 /** Milliseconds for what was written to be brought to the storage host: as long as it goes on; see {@link flush}. */

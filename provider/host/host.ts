@@ -236,6 +236,7 @@ export class Host {
 
     private async attempt<T>(operation: Operation<T>, options: CallOptions, progress: Progress): Promise<T> {
         const waited = new Set<string>();
+        let left: readonly string[] = [];
         for (let round = 0; round < MAX_ROUNDS; round++) {
             // Another operation's failure may have dropped them.
             await this.facts(options, operation.containers);
@@ -243,6 +244,7 @@ export class Host {
             const planner = (facts: HostFacts) => operation.plan(hideFailedUnits(facts, waited));
             const { plan } = await this.batch.submit({ ...operation, plan: planner }, options);
             if (plan === undefined) continue;
+            left = plan.steps.map(({ label }) => label);
             for (const claim of plan.claims ?? []) this.announced.delete(`${claim.pool}/${claim.name}`);
             progress.begun ||= !isEmpty(plan);
             if (plan.waitFor !== undefined) {
@@ -264,7 +266,7 @@ export class Host {
         }
         throw new BlockhostError(
             "command-failed",
-            "the host is still not as declared after all steps succeeded",
+            `the host is still not as declared after all steps succeeded: left to be done is to ${left.join(", to ")}`,
             {
                 host: this.config.name,
                 doing: operation.doing,

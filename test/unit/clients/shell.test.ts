@@ -501,6 +501,43 @@ sleep() { [ ! -s $R/sys/class/nvme/nvme0/delete_controller ] || rm -r $R/sys/cla
     });
 });
 
+describe("a path that is down", () => {
+    const two = { ...NVME, portals: ["10.0.0.5:4420", "10.0.0.6:4420"], paths: "all" as const };
+    const device = (size: number, functions: string, stage = "device") =>
+        made.run(body(two, {}, size, "/nonexistent").text, `udevadm() { :; }\n${functions}`, stage);
+    const AT = "$R/sys/class/nvme/nvme1/state";
+    beforeEach(() => {
+        made.controller();
+        made.controller({}, "connecting", "nvme1");
+        made.file("sys/class/nvme/nvme1/address", "traddr=10.0.0.6,trsvcid=4420\n");
+        made.namespace();
+    });
+
+    test("is waited for", () => {
+        const after = `n_slept=0; sleep() { n_slept=$((n_slept + 1)); [ "$n_slept" -lt 200 ] || echo live > ${AT}; }`;
+        expect(device(0, after)).toMatchObject({ status: 0, stderr: "" });
+        expect(read("sys/class/nvme/nvme1/state")).toBe("live\n");
+    });
+
+    test("and told, when the device has grown by the other", () => {
+        const functions = `sleep() { [ ! -s "$R/sys/class/nvme/nvme0/rescan_controller" ] || echo 262144 > "$R/sys/class/block/nvme0n1/size"; }`;
+        const { status, stderr } = device(262144 * 512, functions);
+        expect({ status, stderr }).toEqual({
+            status: 1,
+            stderr: "unreachable: 10.0.0.6:4420 (the client goes on trying)\n",
+        });
+        expect(explain(stderr)?.code).toBe("unreachable");
+        expect(read("sys/class/block/nvme0n1/size")).toBe("262144\n");
+    });
+
+    test("keeps nobody waiting at boot", () => {
+        made.file("nonexistent", "");
+        const { stderr } = device(0, "sleep() { echo waited >&2; }", "all");
+        expect(stderr).not.toContain("waited");
+        expect(stderr).not.toContain("unreachable");
+    });
+});
+
 describe("open-iscsi's name of the client", () => {
     test.each([
         ["the name", "InitiatorName=iqn.2024-01.com.example:db1\n", "iqn.2024-01.com.example:db1"],
