@@ -30,7 +30,7 @@ note_device() {
     first=$wwid
     known "$block"
 }
-login() {
+connect() {
     found=
     each_path note_path
     before=$found
@@ -51,6 +51,12 @@ login() {
     done
     [ "$kept" = 0 ] || exit "$kept"
     [ -n "$found" ] || exit $status
+}
+login() {
+    ( connect )
+    status=$?
+    private
+    [ "$status" = 0 ] || exit "$status"
 }
 look() { devices= first=; each_device note_device; }
 link() {
@@ -137,6 +143,8 @@ enter() {
     [ -n "$was" ] || [ "$paths" = all ] || iscsiadm -m node -T "$target" -p "$1" -o delete >/dev/null 2>&1
     case $s in 24 | 20 | 19) return 3 ;; *) return 1 ;; esac
 }
+# The kernel shows them to root only.
+private() { :; }
 scan_one() { iscsiadm -m session -r "$path" --rescan >/dev/null; }
 scan() { each_path scan_one; }
 path_state() { get "/sys/class/iscsi_session/session$path/state"; }
@@ -272,6 +280,13 @@ enter() {
     esac
     echo "unreachable: $1 ($said)" >&2
     return 1
+}
+# The kernel lets everybody on the client read the keys of a controller.
+hide() { ! own || for f in "/sys/class/nvme/$path"/dhchap_*secret; do [ ! -e "$f" ] || secrets="$secrets $f"; done; }
+private() {
+    secrets=
+    [ -z "$key" ] || each_path hide
+    [ -z "$secrets" ] || chmod 0600 $secrets
 }
 scan_one() { echo 1 > "/sys/class/nvme/$path/rescan_controller"; }
 scan() { each_path scan_one; }

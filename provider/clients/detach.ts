@@ -69,12 +69,13 @@ bounded() {
     done
     wait "$pid"
 }
-alive=
-each_path up
 set -- $maps
 [ $# != 0 ] || set -- $blocks
 [ $# != 0 ] || exit 0
-[ -n "$alive" ] || { lost "no path to the device is up"; exit 0; }
+# One that is down comes back by itself, where the storage host does.
+alive= waited=0
+until each_path up; [ -n "$alive" ] || [ "$waited" -ge "$((patience * 10))" ]; do waited=$((waited + 1)); sleep 0.1; done
+[ -n "$alive" ] || { lost "no path to the device has come up for $patience seconds"; exit 0; }
 for d; do
     bounded "$d" dd if=/dev/null of="/dev/$d" conv=notrunc,fsync status=none && bounded "$d" blockdev --flushbufs "/dev/$d"
     case $? in
@@ -126,6 +127,8 @@ for portal in $portals; do
     meant || continue
     whole_record "$portal"
     [ -z "$record" ] || iscsiadm -m node -T "$target" -p "$portal" -o delete >/dev/null || failed "the node record of $portal cannot be deleted"
+    # A record with its secrets that was being written when a run was cut short; under the lock, nobody is writing it.
+    [ ! -e "$db/.blockhost.new" ] || rm -f -- "$db/.blockhost.new" || failed "$db/.blockhost.new cannot be removed"
 done`);
 
 const NVME = raw(`remove() {

@@ -40,7 +40,7 @@ done`;
 [ -d "$dir" ] || exit 0
 ${guard}
 for bh_f in ${OURS.map(String)}; do rm -rf -- "$dir/$bh_f" "$dir/$bh_f.new" || exit; done
-rm -rf -- "$dir"/lvm.??????
+rm -f -- "$dir/lvm.in" "$dir/lvm.out"
 rmdir -- "$dir" 2>/dev/null || { echo "left in place, for what is in it is not ours:" >&2; ls -A "$dir" >&2; exit 1; }`,
     };
 }
@@ -67,7 +67,7 @@ export function observeInstalled(stateDirectory: string, files: Sh): Sh {
 for bh_f in ${stateDirectory}/* ${stateDirectory}/.[!.]*; do
     [ -e "$bh_f" ] || continue
     case \${bh_f##*/} in
-    ${OURS_PATTERN} | *.new | lvm.??????) ;;
+    ${OURS_PATTERN} | *.new | lvm.in | lvm.out) ;;
     *) echo "foreign $bh_f" ;;
     esac
 done`;

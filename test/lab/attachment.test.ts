@@ -17,6 +17,7 @@ import {
     KEYS,
     LEAVINGS,
     MUTUAL,
+    SAN,
     labOfTwo,
     prepareStorage,
 } from "./support/attachments";
@@ -86,6 +87,48 @@ describe.each(PROTOCOLS)("over %s", (protocol) => {
         const sum = "head -c 50331648 | sha256sum";
         const { stdout } = await a().run(`dd if=${data.path} bs=1M iflag=direct status=none | ${sum}`);
         expect(stdout).toBe((await a().run(`yes blockhost | ${sum}`)).stdout);
+    });
+
+    test("from under whom has it open, which has to be allowed, it is taken with all that was written", async () => {
+        const data = await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun);
+        // What is open is not written out by being closed, and this is too little for the kernel to begin by itself.
+        const { stdout: holder } = await c().run(`rm -f /run/written
+{ exec 3<>${one.devicePath}; yes blockhost | head -c 8388608 >&3; : > /run/written; exec sleep 300; } </dev/null >/dev/null 2>&1 &
+until [ -e /run/written ]; do sleep 0.1; done; echo $!`);
+        try {
+            expect((await refused(both.detach(one), "in-use")).message).toContain("sleep");
+            await both.detach({ ...one, allow: ["session-drop"] });
+        } finally {
+            await c().run(`kill ${holder.trim()}`);
+        }
+        expect(await left()).toBe("");
+        const sum = "head -c 8388608 | sha256sum";
+        const { stdout } = await a().run(`dd if=${data.path} bs=1M iflag=direct status=none | ${sum}`);
+        expect(stdout).toBe((await a().run(`yes blockhost | ${sum}`)).stdout);
+    });
+
+    test("a client that has the name of another host is refused, and nothing is made", async () => {
+        const file = iscsi ? "/etc/iscsi/initiatorname.iscsi" : "/etc/nvme/hostnqn";
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const { stdout: name } = await c().run(`cat ${file}`);
+        await a().run(
+            `mkdir -p ${file.replace(/[^/]*$/, "")} && { [ ! -e ${file} ] || cp ${file} /run/name; } && printf '%s' '${name}' > ${file}`,
+        );
+        try {
+            both.hosts.get(SAN).forget();
+            await both.hosts.get(SAN).facts();
+            const told = await refused(both.attach("pg", lun), "conflict");
+            expect(told.message).toContain(`${DB} and ${SAN} have the same`);
+            expect(await left()).toBe("");
+        } finally {
+            await a().run(`if [ -e /run/name ]; then mv /run/name ${file}; else rm ${file}; fi`);
+        }
+        both.hosts.get(SAN).forget();
+        await both.hosts.get(SAN).facts();
+        await both.detach(await both.attach("pg", lun));
     });
 
     test("from a storage host that is off it is detached by `force` only, and nothing is left", async () => {
@@ -212,7 +255,7 @@ exec /usr/sbin/iscsiadm "$@"
         await both.remove(lun, data);
     });
 
-    test("no secret is on a command line of either host", async () => {
+    test("no secret is on a command line of either host, or for every user to read", async () => {
         const secrets = [CHAP, MUTUAL].map(({ password }) => password);
         const keys = [KEYS.key, KEYS.controllerKey, other("host"), other("ctrl")];
         const needles = [...secrets, "Another-Word-12", ...keys.map((key) => key.split(":")[2] ?? "")];
@@ -229,6 +272,11 @@ exec /usr/sbin/iscsiadm "$@"
             const rotated = await exportLifecycle.update(both.context, lun, { ...lun, initiators });
             const after = await both.change(one, { connection: rotated.connection });
             expect(after).toMatchObject({ drift: [] });
+            for (const host of [a(), c()]) {
+                const { stdout } = await host.run(READ_BY_ALL);
+                expect(stdout).toContain("tried");
+                expect(needles.filter((needle) => stdout.includes(needle))).toEqual([]);
+            }
             await both.detach(after);
             await both.remove(rotated, data);
             for (const host of [a(), c()]) {
@@ -244,16 +292,29 @@ exec /usr/sbin/iscsiadm "$@"
         }
     });
 
-    test("is one remote run once the client is known, and so is detaching", async () => {
-        await both.volume("pg");
+    test("is one remote run once the client is known, and so is each change, and detaching", async () => {
+        const data = await both.volume("pg");
         const lun = await both.export("pg", protocol);
         const { counters } = both.hosts.get(DB);
         await both.hosts.get(DB).facts();
-        const before = counters.runs;
-        const one = await both.attach("pg", lun);
-        expect(counters.runs - before, "attached").toBe(1);
-        await both.detach(one);
-        expect(counters.runs - before, "detached too").toBe(2);
+        let before = counters.runs;
+        const oneRun = async <Result>(what: string, doing: Promise<Result>): Promise<Result> => {
+            const result = await doing;
+            expect(counters.runs - before, what).toBe(1);
+            before = counters.runs;
+            return result;
+        };
+        let one = await oneRun("attach", both.attach("pg", lun, { sizeBytes: data.sizeBytes }));
+        const { sizeBytes } = await both.grow(data, "128MiB");
+        one = await oneRun("grow", both.change(one, { sizeBytes }));
+        expect(one).toMatchObject({ deviceBytes: sizeBytes, drift: [] });
+        const initiators = iscsi
+            ? [{ iqn: CLIENT_IQN, chap: { ...CHAP, password: "Another-Word-12" }, mutualChap: MUTUAL }]
+            : [{ nqn: CLIENT_NQN, dhchap: { key: other("host"), controllerKey: other("ctrl") } }];
+        const { connection } = await exportLifecycle.update(both.context, lun, { ...lun, initiators });
+        one = await oneRun("other credentials", both.change(one, { connection }));
+        expect(one.drift).toEqual([]);
+        await oneRun("detach", both.detach(one));
         expect(await left()).toBe("");
     });
 
@@ -291,6 +352,39 @@ exec /usr/sbin/iscsiadm "$@"
             await next.close();
             expect(await left(), `after ${String(count)} steps`).toBe("");
         }
+    });
+
+    test("is made by itself where the client boots while the storage host is off, once that is on", async () => {
+        const all = [];
+        for (const name of ["pg", "logs"]) {
+            await both.volume(name);
+            const one = await both.attach(name, await both.export(name, protocol));
+            await c().run(`printf ${name} | dd of=${one.devicePath} conv=fsync,notrunc status=none`);
+            all.push(one);
+        }
+        await a().powerOff();
+        await c().reboot();
+        const tried =
+            "journalctl -q -b -o cat -u blockhost-attachments | grep -c 'not attached: logs pg' || :";
+        // The second trial is the first of those that a start of the host does not bring.
+        await vi.waitFor(async () => expect(Number((await c().run(tried)).stdout)).toBeGreaterThan(1), {
+            timeout: 300_000,
+            interval: 5_000,
+        });
+        for (const one of all) expect((await both.read(one))?.drift).not.toEqual([]);
+        await a().powerOn();
+        for (const one of all) {
+            const { devicePath, name } = one;
+            await vi.waitFor(
+                async () => expect(await both.read(one)).toMatchObject({ drift: [], devicePath }),
+                { timeout: 240_000, interval: 5_000 },
+            );
+            const { stdout } = await c().run(`head -c ${String(name.length)} ${devicePath}`);
+            expect(stdout).toBe(name);
+        }
+        await c().run("systemctl is-active blockhost-attachments");
+        for (const one of all) await both.detach(one);
+        expect(await left()).toBe("");
     });
 
     test("comes back after a restart of the client and of the storage host", async () => {
@@ -463,6 +557,13 @@ describe("over several paths", () => {
         }
     });
 });
+
+/** What a user without rights reads of what the kernel shows of targets and sessions. */
+const READ_BY_ALL = `setpriv --reuid 65534 --regid 65534 --clear-groups sh -c '
+echo tried
+find /sys/kernel/config/target /sys/kernel/config/nvmet /sys/class/nvme/*/ /sys/class/iscsi_session/*/ \\
+    -type f \\( -name "*dhchap*" -o -name "*pass*" -o -name "*auth*" \\) -exec cat {} + 2>/dev/null
+grep -rs . /var/lib/blockhost /etc/iscsi /etc/nvme 2>/dev/null; :'`;
 
 /** Every command that is started by its name is written down, with its arguments, by one of that name before it. */
 const WATCH_COMMANDS = `rm -f /run/commands; : > /run/commands

@@ -10,16 +10,19 @@ export const secrets = {
 /** @param {Pick<import("../example.mjs").LabScene, "lab">} scene */
 export function config({ lab }) {
     const [san1, db1] = [lab.host("a"), lab.host("c")];
+    // As the README says: a user without rights of its own, but for `sudo` without a password.
+    const user = { user: "storage", sudo: true };
     return {
         "blockhost:hosts": {
             san1: san1.configuration({
+                ...user,
                 pools: { fast: { driver: "lvm", volumeGroup: "fast", thinPool: "pool0" } },
                 targets: {
                     iscsi: { helper: "lio", portals: san1.portals(3260) },
                     "nvme-tcp": { helper: "nvmet", portals: san1.portals(4420) },
                 },
             }),
-            db1: db1.configuration(),
+            db1: db1.configuration(user),
         },
         disks: ["disk1", "disk2"].map((disk) => san1.diskPath(disk)),
         dataSize: "1GiB",

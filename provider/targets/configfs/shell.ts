@@ -8,11 +8,12 @@ import { raw, type Sh, sh } from "../../sh";
 
 export const CONFIGFS = "/sys/kernel/config";
 
-/** `fail WORDS`; `make DIRECTORY…`; `write ATTRIBUTE VALUE`; `may ATTRIBUTE VALUE`: only where the kernel has it. */
-export const MAKING = raw(`fail() { echo "$*" >&2; exit 1; }
+/** `fail WORDS`; `make DIRECTORY…`, with `$mode` (`-m 0700`); `write ATTRIBUTE VALUE`; `may ATTRIBUTE VALUE`: only where the kernel has it. */
+export const MAKING = raw(`mode=
+fail() { echo "$*" >&2; exit 1; }
 make() {
     for d; do shift; [ -d "$d" ] || set -- "$@" "$d"; done
-    [ $# = 0 ] || mkdir -- "$@"
+    [ $# = 0 ] || mkdir $mode -- "$@"
 }
 write() {
     v=; read -r v < "$1"

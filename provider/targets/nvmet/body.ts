@@ -41,6 +41,8 @@ export function body(target: NvmetRef, want: ExportWanted, declared: NvmetDeclar
         enter(ROOT, ["nvmet", "nvmet-tcp"]),
         sh`[ -d "$made/ports" ] || mkdir -p -m 0700 "$made/hosts" "$made/ports" || exit
 for h in ${hosts}; do [ -d "$h" ] || : > "$made/$h" || exit; done
+# The kernel lets everybody read the keys that are in there.
+mode='-m 0700'
 make "$n" "$n"/namespaces/${NAMESPACE} ${hosts} || exit
 write "$n/attr_allow_any_host" 0
 write "$n/attr_serial" ${declared.serial}

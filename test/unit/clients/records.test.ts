@@ -98,3 +98,9 @@ describe.each([
         expect(readdirSync(nodes)).toEqual([]);
     });
 });
+
+test("one that was being written when a run was cut short, with its secrets, goes with the attachment, too", () => {
+    writeFileSync(join(directory, ".blockhost.new"), "node.session.auth.password = Open-Sesame-123\n");
+    expect(run(takeDown(declared).text)).toMatchObject({ status: 0, stderr: "" });
+    expect(readdirSync(directory)).toEqual(["nodes"]);
+});

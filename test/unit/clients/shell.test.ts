@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { body } from "../../../provider/clients/body";
@@ -57,6 +57,19 @@ describe("NVMe keys", () => {
         expect(read("asked")).toContain(",duplicate_connect");
         expect(gone("nvme0")).toBe(true);
         expect(gone("nvme1")).toBe(false);
+    });
+
+    test("are for root alone, also where another portal cannot be reached", () => {
+        made.controller({ key: K1, controllerKey: C1 });
+        const mode = (name: string) => statSync(join(made.root, "sys/class/nvme", name)).mode & 0o777;
+        const two = { ...NVME, portals: ["10.0.0.5:4420", "10.0.0.6:4420"], paths: "all" as const };
+        const { status } = made.run(
+            body(two, keyed(K1, C1), 0, "/nonexistent").text,
+            "dd() { echo 'timed out'; return 1; }",
+            "login",
+        );
+        expect(status).not.toBe(0);
+        expect([mode("nvme0/dhchap_secret"), mode("nvme0/dhchap_ctrl_secret")]).toEqual([0o600, 0o600]);
     });
 
     test("that fit leave the controller alone", () => {
@@ -261,6 +274,15 @@ blockdev() { :; }`;
     const HANGS = `${FAST}
 dd() { exec sleep 15; }`;
 
+    test("waits for a path that comes back", () => {
+        made.session(1, "sda", { state: "FAILED" });
+        const back = `n_slept=0; sleep() { n_slept=$((n_slept + 1)); [ "$n_slept" -lt 99 ] || echo LOGGED_IN > $R/sys/class/iscsi_session/session1/state; command sleep 0.001; }
+blockdev() { :; }
+dd() { : > $R/written; }`;
+        expect(made.run(flush(ISCSI, false).text, back)).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, "written"))).toBe(true);
+    });
+
     test("goes on as long as something is written", () => {
         made.session();
         const busy = `${FAST}
@@ -291,7 +313,7 @@ dd() { for i in 1 2 3 4 5 6 7 8; do command sleep 0.2; echo "1 0 8 0 $i 0 40 0" 
 
     test.each([
         ["cannot be written", "LOGGED_IN", "dd() { return 1; }"],
-        ["no path to the device is up", "FAILED", "dd() { return 1; }"],
+        ["no path to the device has come up", "FAILED", "dd() { return 1; }"],
     ])("%s: refused, but for `force`", (said, state, dd) => {
         made.session(1, "sda", { state });
         const refused = made.run(flush(ISCSI, false).text, `${FAST}\n${dd}`);
@@ -504,7 +526,7 @@ sleep() { [ ! -s $R/sys/class/nvme/nvme0/delete_controller ] || rm -r $R/sys/cla
 describe("a path that is down", () => {
     const two = { ...NVME, portals: ["10.0.0.5:4420", "10.0.0.6:4420"], paths: "all" as const };
     const device = (size: number, functions: string, stage = "device") =>
-        made.run(body(two, {}, size, "/nonexistent").text, `udevadm() { :; }\n${functions}`, stage);
+        made.run(body(two, {}, size, "/run/boot-file").text, `udevadm() { :; }\n${functions}`, stage);
     const AT = "$R/sys/class/nvme/nvme1/state";
     beforeEach(() => {
         made.controller();
@@ -531,10 +553,9 @@ describe("a path that is down", () => {
     });
 
     test("keeps nobody waiting at boot", () => {
-        made.file("nonexistent", "");
-        const { stderr } = device(0, "sleep() { echo waited >&2; }", "all");
-        expect(stderr).not.toContain("waited");
-        expect(stderr).not.toContain("unreachable");
+        made.file("run/boot-file", "#!/bin/sh\n# Attachment\n#bh mark\n#bh applied 0\n");
+        expect(device(0, "sleep() { echo waited >&2; }", "all")).toMatchObject({ status: 0, stderr: "" });
+        expect(read("run/boot-file")).toContain("applied 1");
     });
 });
 
