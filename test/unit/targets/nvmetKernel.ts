@@ -116,9 +116,14 @@ export class NvmetKernel {
 const KERNEL = String.raw`
 put() { for bh_p; do command printf '%s\n' "\${bh_p#*=}" > "$bh_d/\${bh_p%%=*}" || return; done; }
 mkdir() {
-    case $1 in --) shift ;; -*) command mkdir "$@"; return ;; esac
+    bh_mode=0755
+    case "$1 $3" in
+    '-m --') bh_mode=$2; shift 3 ;;
+    '-- '*) shift ;;
+    -*) command mkdir "$@"; return ;;
+    esac
     for bh_d; do
-        command mkdir "$bh_d" || return
+        command mkdir -m "$bh_mode" "$bh_d" || return
         case $bh_d in
             hosts/*) put dhchap_key= dhchap_ctrl_key= 'dhchap_hash=hmac(sha256)' dhchap_dhgroup=null ;;
             subsystems/*/namespaces/*)
