@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { GUARD_FAILED, isEmpty, type Step } from "../../../provider/host/plan";
+import { NAME_MAX_LENGTH } from "../../../provider/names";
 import type { ExportWanted, Target, TargetRef } from "../../../provider/targets/types";
 import { KernelHost, mark, type Run } from "./kernelHost";
 
@@ -48,6 +49,10 @@ export interface KernelSuite<Options> {
     /** Block devices of 64 MiB, made before. */
     readonly devices: readonly [string, string];
     want(name: string, devicePath: string): ExportWanted;
+    /** Its first initiator has the longest name and secrets that an export may have. */
+    longest(want: ExportWanted): ExportWanted;
+    /** The longest beginning of target names that may be configured. */
+    readonly longestPrefix: string;
     /** The same export with other credentials, initiators and properties. */
     changed(want: ExportWanted): ExportWanted;
     readonly alterations: readonly Alteration[];
@@ -60,6 +65,7 @@ export interface KernelSuite<Options> {
 }
 
 const FILE = "/srv/blockhost-test/a.img";
+const LONGEST = "n".repeat(NAME_MAX_LENGTH);
 
 /** Milliseconds for tests that try many cases, each of which is a few runs on a host. */
 const LONG = 3_600_000;
@@ -86,7 +92,7 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
 
     // Whatever a test that failed has left.
     beforeEach(async () => {
-        for (const name of ["pg", "one", "two"]) {
+        for (const name of ["pg", "one", "two", LONGEST]) {
             if ((await host.observe([name])).exports.has(name))
                 await host.remove(suite.want(name, suite.devices[0]));
         }
@@ -225,6 +231,25 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
             expect(wrong).toEqual([]);
             expect(count).toBeGreaterThan(5);
         });
+    });
+
+    test("the longest names and secrets that are allowed are taken, and leave nothing behind", async () => {
+        const options = target.options.parse({ ...ref.options, prefix: suite.longestPrefix });
+        const long = new KernelHost(target, { ...ref, options }, host.run);
+        const more = { ...ref.options, prefix: `${suite.longestPrefix}x` };
+        expect(() => target.options.parse(more)).toThrow(/must have at most/);
+        for (const device of [suite.devices[0], FILE]) {
+            const want = suite.longest(suite.want(LONGEST, device));
+            await long.ensure(want);
+            const one = await long.facts(LONGEST);
+            expect(one?.differences).toEqual([]);
+            expect(one?.targetName.length).toBe(suite.longestPrefix.length + NAME_MAX_LENGTH + 9);
+            const before = await dump();
+            for (const text of [one?.targetName ?? "?", want.initiators[0]?.name ?? "?", ...secretsOf(want)])
+                expect(before).toContain(text);
+            await long.remove(want);
+            expect(await dump()).toBe(pristine);
+        }
     });
 
     test("what others have there stays as it is", async () => {

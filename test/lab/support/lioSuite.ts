@@ -48,6 +48,18 @@ export function lioSuite(
             portals: [],
             discard: true,
         }),
+        longest: (want) => ({
+            ...want,
+            initiators: [
+                {
+                    name: `${CLIENT}-`.padEnd(223, "x"),
+                    chap: { username: "u".repeat(63), password: new Secret("p".repeat(255)) },
+                    mutualChap: { username: "t".repeat(63), password: new Secret("q".repeat(255)) },
+                },
+                ...want.initiators.slice(1),
+            ],
+        }),
+        longestPrefix: "iqn.2024-01.com.example:".padEnd(151, "x"),
         changed: (want) => ({
             ...want,
             readOnly: true,

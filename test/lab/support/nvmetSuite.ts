@@ -8,8 +8,8 @@ import { type Alteration, type KernelSuite, setAttribute } from "./kernelSuite";
 
 const HOST = "nqn.2024-01.com.example:client";
 const OTHER = "nqn.2024-01.com.example:other";
-const key = (purpose: string) =>
-    new Secret(deriveDhchapKey("a secret of more than thirty-two bytes", purpose));
+const key = (purpose: string, bytes?: 64) =>
+    new Secret(deriveDhchapKey("a secret of more than thirty-two bytes", purpose, bytes));
 
 /** Exports by nvmet: every field that can be altered, and how. */
 export function nvmetSuite(
@@ -42,6 +42,17 @@ export function nvmetSuite(
             portals: [],
             discard: true,
         }),
+        longest: (want) => ({
+            ...want,
+            initiators: [
+                {
+                    name: `${HOST}-`.padEnd(223, "x"),
+                    dhchap: { key: key("host", 64), controllerKey: key("controller", 64) },
+                },
+                ...want.initiators.slice(1),
+            ],
+        }),
+        longestPrefix: "nqn.2024-01.com.example:".padEnd(151, "x"),
         changed: (want) => ({
             ...want,
             initiators: [{ name: HOST, dhchap: { key: key("another") } }, { name: `${OTHER}2` }],
