@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { exportLifecycle, type ExportState } from "../../provider/resources/export";
 import { lioTarget } from "../../provider/targets/lio";
 import { nvmetTarget } from "../../provider/targets/nvmet";
@@ -92,6 +92,44 @@ describe.each(KINDS)("$label", ({ label, of }) => {
         );
     });
 
+    test(
+        "what LVM does not bring up at boot comes back too, by one command: with the activation-skip flag",
+        { timeout: 900_000 },
+        async () => {
+            const a = lab.host("a");
+            const client = another();
+            await client.volume("skipped");
+            const volume = await client.export("skipped-x", "skipped", args("skipped-x"));
+            const first = await backend.attach(volume, {});
+            await first.write(0, 4096, 0x5a);
+            await first.detach();
+            const copy = await client.snapshot("copy", "skipped");
+            const ofCopy = await client.export("copy-x", "copy", args("copy-x"));
+            await client.volume("bare");
+            await run(
+                "a",
+                `for lv in skipped copy bare; do lvchange -q -ky bhexports/$lv || exit; done
+printf '#!/bin/sh\necho "$*" >> /run/lvchange\nexec /usr/sbin/lvchange "$@"\n' > /usr/local/sbin/lvchange
+chmod 0755 /usr/local/sbin/lvchange && sync`,
+            );
+            await a.powerOff();
+            await a.powerOn();
+            // The flag does what it is for.
+            expect(await run("a", "lvs --noheadings -o lv_active bhexports/bare")).toBe("");
+            const commands = (await run("a", "cat /run/lvchange; rm /usr/local/sbin/lvchange")).split("\n");
+            expect(commands).toEqual([expect.stringMatching(/bhexports\/copy.* .*bhexports\/skipped/)]);
+            await run("a", "systemctl is-active blockhost-exports*.service");
+            for (const one of [volume, ofCopy]) {
+                expect(await read(another(), one)).toEqual(one);
+                const attached = await backend.attach(one, {});
+                expect(await attached.holds(0, 4096, 0x5a)).toBe(true);
+                await attached.detach();
+            }
+            const last = another();
+            for (const one of [ofCopy, copy, volume]) await last.delete(one);
+        },
+    );
+
     describe("with a disk missing at boot", () => {
         const group = "bhlate";
         const pools = {
@@ -136,6 +174,44 @@ describe.each(KINDS)("$label", ({ label, of }) => {
                 const last = with3();
                 await last.delete(there);
                 await last.delete(here);
+            },
+        );
+
+        test(
+            "the export that needs it comes back by itself once the disk is there",
+            { timeout: 900_000 },
+            async () => {
+                const a = lab.host("a");
+                const client = another({ configuration: { pools } });
+                await client.volume("there", { pool: "late" });
+                const there = await client.export("there-x", "there", {
+                    ...args("there-x"),
+                    source: "emb/late/there",
+                });
+                const first = await backend.attach(there, {});
+                await first.write(0, 4096, 0x33);
+                await first.detach();
+                await a.powerOff();
+                await a.pullDisk("disk3");
+                const unit = "$(basename /etc/systemd/system/blockhost-exports*.service)";
+                const state = () => run("a", `systemctl show -P ActiveState ${unit}`);
+                const plugLate = async () => {
+                    await vi.waitFor(() => expect(a.isOn()).toBe(true), { timeout: 60_000 });
+                    await a.run(
+                        `until journalctl -q -b -o cat -u ${unit} | grep -q "no block device"; do sleep 1; done; sleep 30`,
+                        { timeoutMs: 400_000 },
+                    );
+                    expect(await state()).toBe("activating");
+                    await a.plugDisk("disk3");
+                };
+                await Promise.all([a.powerOn(), plugLate()]);
+                expect(await state()).toBe("active");
+                const last = another({ configuration: { pools } });
+                expect(await read(last, there)).toEqual(there);
+                const attached = await backend.attach(there, {});
+                expect(await attached.holds(0, 4096, 0x33)).toBe(true);
+                await attached.detach();
+                await last.delete(there);
             },
         );
     });
