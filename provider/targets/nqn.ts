@@ -3,8 +3,11 @@ import { NAME_MAX_LENGTH } from "../names";
 
 /** Names of NVMe hosts and subsystems. Source: NVM Express Base Specification 2.0, section 4.5. */
 
-/** Bytes that a name may have. */
-export const NQN_MAX_LENGTH = 223;
+/**
+ * Bytes that a name may have. The specification says 223, which nvmet takes; Linux as a host counts the end mark among
+ * them, in names of subsystems and its own. Source: Linux 6.12, drivers/nvme/host/fabrics.c `nvmf_parse_options`.
+ */
+export const NQN_MAX_LENGTH = 222;
 
 const DOMAIN_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 const NQN = new RegExp(

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { NAME_MAX_LENGTH } from "../../provider/names";
 import { exportLifecycle, type ExportState } from "../../provider/resources/export";
+import { deriveDhchapKey } from "../../provider/targets/dhchap";
 import { lioTarget } from "../../provider/targets/lio";
 import { nvmetTarget } from "../../provider/targets/nvmet";
 import { Client, type ClientOptions, MiB, refused } from "../support/client";
@@ -8,8 +10,11 @@ import { labOf } from "./support/labOf";
 import type { KernelAs, KernelAttached } from "./support/iscsiInitiator";
 import { type KernelBackend, iscsiToKernel, nvmetExports } from "./support/labExports";
 import { connections, Load } from "./support/load";
+import { connectNvme } from "./support/nvmeInitiator";
 
 /** Exports of thin volumes by a kernel's targets, to another kernel's initiators. */
+
+const LONGEST = "n".repeat(NAME_MAX_LENGTH);
 
 const KINDS = [
     { label: "LIO", helper: "lio", port: 3260, of: (lab: Lab) => iscsiToKernel(lab, lioTarget, "lvm") },
@@ -29,6 +34,15 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
     };
     const servedAt = (portal: string) =>
         another({ configuration: { targets: { [backend.protocol]: { helper, portals: [portal] } } } });
+    /** With the longest beginning of target names, and whatever else. */
+    const withPrefix = (prefix: string, more: object = {}) =>
+        another({
+            configuration: {
+                targets: {
+                    [backend.protocol]: { helper, portals: lab.host("a").portals(port), prefix, ...more },
+                },
+            },
+        });
     const make = async (client: Client, name: string, size = "4MiB"): Promise<ExportState> => {
         await client.volume(name, { size });
         return client.export(`${name}-x`, name, args(`${name}-x`));
@@ -75,6 +89,64 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         expect(await one.holds(0, 4096, 0x5a)).toBe(true);
         expect(await backend.firstByte(exported.devicePath)).toBe(0x5a);
     });
+
+    test.runIf(helper === "lio")("the longest names and passwords get in", async () => {
+        const client = withPrefix("iqn.2024-01.com.example:".padEnd(151, "x"));
+        await client.volume("long");
+        const who = {
+            name: "iqn.2024-01.com.example:db1-".padEnd(223, "x"),
+            chap: { username: "u".repeat(63), password: "p".repeat(255) },
+            mutualChap: { username: "t".repeat(63), password: "q".repeat(255) },
+        };
+        const { name: iqn, chap, mutualChap } = who;
+        const exported = await client.export(LONGEST, "long", {
+            ...args(LONGEST),
+            initiators: [{ iqn, chap, mutualChap }],
+        });
+        expect(exported.targetName).toHaveLength(223);
+        const shorter = { ...chap, password: "p".repeat(254) };
+        await expect(attach(exported, { who: { ...who, chap: shorter } })).rejects.toThrow();
+        const one = await attach(exported, { who });
+        await one.write(0, 4096, 0x5b);
+        expect(await backend.firstByte(exported.devicePath)).toBe(0x5b);
+    });
+
+    test.runIf(helper === "nvmet")(
+        "the longest names and keys get in, by a Diffie-Hellman exchange",
+        async () => {
+            const prefix = "nqn.2024-01.com.example:".padEnd(150, "x");
+            const client = withPrefix(prefix, { dhGroup: "ffdhe2048" });
+            await client.volume("long");
+            const nqn = "nqn.2024-01.com.example:db1-".padEnd(222, "x");
+            const [key, controllerKey, other] = ["host", "controller", "other"].map((purpose) =>
+                deriveDhchapKey("a secret of more than thirty-two bytes", purpose, 64),
+            ) as [string, string, string];
+            const initiators = [{ nqn, dhchap: { key, controllerKey } }];
+            const exported = await client.export(LONGEST, "long", { ...args(LONGEST), initiators });
+            expect(exported.targetName).toHaveLength(222);
+            const { data } = exported.connection;
+            const to = {
+                portal: (data["portals"] as string[][])[0]?.slice(0, 2).join(":") ?? "",
+                subsystem: exported.targetName,
+                uuid: String(data["vol_uuid"]),
+                host: nqn,
+            };
+            const c = lab.host("c");
+            await expect(connectNvme(c, { ...to, key: other, controllerKey })).rejects.toThrow();
+            await expect(connectNvme(c, { ...to, key, controllerKey: other })).rejects.toThrow();
+            await run("c", "dmesg -C");
+            const { device, disconnect } = await connectNvme(c, { ...to, key, controllerKey });
+            try {
+                await run("c", `head -c 4096 /dev/zero | tr '\\000' Z | dd of=${device} oflag=direct`);
+                expect(await backend.firstByte(exported.devicePath)).toBe(0x5a);
+                expect(await run("c", "dmesg")).toContain(
+                    "authenticated with hash hmac(sha256) dhgroup ffdhe2048",
+                );
+            } finally {
+                await disconnect();
+            }
+        },
+    );
 
     test("growth is seen while the device is in use", async () => {
         const client = another();

@@ -8,6 +8,13 @@ import { blockDevice } from "./blockDevice";
 export interface KernelAs extends As {
     /** It expects another proof of the target than that gives. */
     readonly impostor?: boolean;
+    /** An initiator with its own credentials, in place of those that the others have. */
+    readonly who?: { readonly name: string; readonly chap: Credentials; readonly mutualChap: Credentials };
+}
+
+interface Credentials {
+    readonly username: string;
+    readonly password: string;
 }
 
 /** An initiator that is a kernel's. */
@@ -33,12 +40,12 @@ export function iscsiInitiator(client: ReturnType<Lab["host"]>): KernelInitiator
         }),
         async attach(
             exported,
-            { stranger = false, secrets = "first", impostor = false },
+            { stranger = false, secrets = "first", impostor = false, who },
         ): Promise<KernelAttached> {
             const { data } = exported.connection;
             const portal = String(data["target_portal"]);
             const target = String(data["target_iqn"]);
-            const name = stranger ? `${CLIENT}2` : CLIENT;
+            const name = who?.name ?? (stranger ? `${CLIENT}2` : CLIENT);
             const face = `bh-${createHash("sha256").update(target).digest("hex").slice(0, 12)}`;
             const node = `iscsiadm -m node -T ${target} -p ${portal} -I ${face}`;
             const credentials =
@@ -46,10 +53,12 @@ export function iscsiInitiator(client: ReturnType<Lab["host"]>): KernelInitiator
                     ? {}
                     : {
                           authmethod: "CHAP",
-                          username: exported.name,
-                          password: PASSWORDS[secrets],
-                          username_in: `${exported.name}-target`,
-                          password_in: impostor ? "Somebody-Else-1" : `${PASSWORDS[secrets]}-back`,
+                          username: who?.chap.username ?? exported.name,
+                          password: who?.chap.password ?? PASSWORDS[secrets],
+                          username_in: who?.mutualChap.username ?? `${exported.name}-target`,
+                          password_in:
+                              who?.mutualChap.password ??
+                              (impostor ? "Somebody-Else-1" : `${PASSWORDS[secrets]}-back`),
                       };
             const settings = Object.entries({
                 ...Object.fromEntries(

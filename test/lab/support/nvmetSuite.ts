@@ -46,13 +46,13 @@ export function nvmetSuite(
             ...want,
             initiators: [
                 {
-                    name: `${HOST}-`.padEnd(223, "x"),
+                    name: `${HOST}-`.padEnd(222, "x"),
                     dhchap: { key: key("host", 64), controllerKey: key("controller", 64) },
                 },
                 ...want.initiators.slice(1),
             ],
         }),
-        longestPrefix: "nqn.2024-01.com.example:".padEnd(151, "x"),
+        longestPrefix: "nqn.2024-01.com.example:".padEnd(150, "x"),
         changed: (want) => ({
             ...want,
             initiators: [{ name: HOST, dhchap: { key: key("another") } }, { name: `${OTHER}2` }],

@@ -246,8 +246,8 @@ describe("nvmet", () => {
         // Names.
         ["no name of NVMe", { initiators: [{ name: "db1" }] }, ["initiators[0].nqn"]],
         ["a name of iSCSI", { initiators: [{ name: "iqn.2024-01.com.example:a" }] }, ["initiators[0].nqn"]],
-        ["the longest name", { initiators: [{ name: long(A, 223) }] }, []],
-        ["a longer name", { initiators: [{ name: long(A, 224) }] }, ["initiators[0].nqn"]],
+        ["the longest name", { initiators: [{ name: long(A, 222) }] }, []],
+        ["a longer name", { initiators: [{ name: long(A, 223) }] }, ["initiators[0].nqn"]],
         ["one name twice", { initiators: [{ name: A }, { name: B }, { name: A }] }, ["initiators[2].nqn"]],
         [
             "names that differ in case",

@@ -19,7 +19,7 @@ describe("NVMe names", () => {
         "nqn.2024-01.com.example",
         "nqn.2024-12.com.Ex-ample:A_b.c-d:e",
         "nqn.2014-08.org.nvmexpress.discovery:x",
-        long(223),
+        long(222),
     ])("%s is one", (name) => {
         expect(nqnProblem(name)).toBeUndefined();
     });
@@ -45,7 +45,7 @@ describe("NVMe names", () => {
         ["nqn.2024-01.com.example:$(id)", /is not an NVMe/],
         ["nqn.2024-01.com.example:ä", /is not an NVMe/],
         ["nqn.2014-08.org.nvmexpress.discovery", /discovery services/],
-        [long(224), /has 224 characters; an NQN has at most 223/],
+        [long(223), /has 223 characters; an NQN has at most 222/],
         ["ä".repeat(300), /has 300 characters/],
         [`db1${"x".repeat(100)}`, /is not an NVMe/],
     ])("%j is none, and says so without quoting all of it", (name, reason) => {
@@ -56,13 +56,13 @@ describe("NVMe names", () => {
 });
 
 describe("the beginning of subsystems' names", () => {
-    test.each([START, `${START}lab:`, `${START}lab`, "nqn.2010-10.org.blockhost:", long(151)])(
+    test.each([START, `${START}lab:`, `${START}lab`, "nqn.2010-10.org.blockhost:", long(150)])(
         "%s",
         (prefix) => {
             expect(subsystemPrefixProblem(prefix)).toBeUndefined();
             // The longest name of an export fits.
             const name = subsystemName(prefix, "_".repeat(63), "0123456789abcdef");
-            expect(name.length).toBeLessThanOrEqual(223);
+            expect(name.length).toBeLessThanOrEqual(222);
             expect(nqnProblem(name)).toBeUndefined();
         },
     );
@@ -77,13 +77,13 @@ describe("the beginning of subsystems' names", () => {
         [`${START}a b`, /must be the beginning/],
         [`${START}\n`, /must be the beginning/],
         [":", /must be the beginning/],
-        [long(152), /must have at most 151 characters/],
+        [long(151), /must have at most 150 characters/],
     ])("%j is none", (prefix, reason) => {
         expect(subsystemPrefixProblem(prefix)).toMatch(reason);
     });
 
-    test("the longest makes a name of just the length that NVMe has", () => {
-        expect(subsystemName(long(151), "a".repeat(63), "0123456789abcdef")).toHaveLength(223);
+    test("the longest makes a name of just the length that Linux takes", () => {
+        expect(subsystemName(long(150), "a".repeat(63), "0123456789abcdef")).toHaveLength(222);
     });
 });
 
