@@ -23,7 +23,7 @@ import { CONFIGFS } from "./shell";
  *     == devices   `block major:minor bytes path` or `file dev:ino bytes path` of declared devices
  *     == notes     `name<NUL>…`
  *     == owners    `inode process command` of those that a process has
- *     == addresses lines of /proc/net/fib_trie and if_inet6
+ *     == addresses lines of /proc/net/fib_trie and if_inet6; none where sockets may listen on others'
  *     == unit      `installed` or `missing`; nothing where systemd does not run the host
  *     == end
  */
@@ -180,8 +180,16 @@ if [ $# -gt 0 ]; then
     done
 fi
 echo '== addresses'
-grep -sB1 'host LOCAL' /proc/net/fib_trie
-grep -s . /proc/net/if_inet6`);
+# Where sockets may listen on addresses of others, too, they tell nothing.
+nonlocal=
+for f in /proc/sys/net/ipv4/ip_nonlocal_bind /proc/sys/net/ipv6/ip_nonlocal_bind; do
+    v=; { read -r v < $f; } 2>/dev/null
+    [ "$v" != 1 ] || nonlocal=1
+done
+if [ -z "$nonlocal" ]; then
+    grep -sB1 'host LOCAL' /proc/net/fib_trie
+    grep -s . /proc/net/if_inet6
+fi`);
 
 function unitLine(target: TargetRef): Sh {
     const { file, link } = bootUnitFiles(target.stateDirectory);

@@ -57,6 +57,7 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
             .observe(ref, only)
             .text.replaceAll("/sys/kernel/config", configfs)
             .replaceAll("/proc/net/tcp", join(net, "tcp"))
+            .replaceAll("/proc/sys/net", join(net, "sys"))
             .replaceAll("/run/blockhost-", join(directory, "run-"));
         const dmesg = `dmesg() { printf '%s\\n' ${log.map((line) => `'${line}'`).join(" ")}; }`;
         const { stdout } = spawnSync(shell, {
@@ -74,6 +75,19 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
             options: {},
             stateDirectory,
         }) as unknown as TargetRef<never>;
+
+    test("addresses of the host tell nothing where sockets may listen on others', too", () => {
+        for (const [value, told] of [
+            ["0", true],
+            ["1", false],
+        ] as const) {
+            write(join(net, "sys/ipv4/ip_nonlocal_bind"), "0\n");
+            write(join(net, "sys/ipv6/ip_nonlocal_bind"), `${value}\n`);
+            const sections = observe(reference("lio", 3260));
+            expect(sections.has("addresses")).toBe(true);
+            expect(sections.lines("addresses").length > 0).toBe(told);
+        }
+    });
 
     test("the secrets of an export with more initiators than a process takes arguments are all hashed", () => {
         const initiators = 6000;
