@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { encodeMark, type Mark } from "../../../provider/host/mark";
 import { GUARD_FAILED, type Plan, type Step } from "../../../provider/host/plan";
-import type { KernelExport } from "../../../provider/targets/configfs/model";
+import type { KernelExport, KernelExtra } from "../../../provider/targets/configfs/model";
 import { lioTarget } from "../../../provider/targets/lio";
 import { faults as lioFaults } from "../../../provider/targets/lio/faults";
 import type { LioDeclared } from "../../../provider/targets/lio/model";
@@ -213,6 +213,25 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
             }
         },
     );
+
+    test("a portal whose address the host does not have is refused before anything is made", () => {
+        const facts = observe();
+        const extra = {
+            ...(facts.extra as KernelExtra),
+            addresses: new Set(["127.0.0.1", "::1", "10.0.0.5"]),
+        };
+        const at = (...portals: string[]) => ({
+            ...context({ ...facts, extra }),
+            target: { ...ref, portals },
+        });
+        const port = kind.portal.replace(/^.*:/, "");
+        for (const address of ["10.0.0.6", "[fd00::5]"]) {
+            const said = `portal ${address}:${port}: the host has no address ${address.replace(/[[\]]/g, "")} [invalid]\n  what to do: it has 10.0.0.5: `;
+            expect(() => target.ensure(at(`10.0.0.5:${port}`, `${address}:${port}`), want())).toThrow(said);
+        }
+        for (const address of ["10.0.0.5", "0.0.0.0", "127.0.0.9", "[::1]", "[::]"])
+            expect(target.ensure(at(`${address}:${port}`), want()).steps.length).toBeGreaterThan(1);
+    });
 
     test("a name whose export has been removed since is free again", () => {
         const before = observe({ tree: [kind.other("01234567")], values: [] });
