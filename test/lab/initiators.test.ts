@@ -281,6 +281,11 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         await backend.fill(second.devicePath, 0x22);
         expect(second.targetName).not.toBe(first.targetName);
         expect(second.serial).not.toBe(first.serial);
+        for (const word of ["vol_uuid", "volume_nguid"]) {
+            const [was, is] = [first, second].map(({ connection }) => connection.data[word]);
+            expect(is === undefined).toBe(backend.protocol === "iscsi");
+            if (is !== undefined) expect(is).not.toBe(was);
+        }
         // Whatever the client still has, it is not the new volume: not for reading, and not for writing. Both may hang.
         // Where the device has gone by now, `dd` is not to make a file of its name, which would keep the next one from it.
         await run(
