@@ -14,10 +14,14 @@ import { asWord, raw, type Sh, sh, writeOut } from "../sh";
  * open-iscsi's own, which logs in to what its records say by itself, and before remote file systems are mounted; and
  * after what may serve this host itself, so that it ends before that does, with the file systems before it. What
  * cannot be attached, since the storage host is down, is tried again every ten seconds, for as long as that takes.
+ *
+ * open-iscsi gives a portal that does not answer up after half a minute. So there is no limit to a trial of all, which
+ * those that come last would never get into; and the lock is held for one at a time, since else updates of the client
+ * would find it busy for as long as a storage host is off.
  */
 
 /** First line of the unit; a later version writes another, and so replaces it. */
-const UNIT_HEADER = "# pulumi-blockhost: attachments, format 2";
+const UNIT_HEADER = "# pulumi-blockhost: attachments, format 3";
 
 export function attachmentUnitName(stateDirectory: string): string {
     return bootUnitName(stateDirectory).replace("-exports", "-attachments");
@@ -27,7 +31,7 @@ function unitFile(stateDirectory: string): string {
     return `${UNIT_DIRECTORY}/${attachmentUnitName(stateDirectory)}`;
 }
 
-function unit(stateDirectory: string): string {
+export function attachmentUnit(stateDirectory: string): string {
     return `${UNIT_HEADER}
 [Unit]
 Description=Attachments of pulumi-blockhost
@@ -42,7 +46,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-TimeoutStartSec=15min
+TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec=10
 ExecStart=/bin/sh ${systemdWord(`${stateDirectory}/boot-attachments`)}
@@ -52,15 +56,15 @@ WantedBy=multi-user.target
 `;
 }
 
-const BOOT_SCRIPT = `#!/bin/sh
+export const BOOT_SCRIPT = `#!/bin/sh
 # pulumi-blockhost: attaches everything anew after a start of the host.
 dir=\${0%/*}
 exec 9>>"$dir/lock"
-flock -w 600 9 || exit 1
 failed=
 for file in "$dir"/attachments/*; do
-    [ -f "$file" ] || continue
-    sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
+    flock -w 600 9 || exit 1
+    [ ! -f "$file" ] || timeout -k 10 600 sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
+    flock -u 9
 done
 [ -z "$failed" ] || { echo "not attached:$failed" >&2; exit 1; }`;
 
@@ -85,7 +89,7 @@ export function installUnit(stateDirectory: string): Step {
         script: sh`${whereSystemdRuns}
 dir=${stateDirectory} unit=${unitFile(stateDirectory)}
 ${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-attachments.new"'))} && mv "$dir/boot-attachments.new" "$dir/boot-attachments" &&
-${writeOut(sh`printf '%s' ${asWord(raw(unit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
+${writeOut(sh`printf '%s' ${asWord(raw(attachmentUnit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
 mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && sync -f "$dir" ${UNIT_DIRECTORY}`,
     };
 }
