@@ -20,6 +20,7 @@ export const BACKSTORE: Attributes = {
     emulate_ua_intlck_ctrl: "0",
     enforce_pr_isids: "1",
     force_pr_aptpl: "0",
+    pgr_support: "1",
     pi_prot_type: "0",
     pi_prot_verify: "0",
     submit_type: "0",
@@ -36,7 +37,9 @@ export const FIXED: ReadonlySet<string> = new Set([
     "emulate_ua_intlck_ctrl",
     "emulate_write_cache",
     "force_pr_aptpl",
+    "optimal_sectors",
     "pi_prot_type",
+    "queue_depth",
     "unmap_zeroes_data",
 ]);
 
@@ -53,16 +56,38 @@ export function identity(file: boolean): Attributes {
 /** Target port group in which every LUN begins; `core/<hba>/<name>/alua/<group>`. */
 export const ALUA_GROUP = "default_tg_pt_gp";
 
+/** Of that group. */
+export const ALUA: Attributes = {
+    alua_support_active_nonoptimized: "1",
+    alua_support_active_optimized: "1",
+    alua_support_lba_dependent: "0",
+    alua_support_offline: "1",
+    alua_support_standby: "1",
+    alua_support_transitioning: "1",
+    alua_support_unavailable: "1",
+    alua_write_metadata: "0",
+    implicit_trans_secs: "0",
+    nonop_delay_msecs: "100",
+    preferred: "0",
+    trans_delay_msecs: "0",
+};
+
 /**
- * Of that group. `alua_access_status` says no more than that the state was once changed, also by an initiator (SET TARGET
- * PORT GROUPS).
+ * Of that group, those that depend on each other and on the ones above. `alua_access_status` says no more than that the
+ * state was once changed, also by an initiator (SET TARGET PORT GROUPS).
  */
-export const ALUA = {
+export const ALUA_ACCESS = {
+    /** As it is shown; written it is a 3. */
+    alua_access_type: "Implicit and Explicit",
     alua_access_state: "0",
 };
 
-/** `iscsi/<target>/tpgt_1/lun/lun_0`, beside the group. To write the first changes the second. */
+/** Group of units in which every backstore begins; `core/<hba>/<name>/alua_lu_gp`. */
+export const UNIT_GROUP = "default_lu_gp";
+
+/** `iscsi/<target>/tpgt_1/lun/lun_0`, beside the group. To write the second changes the third. */
 export const LOGICAL_UNIT: Attributes = {
+    alua_tg_pt_write_md: "0",
     alua_tg_pt_offline: "0",
     alua_tg_pt_status: "0",
 };
@@ -73,6 +98,8 @@ export const OF_DEVICE: readonly string[] = [
     "max_unmap_block_desc_count",
     "max_unmap_lba_count",
     "max_write_same_len",
+    "optimal_sectors",
+    "queue_depth",
     "unmap_granularity",
     "unmap_granularity_alignment",
 ];
@@ -102,6 +129,8 @@ export const PARAMETERS: Attributes = {
     ErrorRecoveryLevel: "0",
     FirstBurstLength: "65536",
     HeaderDigest: "CRC32C,None",
+    IFMarkInt: "Reject",
+    IFMarker: "No",
     ImmediateData: "Yes",
     InitialR2T: "Yes",
     MaxBurstLength: "262144",
@@ -109,6 +138,8 @@ export const PARAMETERS: Attributes = {
     MaxOutstandingR2T: "1",
     MaxRecvDataSegmentLength: "8192",
     MaxXmitDataSegmentLength: "262144",
+    OFMarkInt: "Reject",
+    OFMarker: "No",
     TargetAlias: "LIO Target",
 };
 

@@ -6,6 +6,7 @@ import { normalizeIscsiName } from "../iqn";
 import type { ExportWanted, Initiator } from "../types";
 import {
     ALUA,
+    ALUA_ACCESS,
     ALUA_GROUP,
     BACKSTORE,
     identity,
@@ -133,8 +134,11 @@ may "$s/attrib/emulate_tpu" $d; may "$s/attrib/emulate_tpws" $d`,
 /** What keeps initiators from a unit that they are shown. */
 function reach(): Sh {
     return lines(
-        sh`g="$s"/alua/${ALUA_GROUP} v=; { read -r v < "$g/alua_access_state"; } 2>/dev/null
-[ -z "$v" ] || [ "$v" = ${ALUA.alua_access_state} ] || { write "$g/alua_access_state" ${ALUA.alua_access_state}; write "$g/alua_access_status" 0; }`,
+        sh`g="$s"/alua/${ALUA_GROUP} v=; { read -r v < "$g/alua_access_type"; } 2>/dev/null
+[ -z "$v" ] || [ "$v" = ${ALUA_ACCESS.alua_access_type} ] || write "$g/alua_access_type" 3`,
+        mayAll(raw(`"$g"`), ALUA),
+        sh`v=; { read -r v < "$g/alua_access_state"; } 2>/dev/null
+[ -z "$v" ] || [ "$v" = ${ALUA_ACCESS.alua_access_state} ] || { write "$g/alua_access_state" ${ALUA_ACCESS.alua_access_state}; write "$g/alua_access_status" 0; }`,
         sh`u="$p"/lun/${LUN_DIRECTORY} v=; { read -r v < "$u/alua_tg_pt_gp"; } 2>/dev/null
 [ -z "$v" ] || [ "\${v##*: }" = ${ALUA_GROUP} ] || printf %s ${ALUA_GROUP} > "$u/alua_tg_pt_gp" || fail "LIO does not take the LUN back into its group"`,
         mayAll(raw(`"$u"`), LOGICAL_UNIT),

@@ -4,18 +4,21 @@ import type { Tree } from "../configfs/tree";
 import { covers, parsePortal } from "../portal";
 import {
     ALUA,
+    ALUA_ACCESS,
     ALUA_GROUP,
     BACKSTORE,
     FIXED,
     identity,
     INITIATOR,
     LOGICAL_UNIT,
+    OF_DEVICE,
     PARAMETERS,
+    UNIT_GROUP,
 } from "./attributes";
 import { authMethod, groupAttributes } from "./body";
 import { chapKey, groupOf, isFile, LINK, type LioDeclared, type LioExport, LUN, mutualKey } from "./model";
 import { parseInfo } from "./own";
-import { closeUnit, dropInitiator, dropLun } from "./take";
+import { closeUnit, dropGroups, dropInitiator, dropLun } from "./take";
 
 type Secrets = Readonly<Record<string, string>>;
 
@@ -78,6 +81,7 @@ function unitFaults(declared: LioDeclared, { tree, device, noted }: Live): Fault
             ? undefined
             : `writeCache: ${yes(info.buffered === true)}, not ${yes(declared.writeCache)}`,
         serialFault(declared, tree),
+        aliasFault(tree, `${backstore}/alua_lu_gp`, "unit", UNIT_GROUP),
         declared.blockSize === undefined
             ? undefined
             : differs(tree, `${backstore}/attrib/block_size`, String(declared.blockSize), "blockSize"),
@@ -101,15 +105,28 @@ function unitFaults(declared: LioDeclared, { tree, device, noted }: Live): Fault
     const differing = Object.entries(attributes).flatMap(([name, value]): Fault[] => {
         const text = differs(tree, `${backstore}/attrib/${name}`, value, propertyOf(name));
         if (text === undefined) return [];
-        return [linked && FIXED.has(name) ? remake(declared, text) : { text }];
+        // What the device gave, the kernel may not take back where the block size is another.
+        const fixed = FIXED.has(name) && (linked || OF_DEVICE.includes(name));
+        return [fixed ? remake(declared, text) : { text }];
     });
     const shown = Object.entries(identity(file)).flatMap(([name, value]): Fault[] => {
         const text = differs(tree, `${backstore}/wwn/${name}`, value, "serial");
         if (text === undefined) return [];
         return [linked ? remake(declared, text) : { text }];
     });
-    const states = attributeFaults(tree, `${backstore}/alua/${ALUA_GROUP}`, ALUA, () => "state");
-    return [...found, ...differing, ...shown, ...states];
+    const groups = tree
+        .children(`${backstore}/alua`)
+        .filter((name) => name !== ALUA_GROUP)
+        .map((name): Fault => {
+            return { text: `state: there is a target port group ${name} too`, take: dropGroups(declared) };
+        });
+    const states = attributeFaults(
+        tree,
+        `${backstore}/alua/${ALUA_GROUP}`,
+        { ...ALUA, ...ALUA_ACCESS },
+        () => "state",
+    );
+    return [...found, ...differing, ...shown, ...groups, ...states];
 }
 
 function propertyOf(attribute: string): string {
@@ -142,10 +159,16 @@ function lunFaults(declared: LioDeclared, tree: Tree): Fault[] {
 
 /** What keeps initiators from a unit that they are shown. */
 function reachFaults(lun: string, tree: Tree): Fault[] {
-    const group = tree.value(`${lun}/alua_tg_pt_gp`)?.replace(/^.*: /, "");
-    const text = `state: the LUN's group is ${group ?? ""}, not ${ALUA_GROUP}`;
-    const other = group === undefined || group === "" || group === ALUA_GROUP ? [] : [{ text }];
+    const text = aliasFault(tree, `${lun}/alua_tg_pt_gp`, "LUN", ALUA_GROUP);
+    const other = text === undefined ? [] : [{ text }];
     return [...other, ...attributeFaults(tree, lun, LOGICAL_UNIT, () => "state")];
+}
+
+/** A group, which is shown by its alias. */
+function aliasFault(tree: Tree, path: string, of: string, wanted: string): string | undefined {
+    const group = tree.value(path)?.replace(/^.*: /, "");
+    if (group === undefined || group === "" || group === wanted) return undefined;
+    return `state: the ${of}'s group is ${group}, not ${wanted}`;
 }
 
 function groupFaults(declared: LioDeclared, live: Live): Fault[] {

@@ -2,6 +2,7 @@ import { raw } from "../../sh";
 import type { ObservedTree } from "../configfs/observe";
 import {
     ALUA,
+    ALUA_ACCESS,
     BACKSTORE,
     identity,
     INITIATOR,
@@ -18,6 +19,8 @@ const ATTRIBUTES = [
     "vpd_unit_serial",
     ...Object.keys(identity(true)),
     ...Object.keys(ALUA),
+    ...Object.keys(ALUA_ACCESS),
+    "alua_lu_gp",
     ...Object.keys(LOGICAL_UNIT),
     "alua_tg_pt_gp",
     ...Object.keys(BACKSTORE),

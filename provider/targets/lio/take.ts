@@ -32,6 +32,12 @@ drop() { rmdir -- "$o" && { rmdir -- "\${o%/*}" 2>/dev/null || :; }; }`;
 /** ALUA groups of the backstore `$s` that somebody has made keep it from being removed. */
 const DROP_GROUPS = sh`for g in "$s"/alua/*; do [ "\${g##*/}" = ${ALUA_GROUP} ] || [ ! -d "$g" ] || rmdir -- "$g" || exit; done`;
 
+/** Moves those who are in such a group back to the unit's own, as the kernel does. */
+export function dropGroups({ backstore }: LioDeclared): Sh {
+    return sh`s=${backstore}
+${DROP_GROUPS}`;
+}
+
 /** Ends all sessions, and takes the unit away from initiators and its device from LIO. */
 export function closeUnit(declared: LioDeclared): Sh {
     const group = groupOf(declared);

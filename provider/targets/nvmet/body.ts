@@ -1,6 +1,6 @@
 import { lines, raw, type Sh, sh } from "../../sh";
 import { bootFile, placeOf } from "../boot";
-import { noteFunction } from "../configfs/notes";
+import { IDENTIFY, noteFile, noteFunction } from "../configfs/notes";
 import { activate, enter, MAKING, mayAll, noteApplied } from "../configfs/shell";
 import { parsePortal } from "../portal";
 import type { ExportWanted } from "../types";
@@ -15,11 +15,20 @@ export const SUBSYSTEM = {
     attr_qid_max: "128",
 };
 
-/** Attributes, beside their address, of ports that we make: the kernel's defaults. The first two in this order. */
+/** Those whose default is another from kernel to kernel; what a subsystem begins with is noted, and put back. */
+export const OF_KERNEL = ["attr_firmware", "attr_ieee_oui", "attr_version"] as const;
+
+/**
+ * Attributes, beside their address, of ports that we make: the kernel's defaults, where pages have 4 KiB. The first two in
+ * this order.
+ */
 export const PORT = {
     addr_tsas: "none",
     addr_treq: "not specified",
     "ana_groups/1/ana_state": "optimized",
+    param_inline_data_size: "16384",
+    param_max_queue_size: "1024",
+    param_pi_enable: "0",
 };
 
 /**
@@ -31,10 +40,12 @@ export function body(target: NvmetRef, want: ExportWanted, declared: NvmetDeclar
     const block = declared.devicePath.startsWith("/dev/");
     const hosts = declared.initiators.map((name) => `hosts/${name}`);
     const made = madeDirectory(target);
+    const note = noteFile(target, want.name);
     return lines(
         MAKING,
         FUNCTIONS,
-        noteFunction(target, want.name),
+        IDENTIFY,
+        noteFunction(target, want.name, WITH_DEFAULTS),
         sh`device=${declared.devicePath} n=${declared.subsystem} made=${made}`,
         activate(want.activation),
         sh`[ ${raw(block ? "-b" : "-f")} "$device" ] || fail "there is no ${raw(block ? "block device" : "file")} at $device"`,
@@ -48,6 +59,7 @@ write "$n/attr_allow_any_host" 0
 write "$n/attr_serial" ${declared.serial}
 may "$n/attr_model" ${MODEL}`,
         mayAll(raw(`"$n"`), SUBSYSTEM),
+        sh`[ ! -s ${note} ] || { read -r v; while read -r k v; do may "$n/$k" "$v"; done; } < ${note}`,
         openNamespace(declared),
         ...want.initiators.map(({ name, dhchap }) =>
             lines(
@@ -71,6 +83,11 @@ link || fail ${`nvmet cannot listen on ${text}`}`;
         sh`[ -n "$BLOCKHOST_LINKS" ] || ${noteApplied(bootFile(placeOf(target, want.name)))}`,
     );
 }
+
+const WITH_DEFAULTS = sh`identify "$device"; for k in ${[...OF_KERNEL]}; do
+    v=; [ ! -e "$n/$k" ] || read -r v < "$n/$k"
+    [ -z "$v" ] || echo "$k $v"
+done`;
 
 /** The namespace's identity cannot change while it is enabled; a size it learns when it is told to look. */
 function openNamespace(declared: NvmetDeclared): Sh {

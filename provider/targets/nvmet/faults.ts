@@ -22,7 +22,7 @@ export function faults(declared: NvmetDeclared, secrets: Secrets, live: Live): F
     const { tree } = live;
     if (!tree.has(declared.subsystem)) return [{ text: "missing" }];
     return [
-        ...subsystemFaults(declared, tree),
+        ...subsystemFaults(declared, live),
         ...namespaceFaults(declared, live),
         ...hostFaults(declared, secrets, live),
         ...portFaults(declared, live),
@@ -43,13 +43,15 @@ export function knowsSize({ live }: NvmetExport, sizeBytes: number): boolean {
     return live.noted?.device.bytes === sizeBytes;
 }
 
-function subsystemFaults(declared: NvmetDeclared, tree: Tree): Fault[] {
+function subsystemFaults(declared: NvmetDeclared, { tree, noted }: Live): Fault[] {
     const { subsystem, serial } = declared;
     const found: Fault[] = [];
     // Once a host has seen the subsystem, the kernel does not let these be changed.
+    const begun = Object.entries(noted?.attributes ?? {});
     for (const [attribute, wanted, property] of [
         ["attr_serial", serial, "serial"],
         ["attr_model", MODEL, "serial"],
+        ...begun.map(([attribute, value]) => [attribute, value, "state"] as const),
     ] as const) {
         const text = differs(tree, `${subsystem}/${attribute}`, wanted, property);
         if (text !== undefined) found.push({ text, take: removeSubsystem(declared), cuts: "all" });
@@ -204,7 +206,7 @@ function reachFaults(declared: NvmetDeclared, { tree, sections }: Live, path: st
         const name = attribute.split("/").at(-1) ?? "";
         const text = `portals: ${name} of port ${path.replace("ports/", "")} is ${value}, not ${wanted}`;
         // The address, and what belongs to it, can be changed only while nothing is on the port.
-        const enabled = linked && name.startsWith("addr_");
+        const enabled = linked && /^(addr|param)_/.test(name);
         return [enabled ? { text, take: leavePort(declared, path), cuts: "all" } : { text }];
     });
 }

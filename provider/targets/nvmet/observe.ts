@@ -7,10 +7,13 @@ const ATTRIBUTES = [
     "attr_allow_any_host",
     "attr_cntlid_max",
     "attr_cntlid_min",
+    "attr_firmware",
+    "attr_ieee_oui",
     "attr_model",
     "attr_pi_enable",
     "attr_qid_max",
     "attr_serial",
+    "attr_version",
     "ana_grpid",
     "ana_state",
     "buffered_io",
@@ -26,6 +29,9 @@ const ATTRIBUTES = [
     "addr_tsas",
     "dhchap_dhgroup",
     "dhchap_hash",
+    "param_inline_data_size",
+    "param_max_queue_size",
+    "param_pi_enable",
 ];
 
 /** Those that exports have, though the configuration names them no more: hosts may be connected there. */

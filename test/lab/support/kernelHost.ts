@@ -119,8 +119,8 @@ export class KernelHost<Options> {
     async dump(): Promise<string> {
         const root = this.ref.protocol === "iscsi" ? "target" : "nvmet";
         return this.sh(`cd /sys/kernel/config/${root} 2>/dev/null || exit 0
-{ find . \\( -name '*statistics' -o -name alua \\) -prune -o -type l -printf '%p -> %l\\n' -o -type d -printf '%p/\\n'
-grep -rs --exclude-dir='*statistics' --exclude-dir=alua --exclude-dir=pr . .; } | sort`);
+{ find . -name '*statistics' -prune -o -type l -printf '%p -> %l\\n' -o -type d -printf '%p/\\n'
+grep -rs --exclude-dir='*statistics' --exclude-dir=pr . .; } | sort`);
     }
 }
 

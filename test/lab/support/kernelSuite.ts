@@ -14,6 +14,8 @@ export interface Alteration {
     readonly on?: "file" | "block";
     /** The attribute that is altered, and nothing else: the kernel may refuse that ({@link KernelSuite.unalterable}). */
     readonly attribute?: string;
+    /** Shell text that takes away what of it is none of the export's. */
+    readonly after?: string;
 }
 
 /** Sets one attribute; fails where the kernel has none, refuses the value, or passes over it. */
@@ -56,6 +58,12 @@ export interface KernelSuite<Options> {
     /** The same export with other credentials, initiators and properties. */
     changed(want: ExportWanted): ExportWanted;
     readonly alterations: readonly Alteration[];
+    /** Shell words, in the subsystem's directory: the objects of the export `pg`, and those that it shares. */
+    readonly own: string;
+    /** How their paths are written in {@link alterations}. */
+    readonly shown: readonly (readonly [RegExp, string])[];
+    /** Attributes of theirs that can be written and are not compared: path → why. */
+    readonly uncompared: Readonly<Record<"file" | "block", Readonly<Record<string, string>>>>;
     /** Shell text, run in the subsystem's directory: objects of somebody else's that {@link want} shares, and their end. */
     readonly byHand?: { readonly make: string; readonly remove: string };
     /** Lines of a dump that change from one making to the next. */
@@ -75,6 +83,7 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
     const { target, ref } = suite;
     let host: KernelHost<Options>;
     let pristine: string;
+    const enter = `cd /sys/kernel/config/${ref.protocol === "iscsi" ? "target" : "nvmet"} || exit`;
     const dump = async () =>
         (await host.dump())
             .split("\n")
@@ -137,22 +146,38 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
             await host.remove(want);
         });
 
+        test("of all that can be written, what is not compared is known, and why", async () => {
+            const want = suite.want("pg", device);
+            await host.ensure(want);
+            const found = await host.sh(`${enter}\nfind ${suite.own} -type f -perm /222`);
+            const paths = new Set(
+                found
+                    .trim()
+                    .split("\n")
+                    .map((path) => suite.shown.reduce((text, [from, to]) => text.replace(from, to), path)),
+            );
+            const altered = suite.alterations
+                .filter(({ on }) => on === undefined || on === kind)
+                .map(({ by }) => `${by.replaceAll('"', "")}\n`)
+                .join("");
+            const left = [...paths].filter((path) => !new RegExp(`> ${escaped(path)}[\\s;]`).test(altered));
+            expect(left.sort()).toEqual(Object.keys(suite.uncompared[kind]).sort());
+            await host.remove(want);
+        });
+
         test("altered by hand in any field is put back exactly", { timeout: LONG, retry: 0 }, async () => {
             const want = suite.want("pg", device);
             await host.ensure(want);
             const before = await dump();
             const wrong: string[] = [];
             const refused: string[] = [];
-            for (const { by, property, on, attribute } of suite.alterations) {
+            for (const { by, property, on, attribute, after } of suite.alterations) {
                 if (on !== undefined && on !== kind) continue;
-                const root = ref.protocol === "iscsi" ? "target" : "nvmet";
-                const facts = await host
-                    .after(`cd /sys/kernel/config/${root} || exit\n${by}`)
-                    .catch((error: unknown) => {
-                        if (attribute === undefined) wrong.push(`${by}: cannot be done: ${String(error)}`);
-                        else refused.push(attribute);
-                        return host.observe();
-                    });
+                const facts = await host.after(`${enter}\n${by}`).catch((error: unknown) => {
+                    if (attribute === undefined) wrong.push(`${by}: cannot be done: ${String(error)}`);
+                    else refused.push(attribute);
+                    return host.observe();
+                });
                 const found = facts.exports.get("pg")?.differences ?? [];
                 if (attribute !== undefined && refused.at(-1) === attribute) {
                     if (found.some((text) => text.includes(attribute)))
@@ -162,6 +187,7 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
                 await host
                     .ensure(want, facts)
                     .catch((error: unknown) => wrong.push(`${by}: ${String(error)}`));
+                if (after !== undefined) await host.sh(`${enter}\n${after}`);
                 const now = await dump();
                 if (now !== before) wrong.push(`${by}: is not put back: ${difference(before, now)}`);
             }
@@ -269,7 +295,6 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
         "what others have made by hand, and an export uses, stays as it is",
         async () => {
             const { make = "", remove = "" } = suite.byHand ?? {};
-            const enter = `cd /sys/kernel/config/${ref.protocol === "iscsi" ? "target" : "nvmet"} || exit`;
             await host.sh(`${enter}\n${make}`);
             try {
                 const theirs = await dump();
@@ -433,6 +458,10 @@ ${script}`;
 }
 
 const LEFT = "/run/blockhost-test-left";
+
+function escaped(text: string): string {
+    return text.replaceAll(/[$*.]/g, "\\$&");
+}
 
 function difference(before: string, after: string): string {
     const [a, b] = [new Set(before.split("\n")), new Set(after.split("\n"))];

@@ -1,6 +1,7 @@
 import { lioTarget } from "../../../provider/targets/lio";
 import {
     ALUA,
+    ALUA_ACCESS,
     ALUA_GROUP,
     BACKSTORE,
     FIXED,
@@ -70,9 +71,30 @@ export function lioSuite(
             ],
         }),
         alterations: alterations(given.other),
+        own: "core/*/pg.* core/*_*/hba_mode iscsi/*:pg:*",
+        shown: [
+            [/^core\/[^/]+\/pg\.[^/]+/, "$s"],
+            [/^core\/[^/]+/, "$h"],
+            [/^iscsi\/[^/]+\/tpgt_1\/acls\/[^/]+/, "$a"],
+            [/^iscsi\/[^/]+\/tpgt_1/, "$p"],
+            [/^iscsi\/[^/]+/, "$t"],
+            [/\/np\/[^/]+/, "/np/*"],
+        ],
+        uncompared: {
+            block: {
+                ...UNCOMPARED,
+                "$s/attrib/emulate_write_cache": "as the device has it; refused",
+                "$s/control": "what it sets, `info` says",
+                "$s/enable": "cannot be undone",
+            },
+            file: { ...UNCOMPARED, "$s/attrib/emulate_fua_write": "follows the write cache, and is refused" },
+        },
         volatile:
             /:NULL$|\/rtpi:|\/(hba_)?info:|\/pr\/|unit_serial|\/iscsi\/(discovery_auth|lio_version|cpus_allowed)/,
-        unalterable: { block: [...UNALTERABLE, "pi_prot_type"], file: UNALTERABLE },
+        unalterable: {
+            block: [...UNALTERABLE, "pi_prot_type"],
+            file: [...UNALTERABLE, "pgr_support"],
+        },
     };
 }
 
@@ -82,11 +104,15 @@ const VALUES: Readonly<Record<string, string>> = {
     company_id: "0x000002",
     is_nonrot: "1",
     max_unmap_block_desc_count: "0",
+    optimal_sectors: "8192",
+    queue_depth: "64",
     unmap_granularity_alignment: "1",
     AuthMethod: "CHAP,None",
     DataDigest: "None",
     HeaderDigest: "None",
     FirstBurstLength: "65540",
+    IFMarkInt: "2048",
+    OFMarkInt: "2048",
     MaxBurstLength: "262148",
     MaxConnections: "2",
     MaxOutstandingR2T: "2",
@@ -132,11 +158,23 @@ function alterations(other: string): Alteration[] {
         idle("$s/attrib/emulate_write_cache", "0", "writeCache", "file"),
         set("$s/attrib/emulate_tpu", "0", "discard"),
         set("$s/attrib/emulate_tpws", "0", "discard"),
-        ...OF_DEVICE.map((name) => set(`$s/attrib/${name}`, VALUES[name] ?? "77", "state")),
-        ...Object.keys(identity(true)).map((name) => idle(`$s/wwn/${name}`, VALUES[name] ?? "x", "serial")),
-        ...Object.entries(ALUA).map(([name, value]) =>
-            set(`$s/alua/${ALUA_GROUP}/${name}`, another(value), "state"),
+        ...OF_DEVICE.map((name) =>
+            (FIXED.has(name) ? idle : set)(`$s/attrib/${name}`, VALUES[name] ?? "77", "state"),
         ),
+        ...Object.keys(identity(true)).map((name) => idle(`$s/wwn/${name}`, VALUES[name] ?? "x", "serial")),
+        ...Object.entries({ ...ALUA, alua_access_state: ALUA_ACCESS.alua_access_state }).map(
+            ([name, value]) => set(`$s/alua/${ALUA_GROUP}/${name}`, another(value), "state"),
+        ),
+        { by: `${WHERE}\nprintf 1 > $s/alua/${ALUA_GROUP}/alua_access_type`, property: "state" },
+        {
+            by: `${WHERE}\ng=$s/alua/${ALUA_GROUP}; printf 2 > $g/alua_access_state && printf 0 > $g/alua_support_active_optimized && printf 2 > $g/alua_access_type`,
+            property: "state",
+        },
+        {
+            by: `${WHERE}\nmkdir core/alua/lu_gps/other && printf 7 > core/alua/lu_gps/other/lu_gp_id && printf other > $s/alua_lu_gp`,
+            property: "state",
+            after: "rmdir core/alua/lu_gps/other",
+        },
         ...Object.entries(LOGICAL_UNIT).map(([name, value]) =>
             set(`$p/lun/lun_0/${name}`, another(value), "state"),
         ),
@@ -222,6 +260,30 @@ function alterations(other: string): Alteration[] {
         },
     ];
 }
+
+const UNNAMED = "of initiators that no export names; they are let in nowhere";
+const HARDWARE = "another transport at the same portal, by hardware of its own, to the same initiators";
+
+/** Written by nobody who means the export, or of no effect on what initiators get. */
+const UNCOMPARED: Readonly<Record<string, string>> = {
+    "$h/hba_mode": "of SCSI devices that are passed through",
+    "$s/alias": "a name for people; initiators are shown it with emulate_model_alias alone",
+    "$s/udev_path": "a note for tools; what LIO has open, `info` says",
+    "$s/lba_map": "for a unit whose blocks are reached by different ways: alua_support_lba_dependent",
+    "$s/attrib/pi_prot_format": "a command, not a setting",
+    "$s/pr/res_aptpl_metadata": "registrations are the initiators' own",
+    [`$s/alua/${ALUA_GROUP}/alua_access_status`]: "that the state was once changed, by an initiator as well",
+    [`$s/alua/${ALUA_GROUP}/tg_pt_gp_id`]: "the kernel lets nobody change it",
+    "$t/param/cmd_completion_affinity": "which processor answers",
+    "$a/tag": "a name for people",
+    "$p/auth/userid": UNNAMED,
+    "$p/auth/password": UNNAMED,
+    "$p/auth/userid_mutual": UNNAMED,
+    "$p/auth/password_mutual": UNNAMED,
+    "$p/np/*/iser": HARDWARE,
+    "$p/np/*/cxgbit": HARDWARE,
+    "$p/rtpi": "drawn by the kernel, for as long as the target is enabled",
+};
 
 /** Linux 6.12: fixed, passed over (the two of them that are deprecated), or refused without protection information. */
 const UNALTERABLE = [

@@ -1,6 +1,6 @@
 import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
-import type { PORT, SUBSYSTEM } from "../../../provider/targets/nvmet/body";
+import type { OF_KERNEL, PORT, SUBSYSTEM } from "../../../provider/targets/nvmet/body";
 import type { NvmetOptions } from "../../../provider/targets/nvmet/options";
 import { Secret } from "../../../provider/sh";
 import { mark } from "./kernelHost";
@@ -58,6 +58,13 @@ export function nvmetSuite(
             initiators: [{ name: HOST, dhchap: { key: key("another") } }, { name: `${OTHER}2` }],
         }),
         alterations: alterations(given.other),
+        own: "subsystems/*:pg:* hosts/* ports/*",
+        shown: [
+            [/^subsystems\/[^/]+/, "$n"],
+            [/^hosts\/[^/]+/, "$h"],
+            [/^ports\/[^/]+/, "$p"],
+        ],
+        uncompared: { block: UNCOMPARED, file: UNCOMPARED },
         byHand: byHand(given.portal),
         volatile: /:NULL$/,
         unalterable: { block: [], file: [] },
@@ -84,7 +91,10 @@ rmdir ${subsystem}/namespaces/1 ${subsystem} ports/1 hosts/${HOST}`;
 const WHERE = `n=$(echo subsystems/*:pg:*) h=hosts/${HOST} p=$(echo ports/*); q=\${n#subsystems/}`;
 
 /** Another value of each that is compared: what is added there has to be added here. */
-const SUBSYSTEM_VALUES: Readonly<Record<keyof typeof SUBSYSTEM, string>> = {
+const SUBSYSTEM_VALUES: Readonly<Record<keyof typeof SUBSYSTEM | (typeof OF_KERNEL)[number], string>> = {
+    attr_firmware: "x",
+    attr_ieee_oui: "0x000005",
+    attr_version: "1.2",
     attr_cntlid_min: "5",
     attr_cntlid_max: "500",
     attr_qid_max: "2",
@@ -94,6 +104,22 @@ const PORT_VALUES: Readonly<Record<keyof typeof PORT, string>> = {
     addr_tsas: "tls1.3",
     addr_treq: "required",
     "ana_groups/1/ana_state": "inaccessible",
+    param_inline_data_size: "8192",
+    param_max_queue_size: "512",
+    param_pi_enable: "1",
+};
+
+const PASSTHROUGH = "takes the place of namespaces; refused beside one";
+
+/** Written by nobody who means the export, or of no effect on what hosts get. */
+const UNCOMPARED: Readonly<Record<string, string>> = {
+    "$n/namespaces/1/revalidate_size": "a command, not a setting",
+    "$n/passthru/admin_timeout": PASSTHROUGH,
+    "$n/passthru/clear_ids": PASSTHROUGH,
+    "$n/passthru/device_path": PASSTHROUGH,
+    "$n/passthru/enable": PASSTHROUGH,
+    "$n/passthru/io_timeout": PASSTHROUGH,
+    "$p/addr_trtype": "of another transport it is none of the export's ports, which is then made beside it",
 };
 
 function alterations(other: string): Alteration[] {
@@ -138,7 +164,15 @@ function alterations(other: string): Alteration[] {
         { by: `${WHERE}\nrm $n/allowed_hosts/${HOST} && rmdir $h`, property: "initiators" },
         set("$p/ana_groups/1/ana_state", PORT_VALUES["ana_groups/1/ana_state"], "portals"),
         // Changed only while nothing is on the port.
-        ...(["addr_treq", "addr_tsas"] as const).map((name) =>
+        ...(
+            [
+                "addr_treq",
+                "addr_tsas",
+                "param_inline_data_size",
+                "param_max_queue_size",
+                "param_pi_enable",
+            ] as const
+        ).map((name) =>
             setAttribute(
                 `${WHERE}\nrm $p/subsystems/$q; trap 'ln -s $PWD/$n $p/subsystems/' EXIT`,
                 `$p/${name}`,
@@ -148,6 +182,10 @@ function alterations(other: string): Alteration[] {
         ),
         { by: `${WHERE}\nrm $p/subsystems/$q`, property: "portals" },
         { by: `${WHERE}\nrm $p/subsystems/$q && rmdir $p`, property: "portals" },
+        {
+            by: `${WHERE}\nrm $p/subsystems/$q && printf %s ipv6 > $p/addr_adrfam && printf %s ::1 > $p/addr_traddr && ln -s $PWD/$n $p/subsystems/`,
+            property: "portals",
+        },
         {
             by: `${WHERE}\nrm $p/subsystems/$q && printf %s ${address} > $p/addr_traddr && printf %s ${port} > $p/addr_trsvcid && ln -s $PWD/$n $p/subsystems/`,
             property: "portals",

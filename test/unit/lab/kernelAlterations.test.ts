@@ -29,6 +29,6 @@ describe("attributes that are read and that no alteration writes", () => {
     test("of nvmet: what a port is found by", () => {
         const { ref, alterations } = nvmetSuite(nowhere);
         const { attributes } = observedNvmet(ref);
-        expect(leftOut(attributes, alterations)).toEqual(["addr_adrfam", "addr_trtype"]);
+        expect(leftOut(attributes, alterations)).toEqual(["addr_trtype"]);
     });
 });
