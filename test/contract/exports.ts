@@ -9,6 +9,8 @@ export interface As {
     readonly stranger?: boolean;
     /** Its secrets: the first ones, the second ones (after a change), or none. */
     readonly secrets?: "first" | "second" | "none";
+    /** It is the second of the initiators that a {@link ExportBackend} has. */
+    readonly other?: boolean;
 }
 
 /** An initiator that got in. */
@@ -29,8 +31,10 @@ export interface ExportBackend {
     readonly growth: "online" | "offline";
     /** Name of the initiator. */
     readonly initiator: string;
-    /** The initiator as exports declare it. A user name is for targets that know no two passwords for one. */
-    declares(secrets: "first" | "second", user: string): ExportArgs["initiators"][number];
+    /**
+     * The initiator, or the second one, as exports declare it. A user name is for targets that know no two passwords for one.
+     */
+    declares(secrets: "first" | "second", user: string, other?: boolean): ExportArgs["initiators"][number];
     /** @throws when it is not let in */
     attach(exported: ExportState, as: As): Promise<Attached>;
     /** First byte of what is at a path on the host, with what initiators wrote before. */
@@ -95,6 +99,35 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
                 await attached.detach();
             }
             expect(await backend.firstByte(volume.path)).toBe(0x5a);
+        });
+
+        test("lets each of two initiators in with its own secrets, where the target can do that, and not with the other's", async () => {
+            await client.volume("e14");
+            const initiators = [
+                backend.declares("first", "e14-x"),
+                backend.declares("second", "e14-x", true),
+            ];
+            // Keys of NVMe belong to hosts.
+            if (!backend.capabilities.perInitiatorChap && backend.protocol === "iscsi") {
+                const error = await refused(makes(client, "e14-x", "e14", { initiators }), "invalid");
+                expect(error.message).toMatch(/initiators\[1\]\.chap/);
+                return;
+            }
+            const exported = await makes(client, "e14-x", "e14", { initiators });
+            expect(await letsIn(exported, { secrets: "second" })).toBe(false);
+            expect(await letsIn(exported, { secrets: "first", other: true })).toBe(false);
+            const one = await backend.attach(exported, { secrets: "first" });
+            try {
+                await one.write(0, 4096, 0x61);
+            } finally {
+                await one.detach();
+            }
+            const two = await backend.attach(exported, { secrets: "second", other: true });
+            try {
+                expect(await two.holds(0, 4096, 0x61)).toBe(true);
+            } finally {
+                await two.detach();
+            }
         });
 
         test("made again is the same, and nobody else's", async () => {

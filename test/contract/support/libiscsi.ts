@@ -2,6 +2,7 @@ import * as iscsi from "../../../tools/iscsi.mjs";
 import { CLIENT } from "../../support/client";
 import type { As, Attached, ExportBackend } from "../exports";
 
+const OTHER = `${CLIENT}-other`;
 const PASSWORDS = { first: "Open-Sesame-123", second: "Another-Word-1", none: undefined } as const;
 
 /**
@@ -12,12 +13,16 @@ const PASSWORDS = { first: "Open-Sesame-123", second: "Another-Word-1", none: un
 export function libiscsi(reach: (portal: string) => string): Pick<ExportBackend, "declares" | "attach"> {
     return {
         // With tgt a user has one password in all exports, and to change it takes another name.
-        declares: (secrets, user) => ({
-            iqn: CLIENT,
+        declares: (secrets, user, other = false) => ({
+            iqn: other ? OTHER : CLIENT,
             chap: { username: secrets === "first" ? user : `${user}-2`, password: PASSWORDS[secrets] },
         }),
-        async attach(exported, { stranger = false, secrets = "first" }: As): Promise<Attached> {
-            const { chap: _, ...target } = iscsi.lunOf(exported.connection, stranger ? `${CLIENT}2` : CLIENT);
+        async attach(
+            exported,
+            { stranger = false, secrets = "first", other = false }: As,
+        ): Promise<Attached> {
+            const name = other ? OTHER : CLIENT;
+            const { chap: _, ...target } = iscsi.lunOf(exported.connection, stranger ? `${name}2` : name);
             const password = PASSWORDS[secrets];
             const username = secrets === "second" ? `${exported.name}-2` : exported.name;
             const lun = {

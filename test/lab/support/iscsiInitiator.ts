@@ -27,25 +27,27 @@ export interface KernelAttached extends Attached {
     readonly device: string;
 }
 
+const OTHER = `${CLIENT}-other`;
 const PASSWORDS = { first: "Open-Sesame-123", second: "Another-Word-1" } as const;
 
 /** The kernel of a host of the lab, with open-iscsi. Each export has an interface record of its own, as a name goes by it. */
 export function iscsiInitiator(client: ReturnType<Lab["host"]>): KernelInitiator {
     const run = async (script: string) => (await client.run(script)).stdout.trim();
     return {
-        declares: (secrets, user) => ({
-            iqn: CLIENT,
+        declares: (secrets, user, other = false) => ({
+            iqn: other ? OTHER : CLIENT,
             chap: { username: user, password: PASSWORDS[secrets] },
             mutualChap: { username: `${user}-target`, password: `${PASSWORDS[secrets]}-back` },
         }),
         async attach(
             exported,
-            { stranger = false, secrets = "first", impostor = false, who },
+            { stranger = false, secrets = "first", impostor = false, other = false, who },
         ): Promise<KernelAttached> {
             const { data } = exported.connection;
             const portal = String(data["target_portal"]);
             const target = String(data["target_iqn"]);
-            const name = who?.name ?? (stranger ? `${CLIENT}2` : CLIENT);
+            const usual = other ? OTHER : CLIENT;
+            const name = who?.name ?? (stranger ? `${usual}2` : usual);
             const face = `bh-${createHash("sha256").update(target).digest("hex").slice(0, 12)}`;
             const node = `iscsiadm -m node -T ${target} -p ${portal} -I ${face}`;
             const credentials =

@@ -13,18 +13,18 @@ export function nvmeInitiator(client: ReturnType<Lab["host"]>): KernelInitiator 
     const run = async (script: string) => (await client.run(script)).stdout.trim();
     return {
         // A host has one pair of keys for all exports; the second secrets belong to a host of their own.
-        declares: (secrets, user) => ({
-            nqn: hostOf(user),
+        declares: (secrets, user, other = false) => ({
+            nqn: hostOf(user, other),
             dhchap: { key: key(`${secrets} ${user}`), controllerKey: key(`${secrets} ${user} controller`) },
         }),
         async attach(
             exported,
-            { stranger = false, secrets = "first", impostor = false },
+            { stranger = false, secrets = "first", impostor = false, other = false },
         ): Promise<KernelAttached> {
             const { data } = exported.connection;
             const portals = data["portals"] as [string, string, string][];
             const [address = "", port = ""] = portals[0] ?? [];
-            const host = hostOf(exported.name) + (stranger ? "2" : "");
+            const host = hostOf(exported.name, other) + (stranger ? "2" : "");
             const keys =
                 secrets === "none"
                     ? {}
@@ -109,8 +109,8 @@ done
     return { device: stdout.trim(), disconnect };
 }
 
-function hostOf(user: string): string {
-    return `${NVME_HOST}-${user}`;
+function hostOf(user: string, other = false): string {
+    return `${NVME_HOST}-${user}${other ? "-other" : ""}`;
 }
 
 /** Linux wants one hostid for each host name. */
