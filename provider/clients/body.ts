@@ -66,11 +66,17 @@ link() {
     *) link=/dev/$1 ;;
     esac
 }
-# Half a minute: a controller that has lost its connection tries again every ten seconds.
+# Half a minute: a controller that has lost its connection tries again every ten seconds. Asked to wait, a minute more where
+# no path is up: TCP tries again after up to half a minute.
 device() {
     n=0
-    until look; [ -n "$devices" ] && live; do
-        [ "$n" -lt 300 ] || fail "missing: no device has appeared, though the client is logged in"
+    until look; live && [ -n "$devices" ]; do
+        patience=300
+        [ "$up" != 0 ] || [ -z "\${1-}" ] || patience=900
+        if [ "$n" -ge "$patience" ]; then
+            [ "$up" != 0 ] || [ -z "$down" ] || fail "unreachable:$down (the client goes on trying)"
+            fail "missing: no device has appeared, though the client is logged in"
+        fi
         [ "$((n % 50))" != 10 ] || scan
         n=$((n + 1)); sleep 0.1
     done
@@ -89,7 +95,6 @@ device() {
     done
     [ -z "$later" ] || fail "unreachable:$later (the client goes on trying)"
 }
-# A minute: beside the ten seconds of a controller, TCP tries again after up to half a minute.
 all_up() {
     n=0
     until look; live && [ -z "$down" ]; do
@@ -285,6 +290,7 @@ enter() {
 hide() { ! own || for f in "/sys/class/nvme/$path"/dhchap_*secret; do [ ! -e "$f" ] || secrets="$secrets $f"; done; }
 private() {
     secrets=
+    get /etc/nvme/hostnqn && nqn=$v
     [ -z "$key" ] || each_path hide
     [ -z "$secrets" ] || chmod 0600 $secrets
 }

@@ -15,13 +15,13 @@ import { asWord, raw, type Sh, sh, writeOut } from "../sh";
  * after what may serve this host itself, so that it ends before that does, with the file systems before it. What
  * cannot be attached, since the storage host is down, is tried again every ten seconds, for as long as that takes.
  *
- * open-iscsi gives a portal that does not answer up after half a minute. So there is no limit to a trial of all, which
- * those that come last would never get into; and the lock is held for one at a time, since else updates of the client
- * would find it busy for as long as a storage host is off.
+ * open-iscsi gives a portal that does not answer up after half a minute. The boot does not wait for all of that: a trial
+ * ends after ten minutes, and each begins elsewhere, so that those that come last are tried, too. The lock is held for one
+ * at a time, since else updates of the client would find it busy for as long as a storage host is off.
  */
 
 /** First line of the unit; a later version writes another, and so replaces it. */
-const UNIT_HEADER = "# pulumi-blockhost: attachments, format 3";
+const UNIT_HEADER = "# pulumi-blockhost: attachments, format 4";
 
 export function attachmentUnitName(stateDirectory: string): string {
     return bootUnitName(stateDirectory).replace("-exports", "-attachments");
@@ -46,7 +46,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-TimeoutStartSec=infinity
+TimeoutStartSec=20min
 Restart=on-failure
 RestartSec=10
 ExecStart=/bin/sh ${systemdWord(`${stateDirectory}/boot-attachments`)}
@@ -61,9 +61,17 @@ export const BOOT_SCRIPT = `#!/bin/sh
 dir=\${0%/*}
 exec 9>>"$dir/lock"
 failed=
-for file in "$dir"/attachments/*; do
+now() { read -r now rest < /proc/uptime; now=\${now%.*}; }
+now
+end=$((now + 600))
+set -- "$dir"/attachments/*
+k=$((now % $#))
+while [ $k -gt 0 ]; do k=$((k - 1)) file=$1; shift; set -- "$@" "$file"; done
+for file; do
+    now
+    [ "$now" -lt "$end" ] || { failed="$failed (and others)"; break; }
     flock -w 600 9 || exit 1
-    [ ! -f "$file" ] || timeout -k 10 600 sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
+    [ ! -f "$file" ] || timeout -k 10 300 sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
     flock -u 9
 done
 [ -z "$failed" ] || { echo "not attached:$failed" >&2; exit 1; }`;

@@ -31,6 +31,8 @@ import type {
 const BODY_VERSION = 5;
 /** Milliseconds that a login may take, at most, for each portal. */
 const LOGIN_TIMEOUT = 35_000;
+/** For the device and all its paths to be there and to have grown, former ones to go, and all to be taken back if it fails. */
+const DEVICE_TIMEOUT = 300_000;
 /** Milliseconds for what was written to be brought to the storage host: as long as it goes on; see {@link flush}. */
 const FLUSH_TIMEOUT = 600_000;
 
@@ -151,7 +153,7 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         touched: { attachments: [want.name] },
         reserved: [unit],
         explain,
-        timeout: (cut ? FLUSH_TIMEOUT : 120_000) + declared.portals.length * LOGIN_TIMEOUT,
+        timeout: DEVICE_TIMEOUT + (cut ? FLUSH_TIMEOUT : 0) + declared.portals.length * LOGIN_TIMEOUT,
     };
 }
 

@@ -10,27 +10,37 @@ function files(stateDirectory: string): Sh {
 }
 
 /**
- * A line: 0 while a run has work to be flushed at its end, 1 when it has done so. Where it stays 0, that run was cut short
- * before it did, and what it has done counts as done only when all is flushed. It is overwritten in place, which takes
- * neither a process nor space; what cannot be written leaves more to be flushed, not less.
+ * A line, `0 <boot id>` while a run has work to be flushed at its end, `1 <boot id>` when it has done so. Where it stays 0,
+ * that run was cut short before it did, and what it has done counts as done only when all is flushed. It is overwritten in
+ * place, which takes no process, and no space once it is there.
+ *
+ * After a power cut it may say what it said before. Nothing is lost by that, as files are or are not on the disk by then,
+ * but some may be there that a run had emptied: the first run after a boot looks at all of them.
  */
 function flushedFile(stateDirectory: string): string {
     return `${stateDirectory}/flushed`;
 }
 
+const BOOT = "/proc/sys/kernel/random/boot_id";
+
 /** Something was left to be flushed. */
 function unflushed(stateDirectory: string): Sh {
     const file = flushedFile(stateDirectory);
-    return sh`{ [ -e ${file} ] && { v=; read -r v < ${file}; [ "$v" != 1 ]; }; } 2>/dev/null`;
+    return sh`{ [ -e ${file} ] && { v=; read -r v w < ${file}; [ "$v" != 1 ]; }; } 2>/dev/null`;
 }
 
 function noteFlushed(stateDirectory: string, flushed: 0 | 1): Sh {
-    return sh`{ echo ${flushed} 1<> ${flushedFile(stateDirectory)}; } 2>/dev/null`;
+    return sh`{ read -r v < ${BOOT}; echo "${flushed} $v" 1<> ${flushedFile(stateDirectory)}; } 2>/dev/null`;
 }
 
 /** Comes before the plans of a run that {@link flush} ends. */
 export function willFlush(stateDirectory: string): Sh {
-    return sh`bh_all=; ! ${unflushed(stateDirectory)} || bh_all=yes
+    const file = flushedFile(stateDirectory);
+    return sh`bh_all= v= w= b=
+if [ -e ${file} ]; then
+    { read -r v w < ${file}; read -r b < ${BOOT}; } 2>/dev/null
+    [ "$v $w" = "1 $b" ] || bh_all=yes
+fi
 ${noteFlushed(stateDirectory, 0)}`;
 }
 

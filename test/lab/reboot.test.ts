@@ -144,6 +144,7 @@ chmod 0755 /usr/local/sbin/lvchange && sync`,
             const disk = lab.host("a").diskPath("disk3");
             await run("a", `wipefs -q -a ${disk}; vgcreate -q ${group} ${disk}`);
         });
+        afterEach(() => run("a", `vgremove -q -y ${group} && [ ! -e /dev/${group} ]`));
 
         test(
             "the other exports come back; the one that needs it is drift, and healed by the next update",

@@ -18,18 +18,17 @@ export const SUBSYSTEM = {
 /** Those whose default is another from kernel to kernel; what a subsystem begins with is noted, and put back. */
 export const OF_KERNEL = ["attr_firmware", "attr_ieee_oui", "attr_version"] as const;
 
-/**
- * Attributes, beside their address, of ports that we make: the kernel's defaults, where pages have 4 KiB. The first two in
- * this order.
- */
+/** Attributes, beside their address, of ports that we make: the kernel's defaults. The first two in this order. */
 export const PORT = {
     addr_tsas: "none",
     addr_treq: "not specified",
     "ana_groups/1/ana_state": "optimized",
-    param_inline_data_size: "16384",
     param_max_queue_size: "1024",
     param_pi_enable: "0",
 };
+
+/** `param_inline_data_size`: what the kernel takes by itself are four pages, of 4, 16 or 64 KiB; -1: it has not yet. */
+export const INLINE_DATA = ["16384", "65536", "262144", "-1"] as const;
 
 /**
  * The body of a boot file: makes everything that is not there, and writes what differs, taking nothing away. Keys come
@@ -77,7 +76,7 @@ may "$n/attr_model" ${MODEL}`,
             const { address, port, family } = portal;
             const any = family === 6 ? "::" : "0.0.0.0";
             return sh`listen ${family === 6 ? "ipv6" : "ipv4"} ${address} ${port} ${any}
-[ ! -e "$made/$p" ] || ${mayAll(raw('"$p"'), PORT)}
+[ ! -e "$made/$p" ] || { ${mayAll(raw('"$p"'), PORT)}; inline; }
 link || fail ${`nvmet cannot listen on ${text}`}`;
         }),
         sh`[ -n "$BLOCKHOST_LINKS" ] || ${noteApplied(bootFile(placeOf(target, want.name)))}`,
@@ -110,7 +109,11 @@ may "$s/ana_grpid" 1`;
  * `$p` to the port for that portal, or to one that listens on all addresses; makes it where there is none. Numbers of our
  * own ports begin where nobody else's tools do. `link`: the subsystem `$n` to that port; at boot, later (`BOOT_SCRIPT`).
  */
-const FUNCTIONS = raw(`link() {
+const FUNCTIONS = raw(`inline() {
+    v=; { read -r v < "$p/param_inline_data_size"; } 2>/dev/null
+    case $v in '' | ${INLINE_DATA.join(" | ")}) ;; *) write "$p/param_inline_data_size" ${INLINE_DATA[0]} ;; esac
+}
+link() {
     [ ! -L "$p/$n" ] || return 0
     if [ -n "$BLOCKHOST_LINKS" ]; then printf '%s %s\\n' "$p" "$n" >> "$BLOCKHOST_LINKS"
     else ln -s ${ROOT}/"$n" "$p/subsystems/"; fi

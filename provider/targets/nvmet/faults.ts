@@ -1,7 +1,7 @@
 import { raw, type Sh, sh } from "../../sh";
 import type { Fault, Live } from "../configfs/model";
 import type { Tree } from "../configfs/tree";
-import { PORT, SUBSYSTEM } from "./body";
+import { INLINE_DATA, PORT, SUBSYSTEM } from "./body";
 import {
     controllerKey,
     hostKey,
@@ -200,9 +200,11 @@ function reachFaults(declared: NvmetDeclared, { tree, sections }: Live, path: st
         return why === undefined ? [] : [{ text: `portals: ${why}` }];
     }
     const linked = sections.derived(portLinks).has(`${path}/${declared.subsystem}`);
-    return Object.entries(PORT).flatMap(([attribute, wanted]): Fault[] => {
+    const attributes = Object.entries({ ...PORT, param_inline_data_size: INLINE_DATA });
+    return attributes.flatMap(([attribute, fine]): Fault[] => {
         const value = tree.value(`${path}/${attribute}`)?.trimEnd();
-        if (value === undefined || value === wanted) return [];
+        const [wanted = "", ...others] = [fine].flat();
+        if (value === undefined || value === wanted || others.includes(value)) return [];
         const name = attribute.split("/").at(-1) ?? "";
         const text = `portals: ${name} of port ${path.replace("ports/", "")} is ${value}, not ${wanted}`;
         // The address, and what belongs to it, can be changed only while nothing is on the port.

@@ -100,7 +100,7 @@ const SUBSYSTEM_VALUES: Readonly<Record<keyof typeof SUBSYSTEM | (typeof OF_KERN
     attr_qid_max: "2",
     attr_pi_enable: "1",
 };
-const PORT_VALUES: Readonly<Record<keyof typeof PORT, string>> = {
+const PORT_VALUES: Readonly<Record<keyof typeof PORT | "param_inline_data_size", string>> = {
     addr_tsas: "tls1.3",
     addr_treq: "required",
     "ana_groups/1/ana_state": "inaccessible",

@@ -78,6 +78,7 @@ export class Made {
         this.file(`${at}/subsysnqn`, `${NQN}\n`);
         this.file(`${at}/address`, "traddr=10.0.0.5,trsvcid=4420,src_addr=10.0.0.9\n");
         this.file(`${at}/state`, `${state}\n`);
+        this.file(`${at}/hostnqn`, "nqn.2014-08.org.nvmexpress:uuid:1\n");
         this.file(`${at}/dhchap_secret`, `${keys.key ?? "none"}\n`);
         this.file(`${at}/dhchap_ctrl_secret`, `${keys.controllerKey ?? "none"}\n`);
         this.file("etc/nvme/hostnqn", "nqn.2014-08.org.nvmexpress:uuid:1\n");

@@ -552,6 +552,16 @@ describe("a path that is down", () => {
         expect(read("sys/class/block/nvme0n1/size")).toBe("262144\n");
     });
 
+    test("is told, and not a device that is missing, where there is no other", () => {
+        made.file("sys/class/nvme/nvme0/state", "connecting\n");
+        const text = body(two, {}, 0, "/run/boot-file").text.replace("patience=900", "patience=9");
+        const { status, stderr } = made.run(text, "udevadm() { :; }\nsleep() { :; }", "device");
+        expect({ status, stderr }).toEqual({
+            status: 1,
+            stderr: "unreachable: 10.0.0.5:4420 10.0.0.6:4420 (the client goes on trying)\n",
+        });
+    });
+
     test("keeps nobody waiting at boot", () => {
         made.file("run/boot-file", "#!/bin/sh\n# Attachment\n#bh mark\n#bh applied 0\n");
         expect(device(0, "sleep() { echo waited >&2; }", "all")).toMatchObject({ status: 0, stderr: "" });
