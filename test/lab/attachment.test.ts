@@ -376,7 +376,7 @@ exec /usr/sbin/iscsiadm "$@"
                 await c().powerOn();
                 // Twice: the first trial is the boot's own.
                 const tried =
-                    "journalctl -q -b -o cat -u blockhost-attachments | grep -c 'not attached: logs pg' || :";
+                    "journalctl -q -b -o cat -u blockhost-attachments | grep -c -e 'not attached: logs pg' -e 'not attached: pg logs' || :";
                 await vi.waitFor(
                     async () => expect(Number((await c().run(tried)).stdout)).toBeGreaterThan(1),
                     {
