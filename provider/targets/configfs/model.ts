@@ -192,11 +192,14 @@ export function secretHash(secret: string): string {
     return createHash("sha256").update(`${secret}\n`).digest("hex");
 }
 
+/** Of what boot files make; part of the digest: one of a former version is written anew before it shall heal something. */
+const BODY_VERSION = 2;
+
 export function digestOf(
     want: ExportWanted,
     fields: unknown,
     secrets: Readonly<Record<string, string>>,
 ): string {
-    const all = [want.mark.generation, fields, secrets, want.activation ?? null];
+    const all = [BODY_VERSION, want.mark.generation, fields, secrets, want.activation ?? null];
     return createHash("sha256").update(JSON.stringify(all)).digest("hex");
 }
