@@ -361,7 +361,7 @@ exec /usr/sbin/iscsiadm "$@"
 
     test(
         "is made by itself where the client boots while the storage host is off, once that is on",
-        { timeout: 900_000 },
+        { timeout: 1_500_000 },
         async () => {
             const all = [];
             for (const name of ["pg", "logs"]) {
@@ -374,13 +374,13 @@ exec /usr/sbin/iscsiadm "$@"
             await Promise.all([a().powerOff(), c().powerOff()]);
             try {
                 await c().powerOn();
-                // Twice: the first trial is the boot's own.
+                // Twice: the first trial is the boot's own. open-iscsi's own logins come before it, half a minute for each portal.
                 const tried =
                     "journalctl -q -b -o cat -u blockhost-attachments | grep -c -e 'not attached: logs pg' -e 'not attached: pg logs' || :";
                 await vi.waitFor(
                     async () => expect(Number((await c().run(tried)).stdout)).toBeGreaterThan(1),
                     {
-                        timeout: 300_000,
+                        timeout: 600_000,
                         interval: 5_000,
                     },
                 );
