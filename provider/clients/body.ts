@@ -74,7 +74,7 @@ device() {
         patience=300
         [ "$up" != 0 ] || [ -z "\${1-}" ] || patience=900
         if [ "$n" -ge "$patience" ]; then
-            [ "$up" != 0 ] || [ -z "$down" ] || fail "unreachable:$down (the client goes on trying)"
+            [ "$up" != 0 ] || [ -z "$down" ] || still_down "$down"
             fail "missing: no device has appeared, though the client is logged in"
         fi
         [ "$((n % 50))" != 10 ] || scan
@@ -93,8 +93,9 @@ device() {
         [ "$n" -lt 100 ] || fail "missing: udev has not made $link"
         n=$((n + 1)); sleep 0.1
     done
-    [ -z "$later" ] || fail "unreachable:$later (the client goes on trying)"
+    [ -z "$later" ] || still_down "$later"
 }
+still_down() { fail "unreachable:$1 (the client goes on trying)"; }
 all_up() {
     n=0
     until look; live && [ -z "$down" ]; do

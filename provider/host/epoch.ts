@@ -23,7 +23,8 @@ export interface Epoch {
     readonly made: ReadonlySet<string>;
 }
 
-const BOOT = "/proc/sys/kernel/random/boot_id";
+/** Another line after each start of the kernel. */
+export const BOOT = "/proc/sys/kernel/random/boot_id";
 const WORDS = "/proc/sys/kernel/random/uuid";
 const WORD_LENGTH = 36;
 

@@ -1,4 +1,5 @@
 import { hasContent, raw, sh, type Sh } from "../sh";
+import { BOOT } from "./epoch";
 import type { Plan } from "./plan";
 
 /**
@@ -20,8 +21,6 @@ function files(stateDirectory: string): Sh {
 function flushedFile(stateDirectory: string): string {
     return `${stateDirectory}/flushed`;
 }
-
-const BOOT = "/proc/sys/kernel/random/boot_id";
 
 /** Something was left to be flushed. */
 function unflushed(stateDirectory: string): Sh {

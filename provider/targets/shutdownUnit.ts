@@ -37,8 +37,8 @@ ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-expor
  * Takes exports off the network, and flushes their devices. (tgtd would end by itself, but Debian's unit has it go
  * offline first, and initiators take that for an error of the disk.) Hosts must hear what makes them try again: of a
  * port of nvmet's that has nothing more it is that the connection is refused, but of one that has another's subsystem
- * that there is no such subsystem, and they give up for good. So such a port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be
- * unmounted after this.
+ * that there is no such subsystem, and they give up for good. So such a port keeps ours, which are flushed. So is what
+ * this host itself has attached: its file systems may be unmounted after this.
  *
  * Whatever waits for a device, each has a process of its own: one that does not answer holds up no other.
  */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { attachmentUnit, BOOT_SCRIPT } from "../../../provider/clients/bootUnit";
+import { verifyUnit } from "../../support/systemdUnit";
 
 let directory: string;
 
@@ -25,13 +26,7 @@ const run = () => spawnSync("sh", [join(directory, "boot-attachments")], { encod
 
 test("the unit is one to systemd", () => {
     const file = join(directory, "blockhost-attachments.service");
-    writeFileSync(file, attachmentUnit("/var/lib/blockhost"));
-    const { status, stdout, stderr } = spawnSync(
-        "systemd-analyze",
-        ["verify", "--man=no", "--recursive-errors=no", file],
-        { encoding: "utf8" },
-    );
-    expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: "" });
+    expect(verifyUnit(file, attachmentUnit("/var/lib/blockhost"))).toEqual({ status: 0, said: "" });
 });
 
 test("what fails is told, and the others are attached", () => {

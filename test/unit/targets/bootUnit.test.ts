@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { BOOT_SCRIPT, bootUnit, bootUnitName } from "../../../provider/targets/bootUnit";
+import { verifyUnit } from "../../support/systemdUnit";
 
 let directory: string;
 
@@ -23,13 +24,7 @@ test("each state directory has a unit of its own", () => {
 
 test.each(["/var/lib/blockhost", '/srv/a b$c%d\\e"f'])("the unit for %s is one to systemd", (state) => {
     const file = join(directory, "blockhost-exports.service");
-    writeFileSync(file, bootUnit(state));
-    const { status, stdout, stderr } = spawnSync(
-        "systemd-analyze",
-        ["verify", "--man=no", "--recursive-errors=no", file],
-        { encoding: "utf8" },
-    );
-    expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: "" });
+    expect(verifyUnit(file, bootUnit(state))).toEqual({ status: 0, said: "" });
 });
 
 test("every boot file is run once, those of all protocols", () => {

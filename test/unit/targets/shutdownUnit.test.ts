@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { UNIT_HEADER } from "../../../provider/targets/bootUnit";
 import { SHUTDOWN_SCRIPT, shutdownUnit } from "../../../provider/targets/shutdownUnit";
+import { verifyUnit } from "../../support/systemdUnit";
 
 /** The script that the unit runs, on a tree of plain files and links in place of `/sys`. */
 
@@ -71,13 +72,8 @@ function shutDown(seconds?: number): string[] {
 }
 
 test.each(["/var/lib/blockhost", '/srv/a b$c%d\\e"f'])("the unit for %s is one to systemd", (state) => {
-    writeFileSync(at("blockhost-shutdown.service"), shutdownUnit(UNIT_HEADER, state));
-    const { status, stdout, stderr } = spawnSync(
-        "systemd-analyze",
-        ["verify", "--man=no", "--recursive-errors=no", at("blockhost-shutdown.service")],
-        { encoding: "utf8" },
-    );
-    expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: "" });
+    const said = verifyUnit(at("blockhost-shutdown.service"), shutdownUnit(UNIT_HEADER, state));
+    expect(said).toEqual({ status: 0, said: "" });
 });
 
 test("our exports are served no more, those of others are, and all of ours are flushed", () => {
