@@ -18,6 +18,7 @@ import {
 } from "./observation";
 import { type Claim, type Plan, type Touched, isEmpty } from "./plan";
 import { composeObservation, parseRun } from "./script";
+import { splitState } from "./state";
 import { parseUnits, observeUnits, stopUnit } from "./units";
 import type { Sink } from "./sink";
 
@@ -391,10 +392,8 @@ export function absorbReadback(
     for (const [protocol, only] of Object.entries(touched.targets ?? {})) {
         targets = mergeTarget(config, targets, protocol as Protocol, only, frames);
     }
-    const units = frames.get("units");
     const client = frames.get("client");
-    const leftovers = frames.get("leftovers");
-    const epoch = frames.get("epoch");
+    const { units, leftovers, epoch } = splitState(frames.get("state")?.stdout ?? "");
     return {
         ...facts,
         pools,
@@ -403,9 +402,9 @@ export function absorbReadback(
             ? {}
             : { containers: mergeContainers(config, facts.containers, touched, frames) }),
         ...(client === undefined ? {} : { client: parseClient(client.stdout) }),
-        ...(units === undefined ? {} : { units: parseUnits(units.stdout) }),
-        ...(leftovers === undefined ? {} : { leftovers: leftovers.stdout !== "" }),
-        ...(epoch === undefined ? {} : { epoch: parseEpoch(epoch.stdout, facts.epoch) }),
+        ...(units === undefined ? {} : { units: parseUnits(units) }),
+        ...(leftovers === undefined ? {} : { leftovers: leftovers !== "" }),
+        ...(epoch === undefined ? {} : { epoch: parseEpoch(epoch, facts.epoch) }),
     };
 }
 

@@ -7,9 +7,9 @@ import type { HostConfig } from "./config";
 import type { ContainerFacts, HostFacts, PoolFacts, SystemFacts } from "./facts";
 import type { Touched } from "./plan";
 import type { Frame, Section } from "./script";
-import { observeEpoch, parseEpoch } from "./epoch";
-import { observeLeftovers } from "./leftovers";
-import { observeUnits, parseUnits } from "./units";
+import { parseEpoch } from "./epoch";
+import { observeState, splitState } from "./state";
+import { parseUnits } from "./units";
 
 /** Which sections an observation has, and how their output becomes facts. */
 
@@ -36,10 +36,7 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
 :`,
         });
     }
-    sections.push({ id: "leftovers", script: observeLeftovers(config.stateDirectory) });
-    if (touched?.targets === undefined || Object.keys(touched.targets).length > 0)
-        sections.push({ id: "epoch", script: observeEpoch(config.stateDirectory, touched === undefined) });
-    sections.push({ id: "units", script: observeUnits(config.stateDirectory) });
+    sections.push({ id: "state", script: observeState(config.stateDirectory, touched) });
     return sections;
 }
 
@@ -143,14 +140,15 @@ export function parseObservation(config: HostConfig, frames: Frames): HostFacts 
     for (const [name] of config.pools) pools.set(name, parsePool(config, name, frames));
     const targets = new Map<string, TargetFacts>();
     for (const [protocol] of config.targets) targets.set(protocol, parseTarget(config, protocol, frames));
+    const { units = "", leftovers = "", epoch = "" } = splitState(frames.get("state")?.stdout ?? "");
     return {
         pools,
         targets,
-        units: parseUnits(frames.get("units")?.stdout ?? ""),
+        units: parseUnits(units),
         client: parseClient(frames.get("client")?.stdout ?? ""),
         system: parseSystem(frames.get("system")?.stdout ?? ""),
-        leftovers: (frames.get("leftovers")?.stdout ?? "") !== "",
-        epoch: parseEpoch(frames.get("epoch")?.stdout ?? ""),
+        leftovers: leftovers !== "",
+        epoch: parseEpoch(epoch),
         tools: new Set((frames.get("tools")?.stdout ?? "").split("\n").filter((line) => line !== "")),
         claims: [],
         reserved: new Set(),

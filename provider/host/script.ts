@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Sh, raw, sh } from "../sh";
 import type { Session } from "../drivers/types";
-import { LISTENING } from "../transport/listen";
 import type { Step } from "./plan";
 
 /**
@@ -44,53 +43,23 @@ export interface Script {
     readonly text: string;
 }
 
-// One process watches over the deadlines of all plans of a run (one a plan cost more than a plan's own work on a small
-// host). It reads `P <process> <second>`: a plan has begun; T: time to look; E: all are through. A pipe that ends without
-// E means that the run was killed, and then nothing of it may work on. It wakes at the deadline, at most every five
-// seconds, and holds neither the lock (9) nor a session's process (6, 7), which would outlive their run with it; nor does
-// anything but the run itself hold the watch's pipe (5): a function called with 5>&- would, since shells keep a copy.
-//
-// bh_killtree stops a process before it looks for its children, so none can be forked behind its back.
+// Plans have one deadline each, which the guard of the kept shell that runs the script watches over (`bh_watch`; bh_now
+// and bh_end_tree are that shell's, too): a process for it cost more than a plan's own work on a small host. A plan that
+// nobody can watch over is ended.
 const LIBRARY = `bh_mark() {
 read -r bh_up bh_idle < /proc/uptime
 printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*"
 printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*" >&2
 }
-bh_killtree() {
-kill -STOP "$1" 2>/dev/null || return 0
-bh_l=
-read -r bh_l 2>/dev/null < "/proc/$1/task/$1/children"
-for bh_c in $bh_l; do bh_killtree "$bh_c"; done
-kill -KILL "$1" 2>/dev/null
-}
-${LISTENING}bh_watch() {
-bh_listen
-bh_p= bh_z=
-while read -r bh_w bh_x bh_y; do
-case $bh_w in
-P) bh_p=$bh_x bh_d=$bh_y ;;
-T) bh_z= ;;
-E) break ;;
-esac
-[ -n "$bh_p" ] && [ -z "$bh_z" ] || continue
-bh_now
-[ "$bh_t" -lt "$bh_d" ] || { bh_killtree "$bh_p"; bh_p=; continue; }
-bh_y=$((bh_d - bh_t))
-[ "$bh_y" -le 5 ] || bh_y=5
-{ sleep "$bh_y"; echo T >"/proc/$bh_self/fd/0"; } &
-bh_z=$!
-done
-[ "$bh_w" = E ] || [ -z "$bh_p" ] || bh_killtree "$bh_p"
-[ -z "$bh_z" ] || bh_killtree "$bh_z"
-}
 bh_plan() {
-( exec 5>&-; "$1" 9>&- ) &
+( "$1" 9>&- ) &
 bh_p=$!
 bh_now
 bh_d=$((bh_t + $2 + 1))
-echo "P $bh_p $bh_d" >&5
+bh_watch "$bh_p" "$bh_d" || bh_end_tree "$bh_p"
 wait "$bh_p" 2>/dev/null
 bh_r=$?
+bh_watch
 [ $bh_r = 137 ] || return $bh_r
 bh_now
 [ "$bh_t" -lt "$bh_d" ] || bh_mark timeout "$1"
@@ -139,7 +108,7 @@ flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
     });
     const { sessions = [] } = input;
     const each = (part: keyof Session) => sessions.map((session) => `${session[part].text}\n`).join("");
-    const reset = sessions.length === 0 ? "" : `[ "$bh_r" -lt 128 ] || {\n${each("reset")}} 5>&-\n`;
+    const reset = sessions.length === 0 ? "" : `[ "$bh_r" -lt 128 ] || {\n${each("reset")}}\n`;
     const calls = input.plans.map(
         ({ deadline }, p) =>
             `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\nbh_r${String(p)}=$?\n${reset}`,
@@ -148,8 +117,10 @@ flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
     const readback = input.readback.map((section) => framed(section.id, section.script));
     const body = [
         ...[each("functions"), ...plans, lock.text, `${input.before?.text ?? ""}\n`, each("open")],
-        ...['bh_w=$(: | bh_watch 6>&- 7>&- 9>&- &)\nexec 5>"/proc/$bh_w/fd/0"\necho >&5\n', ...calls],
-        ...["echo E >&5\nexec 5>&-\n", ...settle, ...readback, each("close")],
+        ...calls,
+        ...settle,
+        ...readback,
+        each("close"),
     ];
     return { nonce, text: wrap(nonce, body.join("")) };
 }

@@ -53,7 +53,7 @@ ${writeOut(raw(`head -c ${String(LOG_BYTES)} /dev/zero`), raw('"$dir/log"'))} ||
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null 2>&1; then
     systemd-run --quiet --collect --unit=${`blockhost-${unit.name}`} sh "$dir/run" "$dir" || exit
 else
-    setsid sh "$dir/run" "$dir" </dev/null >/dev/null 2>&1 5>&- 6>&- 7>&- &
+    setsid sh "$dir/run" "$dir" </dev/null >/dev/null 2>&1 6>&- 7>&- &
 fi
 # Whoever looks right after must find it running or ended, so wait until it has its lock.
 n=0

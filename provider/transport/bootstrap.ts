@@ -8,7 +8,8 @@
  *   session;
  * - the *guard* waits on a pipe from the shell. It knows the deadline of the run under way and kills the session when
  *   the deadline has passed or the shell has died, whatever became of the connection. While a run is under way it
- *   wakes once a second; an idle guard sleeps in a read. One guard a shell and no program a run keeps a run cheap;
+ *   wakes once a second; an idle guard sleeps in a read. One guard a shell and no program a run keeps a run cheap. It
+ *   also watches over one process of the run, where the script asks for it (`bh_watch`);
  * - a *run* is two subshells: one that prints the frames, and in it the script, with no way to see the frames' nonce.
  *
  * "Kills the session": every process whose session is the shell's, looked up in /proc, over and over until none is
@@ -16,8 +17,6 @@
  * TERM. A process that made a session of its own (`setsid`, a daemon, a systemd unit) is not of the run any more and
  * survives a normal end, a kill and a lost connection: so long work is started.
  */
-
-import { LISTENING } from "./listen";
 
 const PROGRAM = `
 PATH=\${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin
@@ -49,26 +48,58 @@ bh_end_all() {
     done
 }
 
-${LISTENING}
+# Ends a process and all that it has started. It is stopped before its children are looked for, so none can be forked
+# behind its back.
+bh_end_tree() {
+    kill -STOP "$1" 2>/dev/null || return 0
+    bh_l=
+    read -r bh_l 2>/dev/null <"/proc/$1/task/$1/children"
+    for bh_c in $bh_l; do bh_end_tree "$bh_c"; done
+    kill -KILL "$1" 2>/dev/null
+}
+
+# Sets bh_t to the seconds since the host was started.
+bh_now() {
+    read -r bh_t bh_x </proc/uptime
+    bh_t=\${bh_t%%.*}
+}
+
+# For scripts. bh_watch <pid> <second>: the guard ends that process, and all it has started, at that second since the
+# host was started, and when the script ends before it said bh_watch without anything.
+bh_watch() { { echo "W $*" >"/proc/$bh_guard_pid/fd/0"; } 2>/dev/null; }
+
 bh_shell_lives() {
     { read -r bh_l <"/proc/$bh_shell/stat"; } 2>/dev/null || return 1
     case \${bh_l##*) } in [ZX]*) return 1 ;; esac
 }
 
-# The guard. R <seconds>: a run begins. E: it ended. T: a second has passed. End of file: the shell is gone.
+bh_unwatch() {
+    [ -z "$bh_pid" ] || bh_end_tree "$bh_pid"
+    bh_pid=
+}
+
+# The guard. R <seconds>: a run begins. E: it ended. W: see bh_watch. T: a second has passed. End of file: the shell is
+# gone. It holds its own pipe open for writing until the shell, which reads its pid, has opened it.
 bh_guard() {
-    bh_listen
-    bh_due= bh_tick=
-    while read -r bh_what bh_secs; do
+    exec 0<>/proc/self/fd/0
+    read -r bh_self bh_x </proc/self/stat
+    echo "$bh_self"
+    exec >/dev/null 2>&1
+    read -r bh_x
+    exec 0</proc/self/fd/0
+    bh_due= bh_tick= bh_pid= bh_until=
+    while read -r bh_what bh_arg bh_more; do
         case $bh_what in
-            R) bh_now; bh_due=$((bh_t + bh_secs)) ;;
-            E) bh_due= ;;
+            R) bh_now; bh_due=$((bh_t + bh_arg)) ;;
+            E) bh_due=; bh_unwatch ;;
+            W) bh_pid=$bh_arg bh_until=$bh_more ;;
             T)
                 bh_tick=
                 wait
                 bh_shell_lives || break
                 bh_now
                 [ -z "$bh_due" ] || [ "$bh_t" -lt "$bh_due" ] || break
+                [ -z "$bh_pid" ] || [ "$bh_t" -lt "$bh_until" ] || bh_unwatch
                 ;;
         esac
         if [ -n "$bh_due" ] && [ -z "$bh_tick" ]; then

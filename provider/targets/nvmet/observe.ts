@@ -44,8 +44,8 @@ const LOG = `echo '== log'
     dmesg 2>/dev/null | grep -e ' Linux version ' -e 'nvmet: .* controller .* for NQN '`;
 
 /**
- * What is read of nvmet: our own subsystems, the hosts that they admit, and all ports; with all exports also what others
- * have there. Sections more:
+ * What is read of nvmet: our own subsystems, the hosts that they admit, and all ports (none where none of ours is left to
+ * be judged by them); with all exports also what others have there. Sections more:
  *
  *     == links            ports/<id>/subsystems/<NQN>, of ours
  *     == made             shared objects that we made: `hosts/<NQN>`, `ports/<id>`; `hosts/*`: none
@@ -63,9 +63,12 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
             only === undefined
                 ? `set -- subsystems/* hosts/* ports/*
     for d; do shift; [ ! -d "$d" ] || set -- "$@" "$d"; done`
-                : `set -- $roots ports/*
-    for r in $roots; do for h in "$r"/allowed_hosts/*; do set -- "$@" "hosts/\${h##*/}"; done; done
-    for d; do shift; [ ! -d "$d" ] || set -- "$@" "$d"; done`,
+                : `set -- $roots
+    if [ $# -gt 0 ]; then
+        set -- "$@" ports/*
+        for r in $roots; do for h in "$r"/allowed_hosts/*; do set -- "$@" "hosts/\${h##*/}"; done; done
+        for d; do shift; [ ! -d "$d" ] || set -- "$@" "$d"; done
+    fi`,
         ),
         attributes: ATTRIBUTES,
         prune: ["subsystems", "passthru", "referrals"],

@@ -126,6 +126,7 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
         };
         for (const [path, value] of Object.entries(values)) write(join(configfs, path), `${value}\n`);
         bootFile("iscsi", "a", `${backstore} ${group.replace("/tpgt_1", "")}`);
+        bootFile("nvme-tcp", "a", "subsystems/a");
         for (const only of [undefined, ["a"]]) {
             const trees = {
                 target: parseTree(observe(reference("lio", 3260), only)),

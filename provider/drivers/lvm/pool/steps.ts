@@ -19,7 +19,7 @@ export function lvm(options: LvmOptions, ...words: readonly string[]): Sh {
 /** @param more shell text of further arguments */
 export function lvmProcess(options: LvmOptions, words: readonly string[], more: string): Sh {
     const args = words.map((word) => quote(argument(word))).join(" ");
-    const command = `LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 lvm ${args}${more} --config ${quote(settingsOf(options))} 5>&- 6>&- 7>&-`;
+    const command = `LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 lvm ${args}${more} --config ${quote(settingsOf(options))} 6>&- 7>&-`;
     const text = `{ n=0; while :; do ${command}; r=$?; [ $r = 139 ] && [ $n -lt 3 ] || break; n=$((n + 1)); sleep 0.2; done; (exit $r); }`;
     return new Sh(text, `lvm ${args}${more}`);
 }
