@@ -42,7 +42,8 @@ const verbs = {
     example,
     async test(args) {
         await prepare(needsOf(args));
-        if (args.length > 0) return node("vitest/vitest.mjs", ["run", ...args]);
+        if (args.length > 0)
+            return wholeLabFiles(args) ? testLab(args) : node("vitest/vitest.mjs", ["run", ...args]);
         await checkSources();
         const status = await node("vitest/vitest.mjs", ["run", ...(await usual())]);
         return (await newest(SHARE)) || status;
@@ -115,6 +116,23 @@ function needsOf(args) {
     if (args.length === 0) return { ...everything, sdk: true };
     if (all(/^(\.\/)?test\/(unit|contract|faults)\b/)) return { packages: true };
     return all(/^(\.\/)?test\/(unit|contract|e2e|faults)\b/) ? stacks : everything;
+}
+
+/** Nothing but files in the lab, without an option that leaves some of their tests out. @param {readonly string[]} args */
+function wholeLabFiles(args) {
+    return args.every((argument) => /^(\.\/)?test\/(lab|faults\/lab-)/.test(argument));
+}
+
+/** What came of each file is written down. @param {readonly string[]} args */
+async function testLab(args) {
+    const output = join(temporaryDirectory("lab-results"), "vitest.json");
+    const { stateOfSources } = await import("../test/faults/report.mjs");
+    const { writeResults } = await import("../test/lab/report.mjs");
+    const sources = await stateOfSources();
+    const reporters = ["--reporter", "default", "--reporter", "json", "--outputFile.json", output];
+    const status = await node("vitest/vitest.mjs", ["run", ...reporters, ...args]);
+    process.stdout.write(`results: ${writeResults(output, sources)}\n`);
+    return status;
 }
 
 /** What is checked without running anything. Side by side: each keeps one core busy. */

@@ -143,7 +143,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
             : [writeBootFile(place, header, helper.body(target, want, declared), before === undefined)]),
         {
             label: `set up ${targetName} in ${helper.label}`,
-            script: sh`${takeAway(helper, target, change.faults, before)}. ${bootFile(place)}`,
+            script: sh`${takeAway(helper, target, change.faults, before)}${before === undefined ? FRESH : raw("")}. ${bootFile(place)}`,
         },
     ];
     return {
@@ -154,6 +154,9 @@ export function ensure<O, D extends CommonDeclared, Own>(
         explain: explainer(helper.label),
     };
 }
+
+/** Tells a boot file that what it makes has never been made before. */
+const FRESH = raw("BLOCKHOST_FRESH=1\n");
 
 function takeAway<O, D extends CommonDeclared, Own>(
     helper: Helper<O, D, Own>,

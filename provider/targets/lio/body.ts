@@ -67,7 +67,10 @@ export function body(target: LioRef, want: ExportWanted, declared: LioDeclared):
     );
 }
 
-/** At boot it takes the place of its copy. Else nobody is cut off: those on the copy have been told of, and it is free. */
+/**
+ * At boot it takes the place of its copy. Else nobody is cut off: those on the copy have been told of, and it is free. What
+ * has never been made before has none; to look takes longer the more adapters there are.
+ */
 function replaceCopies(declared: LioDeclared): Sh {
     return sh`${TAKING}
 ${copies(declared)}
@@ -77,7 +80,7 @@ replace() {
     fi
     drop || fail "LIO has it once more as $o, which is in use: take that away with targetcli"
 }
-copies replace`;
+[ -n "$BLOCKHOST_FRESH" ] || copies replace`;
 }
 
 function openDevice(declared: LioDeclared): Sh {
