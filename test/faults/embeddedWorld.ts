@@ -37,6 +37,7 @@ const INITIATOR = iscsiInitiator();
 class Embedded implements World {
     readonly grain = 1;
     readonly exports = true;
+    readonly closesPortals = false;
     readonly haltDirectory: string;
     private readonly stateDirectory: string;
 

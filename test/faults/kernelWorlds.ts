@@ -122,6 +122,7 @@ interface Kind {
 
 class KernelHost extends StorageHost {
     override readonly exports = true;
+    override readonly closesPortals = true;
     override readonly title: string;
 
     private constructor(

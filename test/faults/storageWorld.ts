@@ -58,6 +58,7 @@ export async function storageWorld(kind: StoreKind): Promise<World> {
 export class StorageHost extends LabMachine implements World {
     readonly title: string;
     readonly exports: boolean = false;
+    readonly closesPortals: boolean = false;
     readonly grain: number;
 
     constructor(

@@ -70,7 +70,7 @@ export class Trials<W extends Tormented> {
         const name = this.name();
         const before = (await what.prepare?.(this.fresh(), name, this.world)) ?? {};
         const after = await what.act(this.fresh(), name, before);
-        await what.verify(this.world, name, after);
+        await what.verify(this.world, name, after, before);
         await this.close();
         const inventory = await this.inventory(name);
         this.finished.set(what.title, inventory);
@@ -115,7 +115,7 @@ export class Trials<W extends Tormented> {
 
         const after = await what.act(this.client(), name, before);
         await world.sh(`rm -f '${this.marker(name)}' '${this.marker(name)}.count'`);
-        await what.verify(world, name, after);
+        await what.verify(world, name, after, before);
         await what.always?.(world, name);
 
         await this.close();

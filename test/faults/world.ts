@@ -51,6 +51,8 @@ export interface World extends Tormented {
     readonly grain: number;
     /** Whether it has targets; without, no export is made. */
     readonly exports: boolean;
+    /** Whether an export is never reached on a portal that it has given up; with tgt it is where others are. */
+    readonly closesPortals: boolean;
 
     // Data, by the names of objects.
     exists(name: string): Promise<boolean>;

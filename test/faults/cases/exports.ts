@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Client, MiB, id } from "../../support/client";
+import type { ExportState } from "../../../provider/resources/export";
 import { access, type Who } from "../access";
 import type { World } from "../world";
 import { type Case, type States, need } from "./types";
@@ -19,6 +20,12 @@ async function exported(client: Client, name: string, ...more: readonly Who[]): 
     const volume = await client.volume(name);
     const whom = access(client.protocol, who(name), ...more);
     return { volume, export: await client.export(name, name, whom) };
+}
+
+/** Portals that its connection names. */
+function portalsOf({ connection: { data } }: ExportState): string[] {
+    const nvme = data["portals"] as readonly [string, string][] | undefined;
+    return nvme?.map(([address, port]) => `${address}:${port}`) ?? (data["target_portals"] as string[]);
 }
 
 /** Lets in who may come, by the right secret only. */
@@ -142,6 +149,30 @@ export const exports: readonly Case[] = [
         verify: async (world, name, after) => {
             await admits(world, after, who(name));
             assert.notEqual(await world.login(need(after.export), who(name, { initiator: "other" })), "");
+        },
+    },
+    {
+        title: "change an export: one portal less, no discard where that can be",
+        exported: true,
+        touchesPool: false,
+        prepare: (client, name) => exported(client, name),
+        act: async (client, name, before) => {
+            const state = need(before.export);
+            return {
+                export: await client.changeExport(state, {
+                    ...access(client.protocol, who(name)),
+                    portals: portalsOf(state).slice(0, 1),
+                    discard: client.protocol === "nvme-tcp",
+                }),
+            };
+        },
+        verify: async (world, name, after, before) => {
+            const state = need(after.export);
+            await admits(world, after, who(name));
+            assert.equal(world.portals(state).length, 1);
+            assert.equal(state.connection.data["discard"], state.protocol === "nvme-tcp");
+            const [, given = ""] = world.portals(need(before.export));
+            if (world.closesPortals) assert.notEqual(await world.login(state, who(name), given), "");
         },
     },
     {

@@ -19,7 +19,7 @@ export interface Case<W = World> {
     /** The operation. It also runs in a process of its own: what it needs is in its arguments. */
     readonly act: (client: Client, name: string, before: States) => Promise<States>;
     /** Looks at the host, not at what the provider says of it. */
-    readonly verify: (world: W, name: string, after: States) => Promise<void>;
+    readonly verify: (world: W, name: string, after: States, before: States) => Promise<void>;
     /** What must hold whenever the operation has been stopped, before anybody goes on with it. */
     readonly always?: (world: W, name: string) => Promise<void>;
     /** Names of data that the operation leaves on the host without an owner. */
