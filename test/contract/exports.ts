@@ -287,7 +287,9 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             const { stateDirectory } = backend.host.configuration() as { stateDirectory: string };
             const elsewhere = () => another({ configuration: { stateDirectory: `${stateDirectory}.new` } });
             const found = await exportLifecycle.read(elsewhere().context, exported);
-            expect(found?.state).toEqual({
+            // Where systemd runs the host, the unit of that state directory is missing as well.
+            const drift = found?.state.drift?.filter((line) => !line.startsWith("unit: "));
+            expect({ ...found?.state, drift }).toEqual({
                 ...exported,
                 drift: [expect.stringContaining("boot file is gone")],
             });
