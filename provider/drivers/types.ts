@@ -102,7 +102,7 @@ export interface PoolPart<Options = unknown> {
 
 /**
  * Something kept open for all plans of a run, in the run's own shell, so that steps and read-back find it there. One
- * driver of a host at most has one. Descriptors 5 to 7 are its own.
+ * driver of a host at most has one. Descriptors 6 and 7 are its own.
  */
 export interface Session {
     /** Functions for steps, settling and read-back. */

@@ -50,7 +50,8 @@ if [ -z "$bh_w" ]; then
     while [ -n "$bh_d" ] && [ ! -d "$bh_d" ]; do bh_d=\${bh_d%/*}; done
     stat -c 'since %y' -- "\${bh_d:-/}"
 fi`,
-        whole ? sh`[ ! -s ${made} ] || sed 's/^/made /' ${made}` : undefined,
+        // Its last line has no end.
+        whole ? sh`[ ! -s ${made} ] || { sed 's/^/made /' ${made}; echo; }` : undefined,
         raw(":"),
     );
 }

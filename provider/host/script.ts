@@ -44,8 +44,8 @@ export interface Script {
 }
 
 // Plans have one deadline each, which the guard of the kept shell that runs the script watches over (`bh_watch`; bh_now
-// and bh_end_tree are that shell's, too): a process for it cost more than a plan's own work on a small host. A plan that
-// nobody can watch over is ended.
+// and bh_end_tree are that shell's, too): a process for it cost more than a plan's own work on a small host. Where
+// that guard is gone, plans that begin later are ended at once.
 const LIBRARY = `bh_mark() {
 read -r bh_up bh_idle < /proc/uptime
 printf '\\n%s %s %s\\n' "$bh_n" "$bh_up" "$*"

@@ -120,9 +120,11 @@ bh_run() {
     {
         ( bh_script=$1; set --; eval "$bh_script" ) 9>&-
         bh_status=$?
+        # First: what is still at work must not write where the next run does. Not to 9: if the guard is gone that ends
+        # this shell before it has told what came of the script.
+        { echo E >"/proc/$bh_guard_pid/fd/0"; } 2>/dev/null
         echo "$3 E $bh_status"
         echo "$3 E" >&2
-        echo E >&9
     } </dev/null &
     bh_job=$!
 }

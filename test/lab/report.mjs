@@ -11,7 +11,7 @@ came of a file when it was last run. What the lab is: [README](README.md). The f
 [report of their own](../faults/RESULTS-lab.md).
 
 `;
-const COLUMNS = ["file", "commit", "date", "minutes", "passed", "failed", "left out"];
+const COLUMNS = ["file", "commit", "date", "minutes of tests", "passed", "failed", "left out"];
 
 /**
  * @typedef {{ status: string, fullName: string }} Test
