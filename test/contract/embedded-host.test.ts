@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type EmbeddedHost, startEmbeddedHost } from "../../tools/embedded-host/index.mjs";
@@ -105,6 +106,16 @@ describe("a command", () => {
     test("passes many bytes both ways, unharmed", async () => {
         const outcome = await run(client, "cat", "0123456789abcdef".repeat(500_000));
         expect(outcome.stdout.length).toBe(8_000_000);
+    });
+
+    test("gives its errors, too, when they come while output waits for the client to take more", async () => {
+        const channel = await open(client, "(sleep 1; echo oops >&2) & head -c 4000000 /dev/zero; wait");
+        const taken = { out: 0, err: "" };
+        channel.stderr.on("data", (data: Buffer) => (taken.err += data.toString()));
+        await sleep(2000);
+        channel.on("data", (data: Buffer) => (taken.out += data.length));
+        await new Promise((resolve) => channel.on("close", resolve));
+        expect(taken).toEqual({ out: 4_000_000, err: "oops\n" });
     });
 
     test("sees nothing of our environment", async () => {

@@ -38,13 +38,17 @@ export function startCommand({ id, command, channel, environment, cwd, tap, cut 
     /** @type {CommandSession} */
     const session = { id, command, pid: child.pid ?? 0, cut };
 
+    const send = oneAfterTheOther(channel);
     /** @param {"in" | "out" | "err"} direction @param {NodeJS.ReadableStream} from @param {NodeJS.WritableStream} to */
     const forward = (direction, from, to) => {
         from.on("data", (/** @type {Buffer} */ chunk) => {
             const verdict = tap()?.({ direction, chunk, session });
             if (verdict === "cut") return cut();
             if (verdict instanceof Buffer) return void to.write(verdict, () => cut());
-            if (!to.write(chunk)) {
+            if (direction !== "in") {
+                from.pause();
+                void send(to, chunk).then(() => from.resume());
+            } else if (!to.write(chunk)) {
                 from.pause();
                 to.once("drain", () => from.resume());
             }
@@ -68,7 +72,7 @@ export function startCommand({ id, command, channel, environment, cwd, tap, cut 
         else channel.exit(status ?? 0);
     });
     // Not before background jobs have let go of the output, which is what sshd waits for.
-    child.on("close", () => channel.end());
+    child.on("close", () => void send(channel, Buffer.alloc(0)).then(() => channel.end()));
     channel.on("close", () => {
         for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
     });
@@ -80,5 +84,30 @@ export function startCommand({ id, command, channel, environment, cwd, tap, cut 
         signal(name) {
             if (child.pid) signal(-child.pid, /** @type {NodeJS.Signals} */ (`SIG${name}`));
         },
+    };
+}
+
+/**
+ * What goes to a client over a channel's two streams. ssh2 1.17 keeps one note for both of what waits for the client to
+ * take more, and never clears it: errors that come while output waits would stay for ever, or output go out a second time.
+ *
+ * @param {import("ssh2").ServerChannel} channel
+ * @returns {(to: NodeJS.WritableStream, chunk: Buffer) => Promise<void>}
+ */
+function oneAfterTheOther(channel) {
+    /** @type {{ _chunk?: Buffer | undefined, _chunkcb?: unknown, _chunkErr?: Buffer | undefined, _chunkcbErr?: unknown }} */
+    const notes = /** @type {any} */ (channel);
+    let last = Promise.resolve();
+    return (to, chunk) => {
+        last = last.then(
+            () =>
+                new Promise((resolve) => {
+                    to.write(chunk, () => {
+                        notes._chunk = notes._chunkcb = notes._chunkErr = notes._chunkcbErr = undefined;
+                        resolve();
+                    });
+                }),
+        );
+        return last;
     };
 }
