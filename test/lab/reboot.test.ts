@@ -135,13 +135,15 @@ chmod 0755 /usr/local/sbin/lvchange && sync`,
     );
 
     describe("with a disk missing at boot", () => {
-        const group = "bhlate";
-        const pools = {
+        // A volume group of each test's own: the host remembers which one it knew under a name.
+        let group = "bhlate";
+        const pools = () => ({
             fast: { driver: "lvm", volumeGroup: "bhexports", thinPool: "pool" },
             late: { driver: "lvm", volumeGroup: group },
-        };
+        });
         beforeEach(async () => {
             const disk = lab.host("a").diskPath("disk3");
+            group = `${group}r`;
             await run("a", `wipefs -q -a ${disk}; vgcreate -q ${group} ${disk}`);
         });
         afterEach(() => run("a", `vgremove -q -y ${group} && [ ! -e /dev/${group} ]`));
@@ -151,7 +153,8 @@ chmod 0755 /usr/local/sbin/lvchange && sync`,
             { timeout: 900_000 },
             async () => {
                 const a = lab.host("a");
-                const with3 = (more: ClientOptions = {}) => another({ ...more, configuration: { pools } });
+                const with3 = (more: ClientOptions = {}) =>
+                    another({ ...more, configuration: { pools: pools() } });
                 const client = with3();
                 await client.volume("here");
                 await client.volume("there", { pool: "late" });
@@ -187,7 +190,7 @@ chmod 0755 /usr/local/sbin/lvchange && sync`,
             { timeout: 900_000 },
             async () => {
                 const a = lab.host("a");
-                const client = another({ configuration: { pools } });
+                const client = another({ configuration: { pools: pools() } });
                 await client.volume("there", { pool: "late" });
                 const there = await client.export("there-x", "there", {
                     ...args("there-x"),
@@ -211,7 +214,7 @@ chmod 0755 /usr/local/sbin/lvchange && sync`,
                 };
                 await Promise.all([a.powerOn(), plugLate()]);
                 expect(await state()).toBe("active");
-                const last = another({ configuration: { pools } });
+                const last = another({ configuration: { pools: pools() } });
                 expect(await read(last, there)).toEqual(there);
                 const attached = await backend.attach(there, {});
                 expect(await attached.holds(0, 4096, 0x33)).toBe(true);
