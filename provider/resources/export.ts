@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { ConstantBackoff, handleWhenResult, retry } from "cockatiel";
 import * as z from "zod";
 import { BlockhostError, toBlockhostError } from "../errors";
 import type { ConfiguredTarget, HostConfig } from "../host/config";
@@ -666,18 +667,31 @@ async function liveFacts(context: Context, olds: ExportState): Promise<ExportFac
     }
 }
 
+/** A kernel still shows a session a moment after it has answered its logout. */
+const LET_GO = retry(
+    handleWhenResult((nobody) => nobody === false),
+    { maxAttempts: 4, backoff: new ConstantBackoff(500) },
+);
+
 /** Whoever was logged in when the host was observed may have been detached by this very run. */
 async function whoHasGone(
     context: Context,
     host: Host,
     state: ExportState,
 ): Promise<(session: Session) => boolean> {
+    let hasGone: (session: Session) => boolean = () => false;
     const before = await liveFacts(context, state);
-    if (before === undefined || before.sessions.length === 0) return () => false;
-    // What is wrong with the host is told by what is done next.
-    await host.look(context).catch(() => undefined);
-    const now = await liveFacts(context, state);
-    return now === undefined ? () => false : departed(context, state.protocol, now);
+    if (before === undefined || before.sessions.length === 0) return hasGone;
+    await LET_GO.execute(async () => {
+        // What is wrong with the host is told by what is done next.
+        await host.look(context).catch(() => undefined);
+        const now = await liveFacts(context, state);
+        if (now === undefined) return true;
+        hasGone = await departed(context, state.protocol, now);
+        const waiting = context.signal?.aborted !== true && state.allow?.includes("session-drop") !== true;
+        return !waiting || now.sessions.every(hasGone);
+    });
+    return hasGone;
 }
 
 function refuseCuts(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
 import type { TargetCapabilities, Protocol } from "../../provider/targets/types";
@@ -177,7 +178,13 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             } finally {
                 await attached.detach();
             }
-            await another().delete(exported);
+            // Nor refused because of who is just leaving.
+            const leaving = await backend.attach(exported, {});
+            await Promise.all([
+                another().delete(exported),
+                // Once it has been seen.
+                sleep(500).then(() => leaving.detach()),
+            ]);
             await another().delete(exported);
             expect(await letsIn(exported)).toBe(false);
             const fresh = another();
