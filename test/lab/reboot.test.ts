@@ -307,6 +307,13 @@ describe.each([...KINDS, { label: "tgt", of: (lab: Lab) => iscsiToKernel(lab, tg
                     initiators: [backend.declares("first", "v-x")],
                 });
                 const attached = await backend.attach(exported, {});
+                // Emulated, and with a tgtd that takes its time to end, a host restarts in more than the two minutes after
+                // which open-iscsi gives up by default.
+                await lab
+                    .host("c")
+                    .run(
+                        "for f in /sys/class/iscsi_session/*/recovery_tmo; do [ ! -e $f ] || echo 600 > $f; done",
+                    );
                 const writes = await Acknowledged.start(lab.host("c"), attached.device);
                 await lab.host("a").reboot();
                 expect(await writes.lost()).toEqual([]);
