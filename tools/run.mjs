@@ -54,12 +54,13 @@ const verbs = {
         await prepare(needsOf(args));
         return node("vitest/vitest.mjs", ["watch", ...(args.length > 0 ? args : await usual())]);
     },
-    /** `--lab`: on hosts of the lab, one power cut and one other way an operation (`BLOCKHOST_FAULTS=full`: all). */
+    /** All points in all ways; with `--lab`, on its hosts, one power cut and one other way an operation (see `extent`). */
     async faults(args) {
         const lab = args.includes("--lab");
         const only = args.filter((argument) => argument !== "--lab");
         await prepare(lab ? everything : { packages: true });
         const results = temporaryDirectory("faults");
+        const extent = process.env["BLOCKHOST_FAULTS"] ?? (lab ? "few" : "full");
         const began = new Date();
         const { stateOfSources, writeReport } = await import("../test/faults/report.mjs");
         const sources = await stateOfSources();
@@ -70,11 +71,11 @@ const verbs = {
             ["run", "--retry", "0", "--maxWorkers", "2", "--minWorkers", "2", ...here].concat(
                 only.length === 0 ? [lab ? "test/faults/lab-" : "test/faults"] : only,
             ),
-            { BLOCKHOST_FAULTS_RESULTS: results, ...(lab ? {} : { BLOCKHOST_FAULTS: "full" }) },
+            { BLOCKHOST_FAULTS_RESULTS: results, BLOCKHOST_FAULTS: extent },
         );
         // Only a whole run says something about everything, or in the lab about a world.
         if (only.length === 0 || (lab && !only.some((argument) => argument.startsWith("-")))) {
-            const file = await writeReport(results, { began, sources, status, lab });
+            const file = await writeReport(results, { began, sources, status, extent, lab });
             process.stdout.write(`results: ${file}\n`);
         }
         return status;

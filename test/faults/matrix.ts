@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Case } from "./cases/types";
 import { noMoreProviders } from "./providerProcess";
@@ -6,13 +7,21 @@ import type { Stop } from "./stops";
 import { CUTS, Trials } from "./trial";
 import type { Tormented } from "./world";
 
-/** Every operation × every way to stop it × every point. `BLOCKHOST_FAULTS=full`; else some of it, chosen evenly. */
-const FULL = process.env["BLOCKHOST_FAULTS"] === "full";
-
 /**
- * Defines the tests of operations on one kind of host. Where hosts boot and all takes long (`slow`), everyday use is one
- * power cut and one other way an operation.
+ * How much of every operation × every way to stop it × every point is tried (`BLOCKHOST_FAULTS`): all of it; each point
+ * in one way or another; or one power cut and one other way an operation.
  */
+const EXTENTS = ["full", "points", "few"] as const;
+const asked = process.env["BLOCKHOST_FAULTS"];
+
+function extent(usual: (typeof EXTENTS)[number]): (typeof EXTENTS)[number] {
+    if (asked === undefined) return usual;
+    const found = EXTENTS.find((one) => one === asked);
+    assert(found, `BLOCKHOST_FAULTS is one of ${EXTENTS.join(", ")}, not ${asked}`);
+    return found;
+}
+
+/** Defines the tests of operations on one kind of host. Everyday use is `few` where hosts boot and all takes long (`slow`). */
 export function faultMatrix<W extends Tormented>(
     title: string,
     start: () => Promise<W>,
@@ -36,14 +45,15 @@ export function faultMatrix<W extends Tormented>(
 
         describe.each(cases.map((what) => [what.title, what] as const))("%s", (_, what) => {
             const stops = ways.filter((stop) => stop.concerns?.(what) ?? true);
-            if (FULL) {
+            const much = extent(slow ? "few" : "points");
+            if (much === "full") {
                 test.each(stops.map((stop) => [stop.title, stop] as const))("%s", async (_, stop) => {
                     expect(await everyPoint(trials, what, stop)).toEqual([]);
                 });
             } else {
                 test("is finished by the next run, wherever it is stopped", async () => {
                     const number = cases.indexOf(what);
-                    const some = slow ? twoPoints : somePoints;
+                    const some = much === "few" ? twoPoints : somePoints;
                     expect(await some(trials, what, stops, number)).toEqual([]);
                 });
             }
@@ -70,8 +80,8 @@ async function everyPoint<W extends Tormented>(
 }
 
 /**
- * For everyday use: each point between steps in one way or another, and every other way at a few points, which are
- * other ones from operation to operation.
+ * Each point between steps in one way or another, and every other way at a few points, which are other ones from
+ * operation to operation.
  */
 async function somePoints<W extends Tormented>(
     trials: Trials<W>,

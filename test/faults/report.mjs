@@ -25,10 +25,10 @@ export async function stateOfSources() {
  * they are, each with its own commit and date.
  *
  * @param {string} directory where the run recorded
- * @param {{ began: Date, sources: string, status: number | undefined, lab?: boolean }} about without a status: ended
- *     early; `lab`: on hosts of the lab
+ * @param {{ began: Date, sources: string, status: number | undefined, extent: string, lab?: boolean }} about without a
+ *     status: ended early; `extent`: see `matrix.ts`; `lab`: on hosts of the lab
  */
-export async function writeReport(directory, { began, sources, status, lab = false }) {
+export async function writeReport(directory, { began, sources, status, extent, lab = false }) {
     const target = join(checkout, "test", "faults", lab ? "RESULTS-lab.md" : "RESULTS.md");
     /** @type {Result[]} */
     const results = readdirSync(directory)
@@ -45,6 +45,7 @@ export async function writeReport(directory, { began, sources, status, lab = fal
     const about = [
         `- commit: ${sources}`,
         `- date: ${began.toISOString()}, ${minutes} minutes, Node.js ${process.version}`,
+        `- extent: ${extent}`,
         status === undefined
             ? `- the run was ended before it was through: ${lab ? "what is not in the table was not tried" : "tests come in random order, so what is missing is spread evenly"}`
             : `- exit status of the run, other suites included: ${status}`,
