@@ -35,10 +35,14 @@ ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-expor
 
 /**
  * Takes exports off the network, and flushes their devices. (tgtd would end by itself, but Debian's unit has it go
- * offline first, and initiators take that for an error of the disk.) Hosts must hear what makes them try again: of a
- * port of nvmet's that has nothing more it is that the connection is refused, but of one that has another's subsystem
- * that there is no such subsystem, and they give up for good. So such a port keeps ours, which are flushed. So is what
- * this host itself has attached: its file systems may be unmounted after this.
+ * offline first, and initiators take that for an error of the disk.)
+ *
+ * Hosts must hear what makes them try again. Of tgtd that is that nobody listens: it closes what it has just accepted
+ * while it has no target, and when it ends, and an open-iscsi that meets this between two of its steps never logs in
+ * again (open-iscsi/open-iscsi#387; tried). Of a port of nvmet's that has nothing more it is that the connection is
+ * refused, but of one that has another's subsystem that there is no such subsystem, and they give up for good. So such a
+ * port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be unmounted after
+ * this.
  *
  * Whatever waits for a device, each has a process of its own: one that does not answer holds up no other.
  */
@@ -70,13 +74,37 @@ stop() {
     done
     sync -- "$2"
 }
+# While a command is under way tgtd refuses to delete its target, whatever is forced: so connections end first.
+tgt() { timeout 20 tgtadm -C "$control" --lld iscsi "$@" </dev/null; }
+end() {
+    until tgt --mode target --op delete --force --tid "$1" 2>/dev/null; do
+        [ "$(date +%s)" -lt "$deadline" ] || break
+        tgt --mode conn --op show --tid "$1" | while read -r word number; do
+            case $word in
+                Session:) sid=$number ;;
+                Connection:) tgt --mode conn --op delete --tid "$1" --sid "$sid" --cid "$number" ;;
+            esac
+        done
+        sleep 0.2
+    done
+}
 # Targets of the tgtd with this control port.
 close() {
-    timeout 20 tgtadm -C "$1" --lld iscsi --mode target --op show </dev/null | while read -r word tid name; do
-        [ "$word" = Target ] || continue
-        case $attached in *" $name "*) continue ;; esac
-        case $ours in *" $name "*) timeout 20 tgtadm -C "$1" --lld iscsi --mode target --op delete --force --tid "\${tid%:}" </dev/null ;; esac
-    done
+    control=$1 deadline=$(($(date +%s) + 20))
+    tgt --mode target --op show | {
+        tids= others=
+        while read -r word tid name; do
+            [ "$word" = Target ] || continue
+            mine=
+            case $attached in *" $name "*) ;; *) case $ours in *" $name "*) mine=1 ;; esac ;; esac
+            if [ -n "$mine" ]; then tids="$tids \${tid%:}"; else others=1; fi
+        done
+        [ -n "$others" ] || tgt --mode portal --op show | while read -r word portal; do
+            tgt --mode portal --op delete --param "portal=\${portal%,*}"
+        done
+        for tid in $tids; do end "$tid" & done
+        wait
+    }
 }
 lines | {
     root= port= closed=' '

@@ -120,34 +120,73 @@ test("what this host has attached itself goes on being served", () => {
     expect(spawnSync("test", ["-L", at(link(1, "nqn.ours:b"))]).status).toBe(0);
 });
 
-test("tgtd's targets are closed before their devices are flushed, but for those of others and our own", () => {
-    for (const name of ["a", "b", "c"]) {
-        put(`dev/${name} of ours`);
-        put(
-            `state/exports/iscsi/${name}`,
-            `#!/bin/sh\n#bh target iqn.ours:${name}\n#bh declared {"controlPort":7,"x":1}\n#bh device ${at(`dev/${name} of ours`)}\n`,
-        );
-    }
-    put("sys/class/iscsi_session/session1/targetname", "iqn.ours:c\n");
+/** A tgtd with control port 7; `busy`: while a command is under way on that target, until its connection has ended. */
+function tgtd(targets: readonly string[], busy = 0): void {
+    put(
+        "targets",
+        targets.map((name, i) => `Target ${String(i + 1)}: ${name}\n    System information:\n`).join(""),
+    );
     put(
         "bin/tgtadm",
         `#!/bin/sh
+[ "$2" = 7 ] || exit 1
 case $* in
-*show*) [ "$2" = 7 ] && printf 'Target %s\\n    System information:\\n' '1: iqn.ours:a' '2: iqn.theirs:x' '12: iqn.ours:b' '13: iqn.ours:c' ;;
-*) echo "!$*" >> "$FLUSHED" ;;
+*"target --op show") cat "${at("targets")}" ;;
+*"portal --op show") printf 'Portal: 0.0.0.0:3260,1\\nPortal: [::]:3260,1\\n' ;;
+*"conn --op show --tid ${String(busy)}") printf 'Session: 3\\n    Connection: 0\\n        Initiator: iqn.a\\n' ;;
+*) [ "$*" = "-C 7 --lld iscsi --mode target --op delete --force --tid ${String(busy)}" ] && [ ! -e "${at("ended")}" ] && exit 1
+   case $* in *"conn --op delete"*) : > "${at("ended")}" ;; esac
+   shift 4
+   echo "!$*" >> "$FLUSHED" ;;
 esac
 `,
     );
     spawnSync("chmod", ["+x", at("bin/tgtadm")]);
+}
+
+function exportOfTgt(name: string): void {
+    put(`dev/${name} of ours`);
+    put(
+        `state/exports/iscsi/${name}`,
+        `#!/bin/sh\n#bh target iqn.ours:${name}\n#bh declared {"controlPort":7,"x":1}\n#bh device ${at(`dev/${name} of ours`)}\n`,
+    );
+}
+
+/** What was asked of tgtd, in this order. */
+const asked = () =>
+    readFileSync(at("flushed"), "utf8")
+        .split("\n")
+        .filter((line) => line.startsWith("!"));
+
+test("tgtd's targets are closed before their devices are flushed, but for those of others and our own", () => {
+    for (const name of ["a", "b", "c"]) exportOfTgt(name);
+    put("sys/class/iscsi_session/session1/targetname", "iqn.ours:c\n");
+    tgtd(["iqn.ours:a", "iqn.theirs:x", "iqn.ours:b", "iqn.ours:c"]);
     expect(shutDown()).toEqual([
-        "!-C 7 --lld iscsi --mode target --op delete --force --tid 1",
-        "!-C 7 --lld iscsi --mode target --op delete --force --tid 12",
+        "!--mode target --op delete --force --tid 1",
+        "!--mode target --op delete --force --tid 3",
         ...["a", "b", "c"].map((name) => at(`dev/${name} of ours`)),
     ]);
     expect(readFileSync(at("flushed"), "utf8").split("\n").slice(0, 2)).toEqual([
         expect.stringContaining("delete"),
         expect.stringContaining("delete"),
     ]);
+});
+
+test("a tgtd that has nothing but ours stops listening, and what is in use is cut off first", () => {
+    for (const name of ["a", "b"]) exportOfTgt(name);
+    tgtd(["iqn.ours:a", "iqn.ours:b"], 2);
+    shutDown();
+    const [first, second, ...then] = asked();
+    expect([first, second]).toEqual([
+        "!--mode portal --op delete --param portal=0.0.0.0:3260",
+        "!--mode portal --op delete --param portal=[::]:3260",
+    ]);
+    expect(then.filter((line) => !line.endsWith("--tid 1"))).toEqual([
+        "!--mode conn --op delete --tid 2 --sid 3 --cid 0",
+        "!--mode target --op delete --force --tid 2",
+    ]);
+    expect(then).toContain("!--mode target --op delete --force --tid 1");
 });
 
 test("on a host without configfs, all is flushed", () => {
