@@ -24,7 +24,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /^unreachable: /m,
         code: "unreachable",
         summary: "a portal of the target cannot be reached from the client",
-        hint: "see that the storage host is up, and that its portals' addresses lead to it from the client; `portals` of the export chooses among them",
+        hint: "see that the storage host is up, and that its portals' addresses lead to it from the client; `portals` of the export chooses among them; where open-iscsi goes on trying and the portal answers, `systemctl restart iscsid` on the client has it log in, and cuts no session",
     },
     {
         says: /^identity: /m,
