@@ -17,6 +17,7 @@ import { StepFailed, createProgress, report } from "./prepare/progress.mjs";
 import { plugin } from "./plugin.mjs";
 import { quickstart } from "./quickstart.mjs";
 import { sdk } from "./sdk.mjs";
+import { stateOfSources } from "./sources.mjs";
 
 const engine = { packages: true, pulumi: true, packed: true };
 /** Whole stacks are of programs in every language. */
@@ -62,7 +63,7 @@ const verbs = {
         const results = temporaryDirectory("faults");
         const extent = process.env["BLOCKHOST_FAULTS"] ?? (lab ? "few" : "full");
         const began = new Date();
-        const { stateOfSources, writeReport } = await import("../test/faults/report.mjs");
+        const { writeReport } = await import("../test/faults/report.mjs");
         const sources = await stateOfSources();
         const here = lab ? ["--project", "lab-faults"] : ["--project", "faults"];
         const status = await node(
@@ -128,7 +129,6 @@ function wholeLabFiles(args) {
 /** What came of each file is written down. @param {readonly string[]} args */
 async function testLab(args) {
     const output = join(temporaryDirectory("lab-results"), "vitest.json");
-    const { stateOfSources } = await import("../test/faults/report.mjs");
     const { writeResults } = await import("../test/lab/report.mjs");
     const sources = await stateOfSources();
     const reporters = ["--reporter", "default", "--reporter", "json", "--outputFile.json", output];

@@ -2,23 +2,9 @@
 /** Writes `RESULTS.md`, or `RESULTS-lab.md`, from what a whole run of the matrix recorded. */
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../../tools/command.mjs";
 import { checkout } from "../../tools/paths.mjs";
 
 /** @typedef {import("./results.ts").Result} Result */
-
-/** What is going to be tested, to be asked before it is. */
-export async function stateOfSources() {
-    const { stdout: commit } = await run("git", ["rev-parse", "HEAD"], { cwd: checkout });
-    const { stdout: changed } = await run(
-        "git",
-        ["status", "--porcelain", "--", "provider", "test", "tools", ":!test/**/RESULTS*.md"],
-        {
-            cwd: checkout,
-        },
-    );
-    return `\`${commit.trim()}\`${changed.trim() === "" ? "" : ", with changes that were not committed"}`;
-}
 
 /**
  * A section for each world that was tried. In the lab, where each takes most of an hour, those of other worlds stay as
