@@ -61,7 +61,7 @@ const verbs = {
         const only = args.filter((argument) => argument !== "--lab");
         await prepare(lab ? everything : { packages: true });
         const results = temporaryDirectory("faults");
-        const extent = process.env["BLOCKHOST_FAULTS"] ?? (lab ? "few" : "full");
+        const extent = process.env["BLOCKHOST_FAULTS"] || (lab ? "few" : "full");
         const began = new Date();
         const { writeReport } = await import("../test/faults/report.mjs");
         const sources = await stateOfSources();
@@ -77,7 +77,7 @@ const verbs = {
         // Only a whole run says something about everything, or in the lab about a world.
         if (only.length === 0 || (lab && !only.some((argument) => argument.startsWith("-")))) {
             const file = await writeReport(results, { began, sources, status, extent, lab });
-            process.stdout.write(`results: ${file}\n`);
+            if (file !== undefined) process.stdout.write(`results: ${file}\n`);
         }
         return status;
     },

@@ -50,7 +50,7 @@ export const SHUTDOWN_SCRIPT = `#!/bin/sh
 # pulumi-blockhost: stops serving when the host shuts down, and flushes.
 dir=\${0%/*}
 # The state directory may not be written any more.
-command exec 9>>"$dir/lock" && flock -w 30 9
+command exec 9>>"$dir/lock" && flock -w 10 9
 cd /sys/kernel/config 2>/dev/null || cd /
 attached=" $(cat /sys/class/iscsi_session/*/targetname /sys/class/nvme/*/subsysnqn 2>/dev/null | tr '\\n' ' ')"
 lines() { grep -hs -e '^#bh target ' -e '^#bh declared ' -e '^#bh roots ' -e '^#bh device ' "$dir"/exports/*/*; }
@@ -74,40 +74,61 @@ stop() {
     done
     sync -- "$2"
 }
-# While a command is under way tgtd refuses to delete its target, whatever is forced: so connections end first.
-tgt() { timeout 20 tgtadm -C "$control" --lld iscsi "$@" </dev/null; }
+# A tgtd that does not answer is given up after 25 seconds in all, so that there is time to flush what it has served.
+deadline=$(($(date +%s) + 25))
+tgt() {
+    left=$((deadline - $(date +%s)))
+    [ "$left" -gt 0 ] && timeout "$left" tgtadm -C "$port" --lld iscsi "$@" </dev/null
+}
+# Connections first: while a command is under way tgtd refuses to delete its target, whatever is forced.
 end() {
-    until tgt --mode target --op delete --force --tid "$1" 2>/dev/null; do
-        [ "$(date +%s)" -lt "$deadline" ] || break
-        tgt --mode conn --op show --tid "$1" | while read -r word number; do
+    while connections=$(tgt --mode conn --op show --tid "$1" 2>/dev/null); do
+        printf '%s\\n' "$connections" | while read -r word number; do
             case $word in
                 Session:) sid=$number ;;
                 Connection:) tgt --mode conn --op delete --tid "$1" --sid "$sid" --cid "$number" ;;
             esac
         done
-        sleep 0.2
+        ! tgt --mode target --op delete --force --tid "$1" 2>/dev/null || break
+        sleep 0.2 2>/dev/null || sleep 1
     done
 }
-# Targets of the tgtd with this control port.
+# Closes our targets of the tgtd with this control port. What an initiator calls itself is in the list, too, and might
+# look like a target: what is there twice is none.
 close() {
-    control=$1 deadline=$(($(date +%s) + 20))
-    tgt --mode target --op show | {
-        tids= others=
+    shown=$(tgt --mode target --op show) || return
+    printf '%s\\n' "$shown" | {
+        mine= others= seen=' ' twice=' '
         while read -r word tid name; do
             [ "$word" = Target ] || continue
-            mine=
-            case $attached in *" $name "*) ;; *) case $ours in *" $name "*) mine=1 ;; esac ;; esac
-            if [ -n "$mine" ]; then tids="$tids \${tid%:}"; else others=1; fi
+            case $seen in *" $tid "* | *" $name "*) twice="$twice$tid $name " ;; esac
+            seen="$seen$tid $name "
+            case $attached in *" $name "*) others=1; continue ;; esac
+            case $ours in *" $name "*) mine="$mine $tid$name" ;; *) others=1 ;; esac
         done
+        [ -n "$mine" ] || return
         [ -n "$others" ] || tgt --mode portal --op show | while read -r word portal; do
             tgt --mode portal --op delete --param "portal=\${portal%,*}"
         done
-        for tid in $tids; do end "$tid" & done
+        for one in $mine; do
+            case $twice in *" \${one%%:*}: "* | *" \${one#*:} "*) continue ;; esac
+            end "\${one%%:*}" &
+        done
+        wait
+    }
+}
+stop_tgtd() {
+    port=$1
+    close
+    printf %s "$served" | {
+        while IFS= read -r line; do
+            case $line in "$port "*) sync -- "\${line#* }" & ;; esac
+        done
         wait
     }
 }
 lines | {
-    root= port= closed=' '
+    root= port= served=
     while IFS= read -r line; do
         case $line in
             '#bh declared '*'"controlPort":'*) port=\${line#*'"controlPort":'} port=\${port%%[!0-9]*} ;;
@@ -115,12 +136,15 @@ lines | {
             '#bh device '*)
                 device=\${line#'#bh device '}
                 if [ -n "$port" ]; then
-                    case $closed in *" $port "*) ;; *) close "$port" 9>&- ; closed="$closed$port " ;; esac
+                    served="$served$port $device
+"
+                else
+                    stop "$root" "$device" 9>&- &
                 fi
-                stop "$root" "$device" 9>&- &
                 root= port=
                 ;;
         esac
     done
+    for port in $(printf %s "$served" | cut -d ' ' -f 1 | sort -u); do stop_tgtd "$port" 9>&- & done
     wait
 }`;

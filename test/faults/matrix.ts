@@ -15,7 +15,7 @@ const EXTENTS = ["full", "points", "few"] as const;
 const asked = process.env["BLOCKHOST_FAULTS"];
 
 function extent(usual: (typeof EXTENTS)[number]): (typeof EXTENTS)[number] {
-    if (asked === undefined) return usual;
+    if (asked === undefined || asked === "") return usual;
     const found = EXTENTS.find((one) => one === asked);
     assert(found, `BLOCKHOST_FAULTS is one of ${EXTENTS.join(", ")}, not ${asked}`);
     return found;

@@ -20,6 +20,8 @@ export async function writeReport(directory, { began, sources, status, extent, l
     const results = readdirSync(directory)
         .flatMap((file) => readFileSync(join(directory, file), "utf8").trimEnd().split("\n"))
         .map((line) => JSON.parse(line));
+    // It never began.
+    if (results.length === 0) return undefined;
     const minutes = Math.round((Date.now() - began.getTime()) / 60_000);
     const head = [
         `# Results of the fault matrix${lab ? " on hosts of the lab" : ""}`,

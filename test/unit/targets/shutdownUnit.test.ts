@@ -50,13 +50,10 @@ function bootFile(protocol: string, name: string, roots: string): void {
 }
 
 /** Runs it, for so many seconds if it does not end before; the devices that were flushed. */
-function shutDown(seconds?: number): string[] {
+function shutDown(seconds?: number, text = SHUTDOWN_SCRIPT): string[] {
     put("bin/sync", `#!/bin/sh\nshift\nprintf '%s\\n' "$@" >> "$FLUSHED"\n`);
     spawnSync("chmod", ["+x", at("bin/sync")]);
-    put(
-        "state/shutdown-exports",
-        SHUTDOWN_SCRIPT.replaceAll("/sys/", `${at("sys").replaceAll(" ", "\\ ")}/`),
-    );
+    put("state/shutdown-exports", text.replaceAll("/sys/", `${at("sys").replaceAll(" ", "\\ ")}/`));
     const command = ["sh", at("state/shutdown-exports")];
     const limited = seconds === undefined ? command : ["timeout", String(seconds), ...command];
     const { status, stderr } = spawnSync("env", limited, {
@@ -120,24 +117,36 @@ test("what this host has attached itself goes on being served", () => {
     expect(spawnSync("test", ["-L", at(link(1, "nqn.ours:b"))]).status).toBe(0);
 });
 
-/** A tgtd with control port 7; `busy`: while a command is under way on that target, until its connection has ended. */
-function tgtd(targets: readonly string[], busy = 0): void {
+/**
+ * A tgtd with control port 7 that has these targets, and then ends or hangs at what `trouble` matches; `busy`: while a
+ * command is under way on that target, until its connection has ended.
+ */
+function tgtd(
+    targets: readonly (readonly [number, string])[],
+    { busy = 0, trouble = "none", hangs = false }: { busy?: number; trouble?: string; hangs?: boolean } = {},
+): void {
     put(
         "targets",
-        targets.map((name, i) => `Target ${String(i + 1)}: ${name}\n    System information:\n`).join(""),
+        targets.map(([tid, name]) => `Target ${String(tid)}: ${name}\n    System information:\n`).join(""),
     );
     put(
         "bin/tgtadm",
         `#!/bin/sh
 [ "$2" = 7 ] || exit 1
+shift 4
+gone="${at("gone")}" ended="${at("ended")}"
+case $* in *"${trouble}"*) ${hangs ? "exec sleep 600" : "exit 107"} ;; esac
 case $* in
-*"target --op show") cat "${at("targets")}" ;;
-*"portal --op show") printf 'Portal: 0.0.0.0:3260,1\\nPortal: [::]:3260,1\\n' ;;
-*"conn --op show --tid ${String(busy)}") printf 'Session: 3\\n    Connection: 0\\n        Initiator: iqn.a\\n' ;;
-*) [ "$*" = "-C 7 --lld iscsi --mode target --op delete --force --tid ${String(busy)}" ] && [ ! -e "${at("ended")}" ] && exit 1
-   case $* in *"conn --op delete"*) : > "${at("ended")}" ;; esac
-   shift 4
-   echo "!$*" >> "$FLUSHED" ;;
+"--mode target --op show") cat "${at("targets")}" ;;
+"--mode portal --op show") printf 'Portal: 0.0.0.0:3260,1\\nPortal: [::]:3260,1\\n' ;;
+"--mode conn --op show --tid ${String(busy)}") [ -e "$ended" ] || printf 'Session: 3\\n    Connection: 0\\n        Initiator: iqn.a\\n' ;;
+"--mode conn --op show "*) ;;
+*)
+    case $* in
+    "--mode target --op delete --force --tid ${String(busy)}") [ -e "$ended" ] || exit 1 ;;
+    "--mode conn --op delete "*) : > "$ended" ;;
+    esac
+    echo "!$*" >> "$FLUSHED" ;;
 esac
 `,
     );
@@ -161,7 +170,12 @@ const asked = () =>
 test("tgtd's targets are closed before their devices are flushed, but for those of others and our own", () => {
     for (const name of ["a", "b", "c"]) exportOfTgt(name);
     put("sys/class/iscsi_session/session1/targetname", "iqn.ours:c\n");
-    tgtd(["iqn.ours:a", "iqn.theirs:x", "iqn.ours:b", "iqn.ours:c"]);
+    tgtd([
+        [1, "iqn.ours:a"],
+        [2, "iqn.theirs:x"],
+        [3, "iqn.ours:b"],
+        [4, "iqn.ours:c"],
+    ]);
     expect(shutDown()).toEqual([
         "!--mode target --op delete --force --tid 1",
         "!--mode target --op delete --force --tid 3",
@@ -175,7 +189,13 @@ test("tgtd's targets are closed before their devices are flushed, but for those 
 
 test("a tgtd that has nothing but ours stops listening, and what is in use is cut off first", () => {
     for (const name of ["a", "b"]) exportOfTgt(name);
-    tgtd(["iqn.ours:a", "iqn.ours:b"], 2);
+    tgtd(
+        [
+            [1, "iqn.ours:a"],
+            [2, "iqn.ours:b"],
+        ],
+        { busy: 2 },
+    );
     shutDown();
     const [first, second, ...then] = asked();
     expect([first, second]).toEqual([
@@ -187,6 +207,48 @@ test("a tgtd that has nothing but ours stops listening, and what is in use is cu
         "!--mode target --op delete --force --tid 2",
     ]);
     expect(then).toContain("!--mode target --op delete --force --tid 1");
+});
+
+test.each(["target --op show", "portal --op show", "conn --op show"])(
+    "a tgtd that ends at “%s” keeps nothing from being flushed, and loses no portal",
+    (trouble) => {
+        exportOfTgt("a");
+        bootFile("iscsi", "b", "core/iblock_1/b iscsi/iqn.ours:b");
+        tgtd([[1, "iqn.ours:a"]], { trouble });
+        const done = shutDown();
+        expect(done.filter((line) => !line.startsWith("!"))).toEqual(
+            ["a", "b"].map((name) => at(`dev/${name} of ours`)),
+        );
+        if (trouble !== "conn --op show")
+            expect(asked().filter((line) => line.includes("portal"))).toEqual([]);
+    },
+);
+
+test("a tgtd that hangs holds up no flush but of its own devices, and these not for long", () => {
+    exportOfTgt("a");
+    bootFile("iscsi", "b", "core/iblock_1/b iscsi/iqn.ours:b");
+    put(lio("iqn.ours:b"), "1\n");
+    tgtd([[1, "iqn.ours:a"]], { trouble: "conn --op show", hangs: true });
+    expect(shutDown(3).filter((line) => !line.startsWith("!"))).toEqual([at("dev/b of ours")]);
+    expect(readFileSync(at(lio("iqn.ours:b")), "utf8")).toBe("0\n");
+    rmSync(at("flushed"));
+    // Seconds of patience, for this test.
+    const shorter = SHUTDOWN_SCRIPT.replace("+ 25))", "+ 2))");
+    expect(shorter).not.toBe(SHUTDOWN_SCRIPT);
+    expect(shutDown(undefined, shorter).filter((line) => !line.startsWith("!"))).toEqual(
+        ["a", "b"].map((name) => at(`dev/${name} of ours`)),
+    );
+});
+
+test("an initiator that calls itself a target of ours has nothing of others' taken away", () => {
+    for (const name of ["a", "b"]) exportOfTgt(name);
+    tgtd([
+        [1, "iqn.ours:a"],
+        [9, "iqn.ours:b"],
+        [9, "iqn.theirs:x"],
+    ]);
+    shutDown();
+    expect(asked()).toEqual(["!--mode target --op delete --force --tid 1"]);
 });
 
 test("on a host without configfs, all is flushed", () => {
