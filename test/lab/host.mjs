@@ -104,7 +104,10 @@ export class LabHost {
      */
     async run(script, options = {}) {
         const client = await this.#connection();
-        const result = await runScript(client, script, { timeoutMs: options.timeoutMs ?? scriptTimeoutMs });
+        const limit = { timeoutMs: options.timeoutMs ?? scriptTimeoutMs };
+        const result = await runScript(client, script, limit).catch((error) => {
+            throw this.#crashed(error) ?? error;
+        });
         if (result.status !== 0 && !options.tolerate) throw new ScriptFailed(this.name, script, result);
         return result;
     }
@@ -127,10 +130,18 @@ export class LabHost {
                 });
                 return client;
             } catch (error) {
+                const crashed = this.#crashed(error);
+                if (crashed !== undefined) throw crashed;
                 if (Date.now() > deadline || !this.isOn()) throw error;
                 await sleep(200);
             }
         }
+    }
+
+    /** What lies behind an error, if it is the end of the host's kernel. @param {unknown} error */
+    #crashed(error) {
+        const crash = this.isOn() ? this.machine.crash() : undefined;
+        return crash === undefined ? undefined : new Error(crash, { cause: error });
     }
 
     /** Where its targets listen on the storage networks, by IPv4. @param {number} port */

@@ -194,6 +194,16 @@ describe("power", () => {
         );
     });
 
+    test("a kernel that crashes is told from a host that cannot be reached", async () => {
+        await a().run("(sleep 1; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &");
+        a().disconnect();
+        await expect(
+            until(async () => (await a().run("sleep 1")) && false, { timeoutMs: 60_000, what: "its end" }),
+        ).rejects.toThrow(/the kernel of host a has crashed:[^]*sysrq/);
+        await a().powerOff();
+        await a().powerOn();
+    });
+
     test("a reboot is another boot, in order", async () => {
         const boot = "cat /proc/sys/kernel/random/boot_id";
         const before = await output(a(), boot);

@@ -132,6 +132,14 @@ export class Machine {
         return readFileSync(this.#file("console.log"), "utf8").split(readyWord).length - 1;
     }
 
+    /** What its kernel said as it crashed, if it has. */
+    crash() {
+        const text = readFileSync(this.#file("console.log"), "utf8");
+        if (!text.includes("Kernel panic")) return undefined;
+        const from = text.search(/BUG: |Oops: |general protection|Kernel panic/);
+        return `the kernel of host ${this.name} has crashed:\n${text.slice(from, from + 4000)}`;
+    }
+
     /** Waits until it has booted once more than it had. @param {number} before what `boots` said then */
     async booted(before) {
         const limit = { timeoutMs: bootTimeoutMs, what: `booting host ${this.name}` };
