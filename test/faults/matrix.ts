@@ -8,10 +8,11 @@ import { CUTS, Trials } from "./trial";
 import type { Tormented } from "./world";
 
 /**
- * How much of every operation × every way to stop it × every point is tried (`BLOCKHOST_FAULTS`): all of it; each point
- * in one way or another; or one power cut and one other way an operation.
+ * How much of every operation × every way to stop it × every point is tried (`BLOCKHOST_FAULTS`): all of it; the four
+ * basic ways at each point between steps; each of these points in one way or another; or one power cut and one other way
+ * an operation.
  */
-const EXTENTS = ["full", "points", "few"] as const;
+const EXTENTS = ["full", "basic", "points", "few"] as const;
 const asked = process.env["BLOCKHOST_FAULTS"];
 
 function extent(usual: (typeof EXTENTS)[number]): (typeof EXTENTS)[number] {
@@ -44,9 +45,11 @@ export function faultMatrix<W extends Tormented>(
         });
 
         describe.each(cases.map((what) => [what.title, what] as const))("%s", (_, what) => {
-            const stops = ways.filter((stop) => stop.concerns?.(what) ?? true);
             const much = extent(slow ? "few" : "points");
-            if (much === "full") {
+            const stops = ways.filter(
+                (stop) => (stop.concerns?.(what) ?? true) && (much !== "basic" || stop.basic === true),
+            );
+            if (much === "full" || much === "basic") {
                 test.each(stops.map((stop) => [stop.title, stop] as const))("%s", async (_, stop) => {
                     expect(await everyPoint(trials, what, stop)).toEqual([]);
                 });

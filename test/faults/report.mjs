@@ -42,7 +42,7 @@ export async function writeReport(directory, { began, sources, status, extent, l
     for (const world of unique(results.map((one) => one.world))) {
         const here = results.filter((one) => one.world === world);
         sections.set(
-            world,
+            extent === "basic" ? `${world}: after each step` : world,
             [...about, ...trials(here), "", ...table(here), ...failures(here)].join("\n").trimEnd(),
         );
     }

@@ -22,6 +22,8 @@ export interface Stop<W extends Tormented = Tormented> {
     readonly mayEnd?: true;
     /** The power fails: on the host nothing runs that could go on. */
     readonly power?: true;
+    /** One of those that are tried after each step of every operation, on every kind of host. */
+    readonly basic?: true;
     /** Happens to another host than the one that the operation changes. */
     readonly elsewhere?: true;
     /** Happens while the host stands still at the point. */
@@ -55,6 +57,7 @@ const between: readonly Stop[] = [
     {
         title: "connection cut",
         where: "between",
+        basic: true,
         // The next process comes at once, while the host may still be at it.
         strike: ({ world }) => world.cutConnections(),
     },
@@ -67,11 +70,12 @@ const between: readonly Stop[] = [
             await world.cutConnections();
         },
     },
-    { title: "shell killed", where: "between", strike: ({ world }) => world.killShells() },
-    { title: "provider killed -9", where: "between", kills: "provider" },
+    { title: "shell killed", where: "between", basic: true, strike: ({ world }) => world.killShells() },
+    { title: "provider killed -9", where: "between", basic: true, kills: "provider" },
     {
         title: "power fails",
         where: "between",
+        basic: true,
         power: true,
         strike: ({ world }) => world.powerOff(),
         afterwards: ({ world }) => world.powerOn(),
