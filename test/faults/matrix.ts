@@ -30,6 +30,7 @@ export function faultMatrix<W extends Tormented>(
     ways: readonly Stop<W>[],
     { slow = false }: { slow?: boolean } = {},
 ): void {
+    const much = extent(slow ? "few" : "points");
     describe(title, () => {
         let world: W;
         let trials: Trials<W>;
@@ -45,7 +46,6 @@ export function faultMatrix<W extends Tormented>(
         });
 
         describe.each(cases.map((what) => [what.title, what] as const))("%s", (_, what) => {
-            const much = extent(slow ? "few" : "points");
             const stops = ways.filter(
                 (stop) => (stop.concerns?.(what) ?? true) && (much !== "basic" || stop.basic === true),
             );

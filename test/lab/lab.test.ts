@@ -195,11 +195,9 @@ describe("power", () => {
     });
 
     test("a kernel that crashes is told from a host that cannot be reached", async () => {
-        await a().run("(sleep 1; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &");
-        a().disconnect();
-        await expect(
-            until(async () => (await a().run("sleep 1")) && false, { timeoutMs: 60_000, what: "its end" }),
-        ).rejects.toThrow(/the kernel of host a has crashed:[^]*sysrq/);
+        await expect(a().run("echo c > /proc/sysrq-trigger")).rejects.toThrow(
+            /the kernel of host a has crashed:[^]*sysrq/,
+        );
         await a().powerOff();
         await a().powerOn();
     });

@@ -134,7 +134,7 @@ function tgtd(
         `#!/bin/sh
 [ "$2" = 7 ] || exit 1
 shift 4
-gone="${at("gone")}" ended="${at("ended")}"
+ended="${at("ended")}"
 case $* in *"${trouble}"*) ${hangs ? "exec sleep 600" : "exit 107"} ;; esac
 case $* in
 "--mode target --op show") cat "${at("targets")}" ;;
@@ -166,6 +166,9 @@ const asked = () =>
     readFileSync(at("flushed"), "utf8")
         .split("\n")
         .filter((line) => line.startsWith("!"));
+
+/** The devices alone. */
+const flushedOf = (done: readonly string[]) => done.filter((line) => !line.startsWith("!"));
 
 test("tgtd's targets are closed before their devices are flushed, but for those of others and our own", () => {
     for (const name of ["a", "b", "c"]) exportOfTgt(name);
@@ -215,10 +218,7 @@ test.each(["target --op show", "portal --op show", "conn --op show"])(
         exportOfTgt("a");
         bootFile("iscsi", "b", "core/iblock_1/b iscsi/iqn.ours:b");
         tgtd([[1, "iqn.ours:a"]], { trouble });
-        const done = shutDown();
-        expect(done.filter((line) => !line.startsWith("!"))).toEqual(
-            ["a", "b"].map((name) => at(`dev/${name} of ours`)),
-        );
+        expect(flushedOf(shutDown())).toEqual(["a", "b"].map((name) => at(`dev/${name} of ours`)));
         if (trouble !== "conn --op show")
             expect(asked().filter((line) => line.includes("portal"))).toEqual([]);
     },
@@ -229,13 +229,13 @@ test("a tgtd that hangs holds up no flush but of its own devices, and these not 
     bootFile("iscsi", "b", "core/iblock_1/b iscsi/iqn.ours:b");
     put(lio("iqn.ours:b"), "1\n");
     tgtd([[1, "iqn.ours:a"]], { trouble: "conn --op show", hangs: true });
-    expect(shutDown(3).filter((line) => !line.startsWith("!"))).toEqual([at("dev/b of ours")]);
+    expect(flushedOf(shutDown(3))).toEqual([at("dev/b of ours")]);
     expect(readFileSync(at(lio("iqn.ours:b")), "utf8")).toBe("0\n");
     rmSync(at("flushed"));
     // Seconds of patience, for this test.
     const shorter = SHUTDOWN_SCRIPT.replace("+ 25))", "+ 2))");
     expect(shorter).not.toBe(SHUTDOWN_SCRIPT);
-    expect(shutDown(undefined, shorter).filter((line) => !line.startsWith("!"))).toEqual(
+    expect(flushedOf(shutDown(undefined, shorter))).toEqual(
         ["a", "b"].map((name) => at(`dev/${name} of ours`)),
     );
 });
