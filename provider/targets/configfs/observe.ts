@@ -17,7 +17,7 @@ import { CONFIGFS } from "./shell";
  *     == boot      `B name` a boot file, `E name` one that cannot be read
  *     == lines     `name:#bh …` of boot files' headers; `/proc/net/tcp: …` sockets on the wanted ports
  *     == module    `missing NAME` of each that is neither loaded nor loadable, then `loaded` or `loadable`
- *     == tree      `d path`, `l path<TAB>target`
+ *     == tree      `d path` an object, `l path<TAB>path` a link and what it leads to
  *     == values    `path<NUL>line`
  *     == secrets   `SHA-256  path`
  *     == devices   `block major:minor bytes path` or `file dev:ino bytes path` of declared devices
@@ -34,9 +34,11 @@ export interface ObservedTree {
     readonly modules: readonly Module[];
     /** Shell text that sets "$@" to what is to be read of the subsystem; `$roots` are the exports' own objects. */
     readonly choose: Sh;
+    /** Shell text that shows, by `show PATH…`, which objects and links there are in "$@"; what is none of either is left out. */
+    readonly objects: Sh;
     /** Names of attributes to read. */
     readonly attributes: readonly string[];
-    /** Directories never entered. */
+    /** Directories in which there are none. */
     readonly prune: readonly string[];
     /** Shell words: what may have secret attributes, and for each, `$d`, patterns of their paths. */
     readonly secrets: { readonly of: Sh; readonly paths: Sh };
@@ -66,7 +68,6 @@ export function observeTree(target: TargetRef, tree: ObservedTree, only?: readon
     const directory = bootDirectory(target.stateDirectory, target.protocol);
     const notes = noteDirectory(target);
     const files = only === undefined ? raw("*") : sh`${[...only]}`;
-    const prune = tree.prune.map((name, i) => sh`${raw(i === 0 ? "" : "-o ")}-name ${name}`);
     const includes = tree.attributes.map((name) => `--include=${name}`);
     const excludes = tree.prune.map((name) => `--exclude-dir=${name}`);
     const root = `${CONFIGFS}/${tree.root}`;
@@ -74,6 +75,7 @@ export function observeTree(target: TargetRef, tree: ObservedTree, only?: readon
     const sockets = states.map((state) => raw(`-e "${socketPattern("$ports", state)}"`));
     return sh`LC_ALL=C; export LC_ALL
 ${IDENTIFY}
+${SHOW}
 ports=${hexPorts(portsOf(target))}
 ${tree.ports === undefined ? raw("") : sh`if cd ${root} 2>/dev/null; then ${tree.ports}; fi`}
 roots= sockets= connected=
@@ -127,7 +129,7 @@ if cd ${root} 2>/dev/null; then
     ${tree.choose}
     if [ $# -gt 0 ]; then
         echo '== tree'
-        find "$@" -type d \\( ${joined(prune)} \\) -prune -o -type d -printf 'd %p\\n' -o -type l -printf 'l %p\\t%l\\n'
+        ${tree.objects}
         echo '== values'
         grep -rsZH ${includes} ${excludes} '' "$@"
     fi
@@ -139,6 +141,16 @@ ${tree.more ?? raw("")}
 ${unitLine(target)}
 echo '== end'`;
 }
+
+/** Run in the subsystem's directory. A link is followed by the shell itself: a process that reads links takes longer than all of it. */
+const SHOW = raw(`show() {
+    top=$PWD
+    for e; do
+        if [ -L "$e" ]; then
+            if cd -P "./$e" 2>/dev/null; then printf 'l %s\\t%s\\n' "$e" "\${PWD#"$top/"}"; cd "$top"; fi
+        elif [ -d "$e" ]; then echo "d $e"; fi
+    done
+}`);
 
 /** Many initiators have more paths than a process takes as arguments; one process less where there are few. */
 function hashes({ of, paths }: ObservedTree["secrets"]): Sh {

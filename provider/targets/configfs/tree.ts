@@ -12,10 +12,9 @@ export class Tree {
         this.enter(path);
     }
 
-    /** @param to as the kernel shows it: `../../../target/core/iblock_0/x` */
     addLink(path: string, to: string): void {
         this.enter(path);
-        this.links.set(path, to.replace(/^(\.\.\/)+[^/]+\//, ""));
+        this.links.set(path, to);
     }
 
     addLine(path: string, line: string): void {
@@ -65,11 +64,14 @@ export class Tree {
         return this.hashes.get(path);
     }
 
+    /** With the directories that it is in. */
     private enter(path: string): void {
+        if (path === "" || this.has(path)) return;
         const slash = path.lastIndexOf("/");
         const parent = path.slice(0, Math.max(0, slash));
         const known = this.names.get(parent);
         if (known === undefined) this.names.set(parent, new Set([path.slice(slash + 1)]));
         else known.add(path.slice(slash + 1));
+        this.enter(parent);
     }
 }

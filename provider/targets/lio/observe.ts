@@ -1,4 +1,4 @@
-import { raw } from "../../sh";
+import { raw, sh } from "../../sh";
 import type { ObservedTree } from "../configfs/observe";
 import {
     ALUA,
@@ -56,6 +56,12 @@ export function observed(_target: LioRef, only?: readonly string[]): ObservedTre
                 ? 'set --; for d in core iscsi; do [ ! -d $d ] || set -- "$@" $d; done'
                 : 'set --; for d in $roots; do [ ! -d "$d" ] || set -- "$@" "$d"; done',
         ),
+        objects: sh`for d in ${raw(only === undefined ? "core/*/* iscsi/*" : "$roots")}; do
+        show "$d"
+        for p in "$d"/tpgt_*; do
+            show "$p" "$p"/np/* "$p"/lun/* "$p"/lun/*/* "$p"/acls/* "$p"/acls/*/lun_* "$p"/acls/*/lun_*/*
+        done
+    done`,
         attributes: [...new Set(ATTRIBUTES)],
         prune: ["statistics", "fabric_statistics", "discovery_auth"],
         secrets: { of: raw("$roots"), paths: raw('"$d"/tpgt_1/acls/*/auth/password*') },

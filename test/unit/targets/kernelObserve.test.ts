@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -110,6 +110,56 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
             expect(tree.hash(`${auth(i)}/password_mutual`)).toBe(hash("NULL\n"));
         }
         expect(tree.hash(`${other}/tpgt_1/acls/one/auth/password`)).toBe(hash("other\n"));
+    });
+
+    test("objects and links are read, whatever is missing or is in the way, and with all exports others' too", () => {
+        const link = (path: string, to: string) => {
+            for (const one of [dirname(path), to]) mkdirSync(join(configfs, one), { recursive: true });
+            symlinkSync(join(configfs, to), join(configfs, path));
+        };
+        const iqn = "iscsi/iqn.2010-10.org.blockhost:a:0";
+        const acl = `${iqn}/tpgt_1/acls/iqn.2024-01.com.example:one`;
+        link(`target/${iqn}/tpgt_1/lun/lun_0/blockhost`, "target/core/iblock_1/a.0");
+        link(`target/${acl}/lun_0/blockhost`, `target/${iqn}/tpgt_1/lun/lun_0`);
+        link("target/iscsi/iqn.2003-01.org.linux:b/tpgt_2/lun/lun_7/x y", "target/core/fileio_0/b");
+        mkdirSync(join(configfs, "target", iqn, "tpgt_1/np/[::1]:3260"), { recursive: true });
+        mkdirSync(join(configfs, "target", acl, "lun_3"));
+        mkdirSync(join(configfs, "target/iscsi/iqn.2010-10.org.blockhost:half:0"));
+        write(join(configfs, "target/iscsi/lio_version"), "LIO\n");
+        link(
+            "nvmet/subsystems/a/allowed_hosts/nqn.2024-01.com.example:one",
+            "nvmet/hosts/nqn.2024-01.com.example:one",
+        );
+        mkdirSync(join(configfs, "nvmet/subsystems/a/namespaces/2"), { recursive: true });
+        link("nvmet/subsystems/b/allowed_hosts/two", "nvmet/hosts/two");
+        bootFile("iscsi", "a", `core/iblock_1/a.0 ${iqn} iscsi/iqn.2010-10.org.blockhost:gone:0`);
+        bootFile("iscsi", "half", "core/iblock_2/half.0 iscsi/iqn.2010-10.org.blockhost:half:0");
+        bootFile("nvme-tcp", "a", "subsystems/a");
+        for (const only of [undefined, ["a", "half"]]) {
+            const lio = parseTree(observe(reference("lio", 3260), only));
+            expect(lio.linksIn(`${iqn}/tpgt_1/lun/lun_0`)).toEqual([
+                { name: "blockhost", to: "core/iblock_1/a.0" },
+            ]);
+            expect(lio.linksIn(`${acl}/lun_0`)).toEqual([
+                { name: "blockhost", to: `${iqn}/tpgt_1/lun/lun_0` },
+            ]);
+            expect(lio.children(`${iqn}/tpgt_1/np`)).toEqual(["[::1]:3260"]);
+            expect(lio.children(acl).sort()).toEqual(["lun_0", "lun_3"]);
+            expect(lio.has("core/iblock_1/a.0")).toBe(true);
+            expect(lio.has("core/iblock_2/half.0")).toBe(false);
+            const targets = ["iqn.2010-10.org.blockhost:a:0", "iqn.2010-10.org.blockhost:half:0"];
+            const others = only === undefined ? ["iqn.2003-01.org.linux:b"] : [];
+            expect(lio.children("iscsi").sort()).toEqual([...others, ...targets]);
+            const foreign = "iscsi/iqn.2003-01.org.linux:b/tpgt_2/lun/lun_7";
+            expect(lio.link(`${foreign}/x y`)).toBe(only === undefined ? "core/fileio_0/b" : undefined);
+            const nvmet = parseTree(observe(reference("nvmet", 4420), only));
+            expect(nvmet.linksIn("subsystems/a/allowed_hosts")).toEqual([
+                { name: "nqn.2024-01.com.example:one", to: "hosts/nqn.2024-01.com.example:one" },
+            ]);
+            expect(nvmet.children("subsystems/a/namespaces")).toEqual(["2"]);
+            expect(nvmet.has("subsystems/b")).toBe(only === undefined);
+            expect(nvmet.has("hosts/two")).toBe(only === undefined);
+        }
     });
 
     test("what keeps initiators from an export that is there is read", () => {

@@ -269,7 +269,7 @@ test("in what LIO shows a unit otherwise, or keeps initiators from it, is a diff
     const differences = (path: string, value: string) => {
         const tree = new Tree();
         for (const name of [unit, declared.target, `${declared.target}/tpgt_1`]) tree.addDirectory(name);
-        tree.addLink(`${lun}/blockhost`, `../../../../../../target/${unit}`);
+        tree.addLink(`${lun}/blockhost`, unit);
         tree.addLine(`${unit}/enable`, "1");
         tree.addLine(path, value);
         const live = { tree, listeners: [], sections: new Sections("") };
