@@ -329,7 +329,7 @@ const FLUSH = "flush";
 /** What all plans of the run have left to be flushed. */
 function flushSection({ stateDirectory }: HostConfig, plans: readonly Plan[]): SettleSection[] {
     const later = plans.flatMap(({ flush = [] }, plan) => flush.map((work) => ({ plan, work })));
-    return later.length === 0 ? [] : [{ id: FLUSH, script: flush(stateDirectory), later }];
+    return later.length === 0 ? [] : [{ id: FLUSH, script: flush(stateDirectory), later, here: true }];
 }
 
 /** Whether what was done for all plans of a run was not done for one, which has left this work to it. */

@@ -60,15 +60,18 @@ function bootFiles(stateDirectory: string): Sh {
  */
 export function flush(stateDirectory: string): Sh {
     return sh`${DROP}
-bh_drop "$@" || exit
-[ -z "$bh_all" ] || bh_drop ${bootFiles(stateDirectory)} || exit
-for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
-if [ -n "$bh_all" ]; then sync -f ${stateDirectory} || exit
-elif [ $# -gt 0 ] && ! sync -- "$@" 2>/dev/null; then
-    for f; do sync -- "$f" || echo "undone $f"; done
-    exit 1
-fi
-${noteFlushed(stateDirectory, 1)} || :`;
+bh_flush() {
+    bh_drop "$@" || return
+    [ -z "$bh_all" ] || bh_drop ${bootFiles(stateDirectory)} || return
+    for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
+    if [ -n "$bh_all" ]; then sync -f ${stateDirectory} || return
+    elif [ $# -gt 0 ] && ! sync -- "$@" 2>/dev/null; then
+        for f; do sync -- "$f" || echo "undone $f"; done
+        return 1
+    fi
+    ${noteFlushed(stateDirectory, 1)} || :
+}
+bh_flush "$@"`;
 }
 
 /** Prints a line where there is any; another run may be just writing it. */

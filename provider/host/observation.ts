@@ -36,7 +36,7 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
 :`,
         });
     }
-    sections.push({ id: "state", script: observeState(config.stateDirectory, touched) });
+    sections.push({ id: "state", script: observeState(config.stateDirectory, touched), here: true });
     return sections;
 }
 

@@ -12,6 +12,8 @@ import type { Step } from "./plan";
 export interface Section {
     readonly id: string;
     readonly script: Sh;
+    /** It neither ends the shell nor changes what others rely on (directory, options), so it needs no process of its own. */
+    readonly here?: true;
 }
 
 /** What comes after the plans, with the work that they have left to it. */
@@ -72,7 +74,7 @@ export function composeObservation(sections: readonly Section[]): Script {
     const nonce = newNonce();
     return {
         nonce,
-        text: wrap(nonce, sections.map((section) => framed(section.id, section.script)).join("")),
+        text: wrap(nonce, sections.map(framed).join("")),
     };
 }
 
@@ -113,8 +115,8 @@ flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
         ({ deadline }, p) =>
             `bh_plan bh_p${String(p)} ${String(Math.ceil(deadline))}\nbh_r${String(p)}=$?\n${reset}`,
     );
-    const settle = input.settle.map((section) => framed(section.id, withWork(section)));
-    const readback = input.readback.map((section) => framed(section.id, section.script));
+    const settle = input.settle.map((section) => framed({ ...section, script: withWork(section) }));
+    const readback = input.readback.map(framed);
     const body = [
         ...[each("functions"), ...plans, lock.text, `${input.before?.text ?? ""}\n`, each("open")],
         ...calls,
@@ -131,15 +133,17 @@ function withWork({ script, later }: SettleSection): Sh {
         ({ plan, work }) => sh`[ "$bh_r${plan}" = 0 ] && set -- "$@" ${work}
 `,
     );
-    return add.reduceRight((rest, one) => sh`${one}${rest}`, sh`${script}`);
+    return sh`set --
+${add.reduceRight((rest, one) => sh`${one}${rest}`, script)}`;
 }
 
 export function stepId(plan: number, step: number): string {
     return `step:${String(plan)}.${String(step)}`;
 }
 
-function framed(id: string, script: Sh): string {
-    return `bh_mark begin ${id}\n(\n${script.text}\n) </dev/null 9>&-\nbh_mark end ${id} $?\n`;
+function framed({ id, script, here }: Section): string {
+    const [open, close] = here === true ? ["{", "}"] : ["(", ")"];
+    return `bh_mark begin ${id}\n${open}\n${script.text}\n${close} </dev/null 9>&-\nbh_mark end ${id} $?\n`;
 }
 
 function wrap(nonce: string, body: string): string {
