@@ -57,7 +57,7 @@ export function observed(_target: LioRef, only?: readonly string[]): ObservedTre
                 : 'set --; for d in $roots; do [ ! -d "$d" ] || set -- "$@" "$d"; done',
         ),
         objects: sh`for d in ${raw(only === undefined ? "core/*/* iscsi/*" : "$roots")}; do
-        show "$d"
+        show "$d" "$d"/alua/*
         for p in "$d"/tpgt_*; do
             show "$p" "$p"/np/* "$p"/lun/* "$p"/lun/*/* "$p"/acls/* "$p"/acls/*/lun_* "$p"/acls/*/lun_*/*
         done

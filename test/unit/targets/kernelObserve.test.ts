@@ -124,6 +124,7 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
         link("target/iscsi/iqn.2003-01.org.linux:b/tpgt_2/lun/lun_7/x y", "target/core/fileio_0/b");
         mkdirSync(join(configfs, "target", iqn, "tpgt_1/np/[::1]:3260"), { recursive: true });
         mkdirSync(join(configfs, "target", acl, "lun_3"));
+        mkdirSync(join(configfs, "target/core/iblock_1/a.0/alua/other"), { recursive: true });
         mkdirSync(join(configfs, "target/iscsi/iqn.2010-10.org.blockhost:half:0"));
         write(join(configfs, "target/iscsi/lio_version"), "LIO\n");
         link(
@@ -145,7 +146,7 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
             ]);
             expect(lio.children(`${iqn}/tpgt_1/np`)).toEqual(["[::1]:3260"]);
             expect(lio.children(acl).sort()).toEqual(["lun_0", "lun_3"]);
-            expect(lio.has("core/iblock_1/a.0")).toBe(true);
+            expect(lio.children("core/iblock_1/a.0/alua")).toEqual(["other"]);
             expect(lio.has("core/iblock_2/half.0")).toBe(false);
             const targets = ["iqn.2010-10.org.blockhost:a:0", "iqn.2010-10.org.blockhost:half:0"];
             const others = only === undefined ? ["iqn.2003-01.org.linux:b"] : [];
