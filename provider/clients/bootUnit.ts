@@ -17,11 +17,12 @@ import { asWord, raw, type Sh, sh, writeOut } from "../sh";
  *
  * open-iscsi gives a portal that does not answer up after half a minute. The boot does not wait for all of that: a trial
  * ends after ten minutes, and each begins elsewhere, so that those that come last are tried, too. The lock is held for one
- * at a time, since else updates of the client would find it busy for as long as a storage host is off.
+ * at a time, since else updates of the client would find it busy for as long as a storage host is off. What is on portals
+ * where one has failed before is tried after all others: a storage host that is off holds these up by one, not by all.
  */
 
 /** First line of the unit; a later version writes another, and so replaces it. */
-const UNIT_HEADER = "# pulumi-blockhost: attachments, format 4";
+const UNIT_HEADER = "# pulumi-blockhost: attachments, format 5";
 
 export function attachmentUnitName(stateDirectory: string): string {
     return bootUnitName(stateDirectory).replace("-exports", "-attachments");
@@ -60,18 +61,24 @@ export const BOOT_SCRIPT = `#!/bin/sh
 # pulumi-blockhost: attaches everything anew after a start of the host.
 dir=\${0%/*}
 exec 9>>"$dir/lock"
-failed=
+failed= down=
 now() { read -r now rest < /proc/uptime; now=\${now%.*}; }
 now
 end=$((now + 600))
 set -- "$dir"/attachments/*
 k=$((now % $#))
 while [ $k -gt 0 ]; do k=$((k - 1)) file=$1; shift; set -- "$@" "$file"; done
-for file; do
+k=$#
+while [ $# -gt 0 ]; do
+    k=$((k - 1)) file=$1 at=; shift
+    { while IFS= read -r v; do case $v in portals=*) at=$v; break ;; esac; done < "$file"; } 2>/dev/null
+    if [ $k -ge 0 ] && [ -n "$at" ]; then
+        case $down in *"<$at>"*) set -- "$@" "$file"; continue ;; esac
+    fi
     now
     [ "$now" -lt "$end" ] || { failed="$failed (and others)"; break; }
     flock -w 600 9 || exit 1
-    [ ! -f "$file" ] || timeout -k 10 300 sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
+    [ ! -f "$file" ] || timeout -k 10 300 sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}" down="$down<$at>"
     flock -u 9
 done
 [ -z "$failed" ] || { echo "not attached:$failed" >&2; exit 1; }`;

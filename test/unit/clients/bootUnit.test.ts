@@ -22,7 +22,8 @@ const write = (name: string, script: string) => {
     writeFileSync(join(directory, "attachments", name), `cd '${directory}'\n${script}\n`);
 };
 const log = () => readFileSync(join(directory, "log"), "utf8").split("\n").slice(0, -1);
-const run = () => spawnSync("sh", [join(directory, "boot-attachments")], { encoding: "utf8" });
+const run = (shell = ["sh"]) =>
+    spawnSync("env", [...shell, join(directory, "boot-attachments")], { encoding: "utf8" });
 
 test("the unit is one to systemd", () => {
     const file = join(directory, "blockhost-attachments.service");
@@ -58,6 +59,24 @@ test("a trial ends after ten minutes, and another begins elsewhere: those that c
     expect(run()).toMatchObject({ status: 0, stderr: "" });
     expect(log().slice(3)).toEqual(["c", "a", "b"]);
 });
+
+test.each([[["sh"]], [["bash"]], [["busybox", "sh"]]])(
+    "what is on portals where one has failed is tried after all others: %j",
+    (shell) => {
+        const portals = (name: string) =>
+            name.startsWith("l") ? "'10.0.0.2:3260 [::1]:3260'" : "'10.0.0.*:3260'";
+        for (const name of ["d1", "d2", "d3", "l1", "l2"])
+            write(name, `portals=${portals(name)}\necho ${name} >> log\n[ ${name.charAt(0)} = l ] || exit 1`);
+        write("other", "echo other >> log; exit 1");
+        write("others", "echo others >> log; exit 1");
+        expect(run(shell).status).toBe(1);
+        const tried = log();
+        // Each trial begins elsewhere.
+        expect([...tried].sort()).toEqual(["d1", "d2", "d3", "l1", "l2", "other", "others"]);
+        const down = tried.filter((name) => name.startsWith("d"));
+        expect(tried.slice(-2)).toEqual(down.slice(-2));
+    },
+);
 
 test("without any boot file there is nothing to do", () => {
     expect(run()).toMatchObject({ status: 0, stderr: "" });
