@@ -133,8 +133,7 @@ function withWork({ script, later }: SettleSection): Sh {
         ({ plan, work }) => sh`[ "$bh_r${plan}" = 0 ] && set -- "$@" ${work}
 `,
     );
-    return sh`set --
-${add.reduceRight((rest, one) => sh`${one}${rest}`, script)}`;
+    return add.reduceRight((rest, one) => sh`${one}${rest}`, script);
 }
 
 export function stepId(plan: number, step: number): string {
@@ -143,7 +142,7 @@ export function stepId(plan: number, step: number): string {
 
 function framed({ id, script, here }: Section): string {
     const [open, close] = here === true ? ["{", "}"] : ["(", ")"];
-    return `bh_mark begin ${id}\n${open}\n${script.text}\n${close} </dev/null 9>&-\nbh_mark end ${id} $?\n`;
+    return `bh_mark begin ${id}\n${open}\nset --\n${script.text}\n${close} </dev/null 9>&-\nbh_mark end ${id} $?\n`;
 }
 
 function wrap(nonce: string, body: string): string {

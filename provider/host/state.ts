@@ -5,8 +5,7 @@ import type { Touched } from "./plan";
 import { observeUnits } from "./units";
 
 /**
- * What each observation reads of the state directory beside objects, as one section of a script, since one costs more
- * than what is read in it:
+ * What each observation reads of the state directory beside objects, as one section of a script:
  *
  *     == leftovers   see leftovers.ts
  *     == epoch       see epoch.ts; not where no target was touched

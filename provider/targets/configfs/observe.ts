@@ -38,7 +38,7 @@ export interface ObservedTree {
     readonly objects: Sh;
     /** Names of attributes to read. */
     readonly attributes: readonly string[];
-    /** Directories in which there are none. */
+    /** Directories of which no attributes are read. */
     readonly prune: readonly string[];
     /** Shell words: what may have secret attributes, and for each, `$d`, patterns of their paths. */
     readonly secrets: { readonly of: Sh; readonly paths: Sh };
@@ -142,13 +142,13 @@ ${unitLine(target)}
 echo '== end'`;
 }
 
-/** Run in the subsystem's directory. A link is followed by the shell itself: a process that reads links takes longer than all of it. */
+/** Run in the subsystem's directory. Links are followed by the shell itself: of few exports, a process takes longer than all of it. */
 const SHOW = raw(`show() {
     top=$PWD
     for e; do
         if [ -L "$e" ]; then
             if cd -P "./$e" 2>/dev/null; then printf 'l %s\\t%s\\n' "$e" "\${PWD#"$top/"}"; cd "$top"; fi
-        elif [ -d "$e" ]; then echo "d $e"; fi
+        elif [ -d "$e" ]; then printf 'd %s\\n' "$e"; fi
     done
 }`);
 

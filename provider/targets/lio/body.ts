@@ -73,10 +73,11 @@ export function body(target: LioRef, want: ExportWanted, declared: LioDeclared):
  */
 function replaceCopies(declared: LioDeclared): Sh {
     return sh`${TAKING}
+${DISCONNECT}
 ${copies(declared)}
 replace() {
     if [ -n "$BLOCKHOST_LINKS" ]; then
-        ${DISCONNECT}
+        disconnect "\${p%/*}"/tpgt_*
     fi
     drop || fail "LIO has it once more as $o, which is in use: take that away with targetcli"
 }

@@ -16,9 +16,20 @@ import {
     UNIT_GROUP,
 } from "./attributes";
 import { authMethod, groupAttributes } from "./body";
-import { chapKey, groupOf, isFile, LINK, type LioDeclared, type LioExport, LUN, mutualKey } from "./model";
+import {
+    chapKey,
+    groupOf,
+    groupsOf,
+    isFile,
+    LINK,
+    type LioDeclared,
+    type LioExport,
+    LUN,
+    mutualKey,
+} from "./model";
 import { parseInfo } from "./own";
-import { closeUnit, dropGroups, dropInitiator, dropLun } from "./take";
+import { sessionsOf } from "./sessions";
+import { closeUnit, dropGroups, dropInitiator, dropLun, dropPortalGroup } from "./take";
 
 type Secrets = Readonly<Record<string, string>>;
 
@@ -30,7 +41,8 @@ const isUnset = (value: string | undefined) => value === undefined || value === 
 export function faults(declared: LioDeclared, secrets: Secrets, live: Live): Fault[] {
     const { tree } = live;
     if (!tree.has(declared.target) && !tree.has(declared.backstore)) return [{ text: "missing" }];
-    const unit = unitFaults(declared, live);
+    // What others have made of the unit goes before it.
+    const unit = [...otherGroups(declared, tree), ...unitFaults(declared, live)];
     if (!tree.has(groupOf(declared))) return [...unit, { text: "state: the target is missing" }];
     return [
         ...unit,
@@ -169,6 +181,20 @@ function aliasFault(tree: Tree, path: string, of: string, wanted: string): strin
     const group = tree.value(path)?.replace(/^.*: /, "");
     if (group === undefined || group === "" || group === wanted) return undefined;
     return `state: the ${of}'s group is ${group}, not ${wanted}`;
+}
+
+function otherGroups(declared: LioDeclared, tree: Tree): Fault[] {
+    const others = groupsOf(declared, tree).filter((group) => group !== groupOf(declared));
+    return others.map((group): Fault => {
+        return {
+            text: `portals: there is a portal group ${group.replace(/^.*_/, "")} too`,
+            take: dropPortalGroup(group),
+            cuts: [
+                ...tree.children(`${group}/acls`),
+                ...sessionsOf(group, tree).map(({ initiator }) => initiator),
+            ],
+        };
+    });
 }
 
 function groupFaults(declared: LioDeclared, live: Live): Fault[] {

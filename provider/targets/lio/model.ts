@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { commonDeclared, type Declaration, digestOf, type KernelExport, secretHash } from "../configfs/model";
+import type { Tree } from "../configfs/tree";
 import { normalizeIscsiName } from "../iqn";
 import { covers, formatPortal, parsePortal } from "../portal";
 import { portalsOf } from "../portals";
@@ -42,6 +43,14 @@ export function isFile(declared: Pick<LioDeclared, "backstore">): boolean {
 
 export function groupOf(declared: Pick<LioDeclared, "target">): string {
     return `${declared.target}/tpgt_1`;
+}
+
+/** Portal groups that the target has: beside the export's own, those that somebody has made there. */
+export function groupsOf({ target }: Pick<LioDeclared, "target">, tree: Tree): string[] {
+    return tree
+        .children(target)
+        .filter((name) => name.startsWith("tpgt_"))
+        .map((name) => `${target}/${name}`);
 }
 
 /** Keys of secrets in the boot file's header. */

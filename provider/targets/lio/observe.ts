@@ -59,7 +59,8 @@ export function observed(_target: LioRef, only?: readonly string[]): ObservedTre
         objects: sh`for d in ${raw(only === undefined ? "core/*/* iscsi/*" : "$roots")}; do
         show "$d" "$d"/alua/*
         for p in "$d"/tpgt_*; do
-            show "$p" "$p"/np/* "$p"/lun/* "$p"/lun/*/* "$p"/acls/* "$p"/acls/*/lun_* "$p"/acls/*/lun_*/*
+            [ -d "$p" ] || continue
+            show "$p" "$p"/np/* "$p"/lun/* "$p"/lun/*/* "$p"/acls/* "$p"/acls/.[!.]* "$p"/acls/*/lun_* "$p"/acls/*/lun_*/*
         done
     done`,
         attributes: [...new Set(ATTRIBUTES)],

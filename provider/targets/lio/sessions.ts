@@ -1,6 +1,7 @@
 import type { Live } from "../configfs/model";
 import type { Session } from "../types";
-import { groupOf, type LioDeclared } from "./model";
+import type { Tree } from "../configfs/tree";
+import { groupsOf, type LioDeclared } from "./model";
 
 /**
  * Who is logged in. LIO has one session for each initiator and portal group (MaxConnections is 1, and a second session of
@@ -8,7 +9,12 @@ import { groupOf, type LioDeclared } from "./model";
  * Source: Linux 6.12, iscsi_target_configfs.c `lio_target_nacl_info_show`.
  */
 export function sessions(declared: LioDeclared, { tree }: Live): Session[] {
-    const acls = `${groupOf(declared)}/acls`;
+    return groupsOf(declared, tree).flatMap((group) => sessionsOf(group, tree));
+}
+
+/** Those of a portal group. */
+export function sessionsOf(group: string, tree: Tree): Session[] {
+    const acls = `${group}/acls`;
     const named = tree.children(acls).flatMap((initiator): Session[] => {
         const lines = tree.lines(`${acls}/${initiator}/info`);
         if (lines.length === 0 || lines[0]?.startsWith("No active") === true) return [];
@@ -16,7 +22,7 @@ export function sessions(declared: LioDeclared, { tree }: Live): Session[] {
         return [{ initiator, ...(address === undefined ? {} : { address }) }];
     });
     const dynamic = tree
-        .lines(`${groupOf(declared)}/dynamic_sessions`)
+        .lines(`${group}/dynamic_sessions`)
         .flatMap((line) => line.split("\0"))
         .filter((initiator) => initiator !== "");
     return [...named, ...dynamic.map((initiator) => ({ initiator }))];

@@ -9,9 +9,13 @@ import { groupOf, type LioDeclared, type LioExport } from "./model";
  * disabled portal group answers a login with "service unavailable", upon which initiators try again.
  */
 
-/** Ends all sessions of the portal group `$p`, and unlinks its LUNs. */
-export const DISCONNECT = raw(`[ ! -e "$p/enable" ] || printf 0 > "$p/enable" || exit
-unlink "$p"/acls/*/lun_*/* "$p"/lun/lun_*/* || exit`);
+/** `disconnect GROUP…`: ends all sessions of portal groups, and unlinks their LUNs. */
+export const DISCONNECT = raw(`disconnect() {
+    for g; do
+        [ ! -e "$g/enable" ] || printf 0 > "$g/enable" || exit
+        unlink "$g"/acls/*/lun_*/* "$g"/lun/lun_*/* || exit
+    done
+}`);
 
 /**
  * Shell function `copies COMMAND`: runs it for each `$o` that is our backstore `$s` once more, on another adapter.
@@ -40,12 +44,21 @@ ${DROP_GROUPS}`;
 
 /** Ends all sessions, and takes the unit away from initiators and its device from LIO. */
 export function closeUnit(declared: LioDeclared): Sh {
-    const group = groupOf(declared);
     return sh`${TAKING}
-p=${group} s=${declared.backstore}
 ${DISCONNECT}
+s=${declared.backstore}
+disconnect ${declared.target}/tpgt_*
 ${DROP_GROUPS}
 remove "$s" || exit`;
+}
+
+/** Takes a portal group away that somebody has made in our target. */
+export function dropPortalGroup(group: string): Sh {
+    return sh`${TAKING}
+${DISCONNECT}
+p=${group}
+disconnect "$p"
+remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" || exit`;
 }
 
 /** Takes a LUN away from all, or from one initiator. */
@@ -68,12 +81,13 @@ unlink ${acl}/lun_*/* && remove ${acl}/lun_* ${acl} || exit`;
 /** Everything, in whatever state it is. */
 export function takeDown({ declared }: LioExport): Sh {
     return sh`${TAKING}
-p=${groupOf(declared)} s=${declared.backstore}
 ${DISCONNECT}
+t=${declared.target} s=${declared.backstore}
+disconnect "$t"/tpgt_*
 ${DROP_GROUPS}
 h=\${s%/*}
 for other in "$h"/*/; do [ "$other" = "$s/" ] || [ ! -d "$other" ] || h=; done
-remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" "\${p%/*}" "$s" \${h:+"$h"} || exit
+remove "$t"/tpgt_*/acls/*/lun_* "$t"/tpgt_*/acls/* "$t"/tpgt_*/lun/lun_* "$t"/tpgt_*/np/* "$t"/tpgt_* "$t" "$s" \${h:+"$h"} || exit
 ${copies(declared)}
 copies drop || exit`;
 }
@@ -83,14 +97,16 @@ export function guard({ declared, sessions }: LioExport, cuts: "all" | readonly 
     const names = [...new Set(sessions.map(({ initiator }) => initiator))];
     const whom =
         cuts === "all"
-            ? sh`${`${groupOf(declared)}/acls`}/*`
-            : sh`${cuts.map((name) => `${groupOf(declared)}/acls/${name}`)}`;
-    const passes = names
-        .map((name) => sh`${name}) continue ;; `)
-        .reduce((all, one) => sh`${all}${one}`, raw(""));
+            ? sh`${declared.target}/tpgt_*/acls/*`
+            : joined(cuts.map((name) => sh` ${declared.target}/tpgt_*/acls/${name}`));
+    const passes = joined(names.map((name) => sh`${name}) continue ;; `));
     return sh`for a in ${whom}; do
     v=; [ -d "$a" ] && IFS= read -r v < "$a/info" || continue
     case $v in 'No active'*) continue ;; esac
     case \${a##*/} in ${passes}*) echo "initiator \${a##*/} is logged in" >&2; exit ${IN_USE} ;; esac
 done`;
+}
+
+function joined(parts: readonly Sh[]): Sh {
+    return parts.reduce((all, one) => sh`${all}${one}`, raw(""));
 }

@@ -70,7 +70,9 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
         for d; do shift; [ ! -d "$d" ] || set -- "$@" "$d"; done
     fi`,
         ),
-        objects: raw('for d; do show "$d" "$d"/namespaces/* "$d"/allowed_hosts/*; done'),
+        objects: raw(
+            'for d; do show "$d" "$d"/namespaces/* "$d"/allowed_hosts/* "$d"/allowed_hosts/.[!.]*; done',
+        ),
         attributes: ATTRIBUTES,
         prune: ["subsystems", "passthru", "referrals"],
         secrets: { of: raw('"$@"'), paths: raw('"$d"/dhchap_*key') },

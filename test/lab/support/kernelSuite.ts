@@ -14,6 +14,8 @@ export interface Alteration {
     readonly on?: "file" | "block";
     /** The attribute that is altered, and nothing else: the kernel may refuse that ({@link KernelSuite.unalterable}). */
     readonly attribute?: string;
+    /** It adds to the export what is to go with it, however that was removed. */
+    readonly adds?: true;
     /** Shell text that takes away what of it is none of the export's. */
     readonly after?: string;
 }
@@ -194,6 +196,18 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
             const unalterable = [...suite.unalterable[kind]].sort();
             expect({ wrong, refused: refused.sort() }).toEqual({ wrong: [], refused: unalterable });
             await host.remove(want);
+        });
+
+        test("is removed with all that somebody has added to it", { timeout: LONG }, async () => {
+            const want = suite.want("pg", device);
+            const added = suite.alterations.filter(({ adds }) => adds === true);
+            expect(added).not.toEqual([]);
+            for (const { by } of added) {
+                await host.ensure(want);
+                await host.sh(`${enter}\n${by}`);
+                await host.remove(want);
+                expect(difference(pristine, await dump()), by).toBe("");
+            }
         });
 
         test(

@@ -181,6 +181,7 @@ function alterations(other: string): Alteration[] {
         {
             by: `${WHERE}\nmkdir "$s/alua/other" && printf 7 > "$s/alua/other/tg_pt_gp_id" && printf other > "$p/lun/lun_0/alua_tg_pt_gp"`,
             property: "state",
+            adds: true,
         },
         { by: `${WHERE}\nprintf fd_dev_size=33554432 > "$s/control"`, property: "size", on: "file" },
         ...Object.entries({
@@ -216,6 +217,7 @@ function alterations(other: string): Alteration[] {
         {
             by: `${WHERE}\nmkdir "$a/lun_7" && ln -s "$PWD/$p/lun/lun_0" "$a/lun_7/x"`,
             property: "devicePath",
+            adds: true,
         },
         { by: `${WHERE}\nrm "$a"/lun_0/blockhost && rmdir "$a/lun_0"`, property: "devicePath" },
         { by: `${WHERE}\nrm "$a"/lun_0/blockhost && rmdir "$a/lun_0" "$a"`, property: "initiators" },
@@ -223,15 +225,27 @@ function alterations(other: string): Alteration[] {
         {
             by: `${WHERE}\nmkdir "$p/acls/iqn.2024-01.com.example:eve" "$p/acls/iqn.2024-01.com.example:eve/lun_0" && ln -s "$PWD/$p/lun/lun_0" "$p/acls/iqn.2024-01.com.example:eve/lun_0/x"`,
             property: "initiators",
+            adds: true,
         },
         { by: `${WHERE}\nrmdir "$p"/np/*`, property: "portals" },
-        { by: `${WHERE}\nmkdir "$p/np/${other}"`, property: "portals" },
+        { by: `${WHERE}\nmkdir "$p/np/${other}"`, property: "portals", adds: true },
         { by: `${WHERE}\n${UNLINK} && rm "$p/lun/lun_0/blockhost"`, property: "devicePath" },
         {
             by: `${WHERE}\n${UNLINK} && rm "$p/lun/lun_0/blockhost" && ln -s "$PWD/$s" "$p/lun/lun_0/x"`,
             property: "devicePath",
         },
-        { by: `${WHERE}\nmkdir "$p/lun/lun_3" && ln -s "$PWD/$s" "$p/lun/lun_3/x"`, property: "devicePath" },
+        {
+            by: `${WHERE}\ng="\${p%/*}/tpgt_2" a="\${p%/*}/tpgt_2/acls/iqn.2024-01.com.example:eve"
+mkdir "$g" "$g/np/${other}" "$g/lun/lun_0" && ln -s "$PWD/$s" "$g/lun/lun_0/x" && mkdir "$a" "$a/lun_0" && ln -s "$PWD/$g/lun/lun_0" "$a/lun_0/x" && printf 1 > "$g/enable"`,
+            property: "portals",
+            adds: true,
+        },
+        { by: `${WHERE}\nmkdir "$p/acls/.eve"`, property: "initiators" },
+        {
+            by: `${WHERE}\nmkdir "$p/lun/lun_3" && ln -s "$PWD/$s" "$p/lun/lun_3/x"`,
+            property: "devicePath",
+            adds: true,
+        },
         {
             by: `${WHERE}\n${UNLINK} && rm "$p/lun/lun_0/blockhost" && printf 0 > $s/attrib/emulate_tas && printf 1 > $s/attrib/emulate_ua_intlck_ctrl && ln -s "$PWD/$s" "$p/lun/lun_0/blockhost"`,
             property: "state",

@@ -152,6 +152,7 @@ function alterations(other: string): Alteration[] {
         {
             by: `${WHERE}\nmkdir $n/namespaces/7 && printf %s /dev/bhtest/two > $n/namespaces/7/device_path && printf 1 > $n/namespaces/7/enable`,
             property: "devicePath",
+            adds: true,
         },
         set("$h/dhchap_key", key("eve").value, "dhchap"),
         set("$h/dhchap_ctrl_key", key("eve").value, "dhchap"),

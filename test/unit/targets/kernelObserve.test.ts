@@ -124,6 +124,9 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
         link("target/iscsi/iqn.2003-01.org.linux:b/tpgt_2/lun/lun_7/x y", "target/core/fileio_0/b");
         mkdirSync(join(configfs, "target", iqn, "tpgt_1/np/[::1]:3260"), { recursive: true });
         mkdirSync(join(configfs, "target", acl, "lun_3"));
+        // Shells' words for "no end of line" and for "not shown".
+        for (const name of [String.raw`a\cb`, ".hidden"])
+            mkdirSync(join(configfs, "target", dirname(acl), name), { recursive: true });
         mkdirSync(join(configfs, "target/core/iblock_1/a.0/alua/other"), { recursive: true });
         mkdirSync(join(configfs, "target/iscsi/iqn.2010-10.org.blockhost:half:0"));
         write(join(configfs, "target/iscsi/lio_version"), "LIO\n");
@@ -143,6 +146,11 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
             ]);
             expect(lio.linksIn(`${acl}/lun_0`)).toEqual([
                 { name: "blockhost", to: `${iqn}/tpgt_1/lun/lun_0` },
+            ]);
+            expect(lio.children(dirname(acl)).sort()).toEqual([
+                ".hidden",
+                String.raw`a\cb`,
+                "iqn.2024-01.com.example:one",
             ]);
             expect(lio.children(`${iqn}/tpgt_1/np`)).toEqual(["[::1]:3260"]);
             expect(lio.children(acl).sort()).toEqual(["lun_0", "lun_3"]);
