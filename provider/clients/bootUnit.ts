@@ -18,7 +18,8 @@ import { asWord, raw, type Sh, sh, writeOut } from "../sh";
  * open-iscsi gives a portal that does not answer up after half a minute. The boot does not wait for all of that: a trial
  * ends after ten minutes, and each begins elsewhere, so that those that come last are tried, too. The lock is held for one
  * at a time, since else updates of the client would find it busy for as long as a storage host is off. What is on portals
- * where one has failed before is tried after all others: a storage host that is off holds these up by one, not by all.
+ * where one has failed before, and taken its time, is tried after all others: a storage host that is off holds these up by
+ * one, not by all.
  */
 
 /** First line of the unit; a later version writes another, and so replaces it. */
@@ -78,7 +79,13 @@ while [ $# -gt 0 ]; do
     now
     [ "$now" -lt "$end" ] || { failed="$failed (and others)"; break; }
     flock -w 600 9 || exit 1
-    [ ! -f "$file" ] || timeout -k 10 300 sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}" down="$down<$at>"
+    now
+    began=$now
+    if [ -f "$file" ] && ! timeout -k 10 300 sh "$file" 9>&- </dev/null; then
+        failed="$failed \${file##*/}"
+        now
+        [ $((now - began)) -lt 5 ] || down="$down<$at>"
+    fi
     flock -u 9
 done
 [ -z "$failed" ] || { echo "not attached:$failed" >&2; exit 1; }`;

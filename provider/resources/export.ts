@@ -375,7 +375,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                     if (one === undefined) return NOTHING;
                     const nobody = one.sessions.every(hasGone);
                     if (!nobody) {
-                        const who = one.sessions.map((session) => session.initiator).join(", ");
+                        const who = initiatorsOf(one.sessions);
                         const change: Change = {
                             property: "initiators",
                             kind: "update",
@@ -631,7 +631,7 @@ async function impact(
         const targetContext = { target: target.ref, facts: found, host: facts };
         const cut = target.target.cuts(targetContext, wanted);
         if (cut !== undefined) {
-            const who = cut.sessions.map((session) => session.initiator).join(", ");
+            const who = initiatorsOf(cut.sessions);
             const property = known[0]?.property ?? "initiators";
             return [
                 {
@@ -703,7 +703,7 @@ function refuseCuts(
 ) {
     const cut = target.cuts(context, wanted);
     if (cut === undefined) return;
-    const who = cut.sessions.map((session) => session.initiator).join(", ");
+    const who = initiatorsOf(cut.sessions);
     const change: Change = {
         property: "initiators",
         kind: "update",
@@ -980,4 +980,9 @@ function ownExport(
 
 function exportId(args: ExportArgs): string {
     return formatId({ host: hostName(args.host) ?? "", container: args.protocol, name: args.name });
+}
+
+/** Each once: it may be logged in more than once. */
+function initiatorsOf(sessions: readonly Session[]): string {
+    return [...new Set(sessions.map(({ initiator }) => initiator))].join(", ");
 }

@@ -22,7 +22,7 @@ import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, wantedAtBoot, whereSystem
 
 const DEFAULT_STATE_DIRECTORY = "/var/lib/blockhost";
 /** First line of the unit; a later version writes another, and so replaces it. */
-export const UNIT_HEADER = "# pulumi-blockhost: exports, format 5";
+export const UNIT_HEADER = "# pulumi-blockhost: exports, format 6";
 
 /** A unit that makes things at boot; `none`: systemd does not run the host, or we are not root. */
 export type BootUnitState = "installed" | "missing" | "none";

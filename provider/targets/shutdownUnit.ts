@@ -70,7 +70,9 @@ stop() {
     for root in $1; do
         case $root in iscsi/*) ;; *) continue ;; esac
         case $attached in *" \${root#iscsi/} "*) continue ;; esac
-        [ ! -e "target/$root/tpgt_1/enable" ] || echo 0 > "target/$root/tpgt_1/enable"
+        for group in "target/$root"/tpgt_*/enable; do
+            [ ! -e "$group" ] || echo 0 > "$group"
+        done
     done
     sync -- "$2"
 }

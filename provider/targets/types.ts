@@ -162,6 +162,8 @@ export interface Session {
      * is known. Absent: it is connected.
      */
     readonly arrivals?: number;
+    /** Logged in to a portal group that somebody has made beside the export's own. */
+    readonly group?: string;
 }
 
 export interface ExportFacts {

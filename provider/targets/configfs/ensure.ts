@@ -89,12 +89,16 @@ function planChange<O, D extends CommonDeclared, Own>(
             },
         );
     }
-    const cut = (before?.sessions ?? []).filter(({ initiator }) =>
-        faults.some(({ cuts }) => cuts === "all" || cuts?.includes(initiator) === true),
-    );
-    const why = faults.filter(({ cuts }) => cuts !== undefined).map(({ text }) => text);
+    const sessions = before?.sessions ?? [];
+    const cut = sessions.filter((session) => faults.some((fault) => ends(fault, session)));
+    const why = faults.filter((fault) => cut.some((session) => ends(fault, session))).map(({ text }) => text);
     const cuts = cut.length === 0 ? {} : { cuts: { sessions: cut, reason: why.join("; ") } };
     return { ...declaration, targetName, before, written, faults, ...cuts };
+}
+
+function ends({ cuts }: Fault, { initiator, group }: Session): boolean {
+    if (cuts === undefined || cuts === "all") return cuts !== undefined;
+    return "group" in cuts ? cuts.group === group : group === undefined && cuts.includes(initiator);
 }
 
 /**
@@ -167,7 +171,7 @@ function takeAway<O, D extends CommonDeclared, Own>(
     const takes = new Map(
         faults.flatMap(({ take }) => (take === undefined ? [] : [[take.text, take] as const])),
     );
-    const cuts = faults.flatMap((fault) => fault.cuts ?? []);
+    const cuts = faults.flatMap(({ cuts = [] }) => (typeof cuts === "object" && "group" in cuts ? [] : cuts));
     if (takes.size === 0 || before === undefined) return raw("");
     const whom = cuts.includes("all") ? "all" : cuts;
     const guard = cuts.length === 0 ? raw("") : helper.guard(before, whom);

@@ -78,8 +78,8 @@ export interface Fault {
     readonly text: string;
     /** What is in the way and has to be taken away before the boot file puts it right. */
     readonly take?: Sh;
-    /** Sessions that this ends. */
-    readonly cuts?: "all" | readonly string[];
+    /** Sessions that this ends; `group`: those of a group that is not the export's own, for whom `take` has the guard. */
+    readonly cuts?: "all" | readonly string[] | { readonly group: string };
 }
 
 export interface Declaration<Declared extends CommonDeclared> {

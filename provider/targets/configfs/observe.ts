@@ -131,7 +131,7 @@ if cd ${root} 2>/dev/null; then
         echo '== tree'
         ${tree.objects}
         echo '== values'
-        grep -rsZH ${includes} ${excludes} '' "$@"
+        grep -arsZH ${includes} ${excludes} '' "$@"
     fi
     echo '== secrets'
     ${hashes(tree.secrets)}

@@ -77,7 +77,7 @@ ${DISCONNECT}
 ${copies(declared)}
 replace() {
     if [ -n "$BLOCKHOST_LINKS" ]; then
-        disconnect "\${p%/*}"/tpgt_*
+        disconnect "$p"
     fi
     drop || fail "LIO has it once more as $o, which is in use: take that away with targetcli"
 }

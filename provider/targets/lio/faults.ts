@@ -28,7 +28,7 @@ import {
     mutualKey,
 } from "./model";
 import { parseInfo } from "./own";
-import { sessionsOf } from "./sessions";
+import { sessionsOf, unnamed } from "./sessions";
 import { closeUnit, dropGroups, dropInitiator, dropLun, dropPortalGroup } from "./take";
 
 type Secrets = Readonly<Record<string, string>>;
@@ -188,11 +188,8 @@ function otherGroups(declared: LioDeclared, tree: Tree): Fault[] {
     return others.map((group): Fault => {
         return {
             text: `portals: there is a portal group ${group.replace(/^.*_/, "")} too`,
-            take: dropPortalGroup(group),
-            cuts: [
-                ...tree.children(`${group}/acls`),
-                ...sessionsOf(group, tree).map(({ initiator }) => initiator),
-            ],
+            take: dropPortalGroup(group, sessionsOf(group, tree)),
+            cuts: { group },
         };
     });
 }
@@ -201,9 +198,6 @@ function groupFaults(declared: LioDeclared, live: Live): Fault[] {
     const { tree } = live;
     const group = groupOf(declared);
     const chap = Object.values(declared.users).some(({ user }) => user !== undefined);
-    const dynamic = tree
-        .lines(`${group}/dynamic_sessions`)
-        .filter((name) => name.replaceAll("\0", "") !== "");
     const attributes = attributeFaults(tree, `${group}/attrib`, groupAttributes(declared, chap), (name) =>
         name === "authentication"
             ? "chap"
@@ -218,7 +212,7 @@ function groupFaults(declared: LioDeclared, live: Live): Fault[] {
         (name) => (name === "AuthMethod" ? "chap" : "state"),
     );
     return [
-        ...dynamic.map((name): Fault => {
+        ...unnamed(group, tree).map((name): Fault => {
             const text = `initiators: ${name} is logged in without being named`;
             return { text, take: sh`printf 0 > ${group}/enable`, cuts: "all" };
         }),

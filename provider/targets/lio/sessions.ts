@@ -1,7 +1,7 @@
 import type { Live } from "../configfs/model";
 import type { Session } from "../types";
 import type { Tree } from "../configfs/tree";
-import { groupsOf, type LioDeclared } from "./model";
+import { groupOf, groupsOf, type LioDeclared } from "./model";
 
 /**
  * Who is logged in. LIO has one session for each initiator and portal group (MaxConnections is 1, and a second session of
@@ -9,7 +9,10 @@ import { groupsOf, type LioDeclared } from "./model";
  * Source: Linux 6.12, iscsi_target_configfs.c `lio_target_nacl_info_show`.
  */
 export function sessions(declared: LioDeclared, { tree }: Live): Session[] {
-    return groupsOf(declared, tree).flatMap((group) => sessionsOf(group, tree));
+    return groupsOf(declared, tree).flatMap((group) => {
+        const found = sessionsOf(group, tree);
+        return group === groupOf(declared) ? found : found.map((one) => ({ ...one, group }));
+    });
 }
 
 /** Those of a portal group. */
@@ -21,9 +24,11 @@ export function sessionsOf(group: string, tree: Tree): Session[] {
         const address = /Address (\S+)/.exec(lines.join("\n"))?.[1]?.replace(/^\[|\]$/g, "");
         return [{ initiator, ...(address === undefined ? {} : { address }) }];
     });
-    const dynamic = tree
-        .lines(`${group}/dynamic_sessions`)
-        .flatMap((line) => line.split("\0"))
-        .filter((initiator) => initiator !== "");
-    return [...named, ...dynamic.map((initiator) => ({ initiator }))];
+    return [...named, ...unnamed(group, tree).map((initiator) => ({ initiator }))];
+}
+
+/** Those that no entry names. The kernel puts a NUL after each. */
+export function unnamed(group: string, tree: Tree): string[] {
+    const lines = tree.lines(`${group}/dynamic_sessions`);
+    return lines.flatMap((line) => line.split("\0")).filter((initiator) => initiator !== "");
 }

@@ -1,6 +1,7 @@
 import { raw, type Sh, sh } from "../../sh";
 import { IN_USE } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
+import type { Session } from "../types";
 import { ALUA_GROUP } from "./attributes";
 import { groupOf, type LioDeclared, type LioExport } from "./model";
 
@@ -12,8 +13,9 @@ import { groupOf, type LioDeclared, type LioExport } from "./model";
 /** `disconnect GROUP…`: ends all sessions of portal groups, and unlinks their LUNs. */
 export const DISCONNECT = raw(`disconnect() {
     for g; do
-        [ ! -e "$g/enable" ] || printf 0 > "$g/enable" || exit
-        unlink "$g"/acls/*/lun_*/* "$g"/lun/lun_*/* || exit
+        v=; { read -r v < "$g/enable"; } 2>/dev/null
+        [ "$v" != 1 ] || printf 0 > "$g/enable" || exit
+        unlink "$g"/acls/*/lun_*/* "$g"/acls/.[!.]*/lun_*/* "$g"/lun/lun_*/* || exit
     done
 }`);
 
@@ -52,13 +54,19 @@ ${DROP_GROUPS}
 remove "$s" || exit`;
 }
 
-/** Takes a portal group away that somebody has made in our target. */
-export function dropPortalGroup(group: string): Sh {
+/** Takes a portal group away that somebody has made in our target, unless others than those that are known are logged in there. */
+export function dropPortalGroup(group: string, sessions: readonly Session[]): Sh {
     return sh`${TAKING}
 ${DISCONNECT}
 p=${group}
+${refuseOthers(raw('"$p"'), sessions)}
 disconnect "$p"
-remove "$p"/acls/*/lun_* "$p"/acls/* "$p"/lun/lun_* "$p"/np/* "$p" || exit`;
+remove ${contents(raw('"$p"'))} || exit`;
+}
+
+/** Patterns of all that a portal group has, and the group. */
+function contents(group: Sh): Sh {
+    return sh`${group}/acls/*/lun_* ${group}/acls/.[!.]*/lun_* ${group}/acls/* ${group}/acls/.[!.]* ${group}/lun/lun_* ${group}/np/* ${group}`;
 }
 
 /** Takes a LUN away from all, or from one initiator. */
@@ -87,23 +95,36 @@ disconnect "$t"/tpgt_*
 ${DROP_GROUPS}
 h=\${s%/*}
 for other in "$h"/*/; do [ "$other" = "$s/" ] || [ ! -d "$other" ] || h=; done
-remove "$t"/tpgt_*/acls/*/lun_* "$t"/tpgt_*/acls/* "$t"/tpgt_*/lun/lun_* "$t"/tpgt_*/np/* "$t"/tpgt_* "$t" "$s" \${h:+"$h"} || exit
+remove ${contents(raw('"$t"/tpgt_*'))} "$t" "$s" \${h:+"$h"} || exit
 ${copies(declared)}
 copies drop || exit`;
 }
 
 /** Ends the script if others than those that are known are logged in. */
 export function guard({ declared, sessions }: LioExport, cuts: "all" | readonly string[]): Sh {
-    const names = [...new Set(sessions.map(({ initiator }) => initiator))];
-    const whom =
-        cuts === "all"
-            ? sh`${declared.target}/tpgt_*/acls/*`
-            : joined(cuts.map((name) => sh` ${declared.target}/tpgt_*/acls/${name}`));
-    const passes = joined(names.map((name) => sh`${name}) continue ;; `));
-    return sh`for a in ${whom}; do
+    if (cuts === "all") return refuseOthers(sh`${declared.target}/tpgt_*`, sessions);
+    const entries = cuts.map((name) => sh` ${`${groupOf(declared)}/acls/${name}`}`);
+    return refuse(joined(entries), raw(""), sessions);
+}
+
+function refuseOthers(groups: Sh, known: readonly Session[]): Sh {
+    return refuse(sh` ${groups}/acls/* ${groups}/acls/.[!.]*`, sh` ${groups}/dynamic_sessions`, known);
+}
+
+/** @param dynamic files with names of those that no entry names */
+function refuse(entries: Sh, dynamic: Sh, known: readonly Session[]): Sh {
+    const names = [...new Set(known.map(({ initiator }) => initiator))];
+    return sh`came() {
+    case $1 in ${joined(names.map((name) => sh`${name}) return ;; `))}esac
+    printf 'initiator %s is logged in\\n' "$1" >&2
+    exit ${IN_USE}
+}
+for a in${entries}; do
     v=; [ -d "$a" ] && IFS= read -r v < "$a/info" || continue
-    case $v in 'No active'*) continue ;; esac
-    case \${a##*/} in ${passes}*) echo "initiator \${a##*/} is logged in" >&2; exit ${IN_USE} ;; esac
+    case $v in 'No active'*) ;; *) came "\${a##*/}" ;; esac
+done
+for f in${dynamic}; do
+    [ ! -e "$f" ] || while IFS= read -r v; do [ -z "$v" ] || came "$v"; done < "$f"
 done`;
 }
 

@@ -41,7 +41,7 @@ export function closeNamespace(declared: NvmetDeclared): Sh {
 export function removeSubsystem(declared: NvmetDeclared, idle: Sh = raw("set --")): Sh {
     return sh`${TAKING}
 n=${declared.subsystem}
-unlink ports/*/"$n" "$n"/allowed_hosts/* || exit
+unlink ports/*/"$n" "$n"/allowed_hosts/* "$n"/allowed_hosts/.[!.]* || exit
 for e in "$n"/namespaces/*/enable; do [ ! -e "$e" ] || printf 0 > "$e" || exit; done
 ${idle}
 remove "$n"/namespaces/* "$n" "$@" || [ ! -d "$n" ] || exit`;

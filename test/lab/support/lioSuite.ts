@@ -240,7 +240,11 @@ mkdir "$g" "$g/np/${other}" "$g/lun/lun_0" && ln -s "$PWD/$s" "$g/lun/lun_0/x" &
             property: "portals",
             adds: true,
         },
-        { by: `${WHERE}\nmkdir "$p/acls/.eve"`, property: "initiators" },
+        {
+            by: `${WHERE}\nmkdir "$p/acls/.eve" "$p/acls/.eve/lun_0" && ln -s "$PWD/$p/lun/lun_0" "$p/acls/.eve/lun_0/x"`,
+            property: "initiators",
+            adds: true,
+        },
         {
             by: `${WHERE}\nmkdir "$p/lun/lun_3" && ln -s "$PWD/$s" "$p/lun/lun_3/x"`,
             property: "devicePath",

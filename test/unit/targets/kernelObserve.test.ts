@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { Sections, parseTree } from "../../../provider/targets/configfs/sections";
 import { lioTarget } from "../../../provider/targets/lio";
+import { unnamed } from "../../../provider/targets/lio/sessions";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
 import { connected, peers, readOwn } from "../../../provider/targets/nvmet/own";
 import { madeDirectory } from "../../../provider/targets/nvmet/observe";
@@ -179,6 +180,9 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
             [`target/${backstore}/wwn/product_id`]: "FILEIO",
             [`target/${backstore}/wwn/revision`]: "4.0",
             [`target/${group}/lun/lun_0/alua_tg_pt_offline`]: "1",
+            // The kernel puts a NUL after each name.
+            [`target/${group}/dynamic_sessions`]:
+                "iqn.2024-01.com.example:eve\n\0iqn.2024-01.com.example:mallory\n\0",
             [`target/${group}/lun/lun_0/alua_tg_pt_gp`]: "TG Port Alias: other",
             ["nvmet/ports/1/ana_groups/1/ana_state"]: "inaccessible",
             ["nvmet/ports/1/addr_tsas"]: "none",
@@ -193,8 +197,13 @@ describe.each(["sh", "bash"])("by %s", (shell) => {
             };
             for (const [path, value] of Object.entries(values)) {
                 const [root, ...rest] = path.split("/");
-                expect(trees[root as keyof typeof trees].value(rest.join("/")), path).toBe(value);
+                const tree = trees[root as keyof typeof trees];
+                if (!value.includes("\0")) expect(tree.value(rest.join("/")), path).toBe(value);
             }
+            expect(unnamed(group, trees.target)).toEqual([
+                "iqn.2024-01.com.example:eve",
+                "iqn.2024-01.com.example:mallory",
+            ]);
         }
     });
 

@@ -78,13 +78,15 @@ test("our exports are served no more, those of others are, and all of ours are f
     bootFile("nvme-tcp", "b", "subsystems/nqn.ours:b");
     bootFile("nvme-tcp", "c", "subsystems/nqn.ours:c");
     put(lio("iqn.ours:a"), "1\n");
+    const second = lio("iqn.ours:a").replace("tpgt_1", "tpgt_2");
+    put(second, "1\n");
     put(lio("iqn.theirs:a"), "1\n");
     serve(1, "nqn.ours:b");
     serve(1, "nqn.ours:c");
     serve(2, "nqn.theirs:x");
     mkdirSync(at("sys/kernel/config/nvmet/ports/3/subsystems"), { recursive: true });
     expect(shutDown()).toEqual(["a", "b", "c"].map((name) => at(`dev/${name} of ours`)));
-    expect(readFileSync(at(lio("iqn.ours:a")), "utf8")).toBe("0\n");
+    for (const group of [lio("iqn.ours:a"), second]) expect(readFileSync(at(group), "utf8")).toBe("0\n");
     expect(readFileSync(at(lio("iqn.theirs:a")), "utf8")).toBe("1\n");
     const left = spawnSync("find", [at("sys/kernel/config/nvmet"), "-type", "l"], {
         encoding: "utf8",
