@@ -359,13 +359,15 @@ sleep 5`,
 
     test("a portal that another daemon has is named, and nothing is made", async () => {
         const address = lab.host("a").addresses.ipv4[1] ?? "";
-        const portal = `${address}:${String(port)}`;
+        // No export of the tests before has it.
+        const taken = port + 11;
+        const portal = `${address}:${String(taken)}`;
         const elsewhere = () => servedAt(portal);
         await another().volume("taken");
         await run(
             "a",
-            `systemd-run -q --unit=bh-squatter perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "${address}", LocalPort => ${String(port)}, ReuseAddr => 1) or die; sleep 600'
-until grep -q '${procAddress(address)}:${(0x10000 + port).toString(16).slice(1).toUpperCase()} 00000000:0000 0A' /proc/net/tcp; do sleep 0.1; done`,
+            `systemd-run -q --unit=bh-squatter perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "${address}", LocalPort => ${String(taken)}, ReuseAddr => 1) or die; sleep 600'
+until grep -q '${procAddress(address)}:${(0x10000 + taken).toString(16).slice(1).toUpperCase()} 00000000:0000 0A' /proc/net/tcp; do sleep 0.1; done`,
         );
         try {
             const late = elsewhere();
