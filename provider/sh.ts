@@ -68,8 +68,18 @@ export function raw(text: string): Sh {
 
 /** Several pieces, one a line. */
 export function lines(...parts: readonly (Sh | undefined)[]): Sh {
-    const present = parts.filter((part) => part !== undefined);
-    return new Sh(present.map((p) => p.text).join("\n"), present.map((p) => p.display).join("\n"));
+    return joined(
+        parts.filter((part) => part !== undefined),
+        "\n",
+    );
+}
+
+/** Several pieces, one after the other. */
+export function joined(parts: readonly Sh[], between = ""): Sh {
+    return new Sh(
+        parts.map(({ text }) => text).join(between),
+        parts.map(({ display }) => display).join(between),
+    );
 }
 
 /** A piece of shell text as one quoted word, to be written to a file or handed to `eval`. */

@@ -1,5 +1,5 @@
 import { noteApplied } from "../targets/configfs/shell";
-import { Sh, quote, raw, sh } from "../sh";
+import { Sh, joined, quote, raw, sh } from "../sh";
 import { authLines } from "./connection";
 import { ISCSID, KNOWING, variables } from "./shell";
 import type { Credentials, Declared } from "./types";
@@ -196,7 +196,7 @@ function nvme({ key, controllerKey }: Credentials): Sh {
         ...(key === undefined ? [] : [sh`,dhchap_secret=${key}`]),
         ...(controllerKey === undefined ? [] : [sh`,dhchap_ctrl_secret=${controllerKey}`]),
     ];
-    const all = options.reduce((before, one) => sh`${before}${one}`, raw(""));
+    const all = joined(options);
     return sh`keys() { printf %s ${all.text === "" ? "" : all}; }
 key=${key ?? ""} controller_key=${controllerKey ?? ""}
 ${NVME}`;

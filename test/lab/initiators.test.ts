@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { NAME_MAX_LENGTH } from "../../provider/names";
 import { exportLifecycle, type ExportState } from "../../provider/resources/export";
+import { hexPorts, socketPattern } from "../../provider/targets/configfs/sections";
 import { deriveDhchapKey } from "../../provider/targets/dhchap";
 import { lioTarget } from "../../provider/targets/lio";
 import { nvmetTarget } from "../../provider/targets/nvmet";
@@ -367,7 +368,7 @@ sleep 5`,
         await run(
             "a",
             `systemd-run -q --unit=bh-squatter perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "${address}", LocalPort => ${String(taken)}, ReuseAddr => 1) or die; sleep 600'
-until grep -q '${procAddress(address)}:${(0x10000 + taken).toString(16).slice(1).toUpperCase()} 00000000:0000 0A' /proc/net/tcp; do sleep 0.1; done`,
+until grep -qE '${socketPattern(hexPorts([taken]), "0A")}' /proc/net/tcp; do sleep 0.1; done`,
         );
         try {
             const late = elsewhere();
@@ -384,9 +385,3 @@ until grep -q '${procAddress(address)}:${(0x10000 + taken).toString(16).slice(1)
         await (await attach(exported)).write(0, 4096, 1);
     });
 });
-
-/** As /proc/net/tcp has it on a little-endian machine: LIO or nvmet may listen on the same port of another address. */
-function procAddress(address: string): string {
-    const bytes = address.split(".").map((byte) => Number(byte).toString(16).toUpperCase().padStart(2, "0"));
-    return bytes.reverse().join("");
-}

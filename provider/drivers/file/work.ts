@@ -2,7 +2,7 @@ import { BlockhostError } from "../../errors";
 import type { UnitFacts } from "../../host/facts";
 import { IN_USE, type Step } from "../../host/plan";
 import { stopUnit } from "../../host/units";
-import { sh } from "../../sh";
+import { joined, sh } from "../../sh";
 import { WORK } from "./layout";
 import { type Context, step } from "./steps";
 
@@ -33,7 +33,7 @@ export function dropWork(context: Context, name: string, generation: string): St
     return step(
         context,
         `clear away unfinished work of "${name}"`,
-        sh`${stops.reduce((all, one) => sh`${all}${one}`, sh``)}for unit in ${unitDirectory(context, "")}*-${name}-${generation}*; do
+        sh`${joined(stops)}for unit in ${unitDirectory(context, "")}*-${name}-${generation}*; do
     [ -d "$unit" ] || continue
     flock -w 10 "$unit/lock" rm -rf -- "$unit" || exit
 done

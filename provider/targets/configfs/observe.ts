@@ -1,4 +1,4 @@
-import { hasContent, raw, type Sh, sh } from "../../sh";
+import { hasContent, joined, raw, type Sh, sh } from "../../sh";
 import { bootDirectory } from "../boot";
 import { bootUnitFiles, UNIT_HEADER } from "../bootUnit";
 import { UNIT_DIRECTORY } from "../systemd";
@@ -88,7 +88,7 @@ if [ -d ${directory} ]; then
     for f; do if [ -r "$f" ]; then echo "B $f"; else echo "E $f"; fi; done
 fi
 echo '== lines'
-found=$(grep -asHE -e '^#bh ' ${joined(sockets)} -- "$@" /proc/net/tcp /proc/net/tcp6)
+found=$(grep -asHE -e '^#bh ' ${joined(sockets, " ")} -- "$@" /proc/net/tcp /proc/net/tcp6)
 printf '%s\\n' "$found"
 echo '== notes'
 for f; do
@@ -118,7 +118,7 @@ ${
     ${tree.whereConnected}
     # Whoever is in what was just read has a socket now, too.
     echo '== lines'
-    grep -asHE ${joined(sockets)} -- /proc/net/tcp /proc/net/tcp6
+    grep -asHE ${joined(sockets, " ")} -- /proc/net/tcp /proc/net/tcp6
 fi`
 }
 echo '== devices'
@@ -161,10 +161,6 @@ function hashes({ of, paths }: ObservedTree["secrets"]): Sh {
         [ $# -lt 500 ] || { printf '%s\\0' "$@" | xargs -r -0 sha256sum -- 2>/dev/null; set --; }
     done
     [ -n "$first" ] || [ $# = 0 ] || sha256sum -- "$@" 2>/dev/null`;
-}
-
-function joined(parts: readonly Sh[]): Sh {
-    return raw(parts.map(({ text }) => text).join(" "));
 }
 
 function moduleLines(modules: readonly Module[]): Sh {

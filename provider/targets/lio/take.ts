@@ -1,4 +1,4 @@
-import { raw, type Sh, sh } from "../../sh";
+import { joined, raw, type Sh, sh } from "../../sh";
 import { IN_USE } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
 import type { Session } from "../types";
@@ -126,8 +126,4 @@ done
 for f in${dynamic}; do
     [ ! -e "$f" ] || while IFS= read -r v; do [ -z "$v" ] || came "$v"; done < "$f"
 done`;
-}
-
-function joined(parts: readonly Sh[]): Sh {
-    return parts.reduce((all, one) => sh`${all}${one}`, raw(""));
 }

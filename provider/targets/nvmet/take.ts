@@ -1,4 +1,4 @@
-import { raw, type Sh, sh } from "../../sh";
+import { joined, raw, type Sh, sh } from "../../sh";
 import { GUARD_FAILED } from "../../host/plan";
 import { TAKING } from "../configfs/shell";
 import { parsePortal } from "../portal";
@@ -106,9 +106,8 @@ export function guard({ declared, sessions, live }: NvmetExport): Sh {
         return sh`! grep -sqE ${socketPattern(hexPorts(ports), "01")} /proc/net/tcp /proc/net/tcp6 || [ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
     }
     if (live.sections.derived(connected) === undefined) return raw("");
-    const passes = [...new Set(sessions.map(({ initiator }) => initiator))]
-        .map((name) => sh`${name}) ;; `)
-        .reduce((all, one) => sh`${all}${one}`, raw(""));
+    const names = [...new Set(sessions.map(({ initiator }) => initiator))];
+    const passes = joined(names.map((name) => sh`${name}) ;; `));
     return sh`dmesg 2>/dev/null | grep -F ${pattern} | while IFS= read -r line; do
     h=\${line##* for NQN }; h=\${h%% *}
     case \${h%.} in ${passes}*) exit 1 ;; esac
