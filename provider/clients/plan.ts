@@ -71,7 +71,7 @@ export function declare(
 
 /**
  * Attach, finish, heal or change. The boot file comes first: it says what is declared, and that it was not carried out
- * yet. Its own script does the rest. A first attempt that is refused takes back all that it has made.
+ * yet. Its own script, written anew since nobody compares it, does the rest. A first attempt that is refused takes back all that it has made.
  *
  * @throws BlockhostError `unsupported` (tools, initiator name, multipath), `not-ours`, `exists`, `conflict`.
  */
@@ -130,7 +130,7 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         guardBootFile(place, before),
         ...(facts.bootUnit === "missing" && !context.reserved.has(unit) ? [installUnit(stateDirectory)] : []),
         ...(cut && want.inUse !== true ? [refusing(declared)] : []),
-        ...(written ? [] : [writeBootFile(place, header, body(declared, credentials, size, file))]),
+        writeBootFile(place, header, body(declared, credentials, size, file)),
         // What nobody has open has nothing that is not written: the last one to close it has waited for that.
         ...(cut && paths.some(({ up }) => up) ? [flushing(declared, want.inUse === true)] : []),
         ...(lost.length === 0

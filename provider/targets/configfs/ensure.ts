@@ -31,8 +31,6 @@ import { noteFile } from "./notes";
 interface Change<D extends CommonDeclared> extends Declaration<D> {
     readonly targetName: string;
     readonly before: KernelExport<D> | undefined;
-    /** The boot file is what it has to be. */
-    readonly written: boolean;
     readonly faults: readonly Fault[];
     readonly cuts?: { readonly sessions: readonly Session[]; readonly reason: string };
 }
@@ -93,7 +91,7 @@ function planChange<O, D extends CommonDeclared, Own>(
     const cut = sessions.filter((session) => faults.some((fault) => ends(fault, session)));
     const why = faults.filter((fault) => cut.some((session) => ends(fault, session))).map(({ text }) => text);
     const cuts = cut.length === 0 ? {} : { cuts: { sessions: cut, reason: why.join("; ") } };
-    return { ...declaration, targetName, before, written, faults, ...cuts };
+    return { ...declaration, targetName, before, faults, ...cuts };
 }
 
 function ends({ cuts }: Fault, { initiator, group }: Session): boolean {
@@ -104,9 +102,9 @@ function ends({ cuts }: Fault, { initiator, group }: Session): boolean {
 /**
  * Create, finish, heal or change an export. F4, F5: create_export, ensure_export.
  *
- * The boot file comes first: it says what is declared, and that it was not carried out yet. Then what is in the way is
- * taken away, and the boot file's own script makes all that is not there and writes what differs, ending with the note
- * that all of it was done.
+ * The boot file comes first: it says what is declared, and that it was not carried out yet. It is written anew even if it
+ * should say so already: nobody compares its script, which somebody may have edited. Then what is in the way is taken
+ * away, and that script makes all that is not there and writes what differs, ending with the note that all of it was done.
  */
 export function ensure<O, D extends CommonDeclared, Own>(
     helper: Helper<O, D, Own>,
@@ -116,7 +114,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
     const change = planChange(helper, context, want);
     if (change === undefined) return onlyBootUnit(context, want.name);
     const { target } = context;
-    const { declared, secrets, roots, targetName, before, written } = change;
+    const { declared, secrets, roots, targetName, before } = change;
     const place = placeOf(target, want.name);
     const header = {
         mark: want.mark,
@@ -142,9 +140,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
             ),
         ),
         ...unit.steps,
-        ...(written
-            ? []
-            : [writeBootFile(place, header, helper.body(target, want, declared), before === undefined)]),
+        writeBootFile(place, header, helper.body(target, want, declared), before === undefined),
         {
             label: `set up ${targetName} in ${helper.label}`,
             script: sh`${takeAway(helper, target, change.faults, before)}${before === undefined ? FRESH : raw("")}. ${bootFile(place)}`,

@@ -9,7 +9,8 @@ import type { Results } from "./results";
 
 /** Cinder's own driver on the guest, from the Python packages, which come in on a disk: the guest has no network. */
 
-export const CINDER = { cinder: "29.0.0", "os-brick": "7.1.1" } as const;
+/** Of rtslib-fb, which Cinder does not pin, nearly all of the time of an export is. */
+export const CINDER = { cinder: "29.0.0", "os-brick": "7.1.1", "rtslib-fb": "2.2.4" } as const;
 const DISK = "disk9";
 const HERE = "/mnt/peers";
 

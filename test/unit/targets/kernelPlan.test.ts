@@ -1,10 +1,19 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+    mkdirSync,
+    mkdtempSync,
+    readdirSync,
+    readFileSync,
+    rmSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { bootFile, placeOf } from "../../../provider/targets/boot";
 import { encodeMark, type Mark } from "../../../provider/host/mark";
 import { GUARD_FAILED, type Plan, type Step } from "../../../provider/host/plan";
 import type { KernelExport, KernelExtra } from "../../../provider/targets/configfs/model";
@@ -183,6 +192,23 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         rmSync(ref.stateDirectory, { recursive: true });
         writeBootFile(target.ensure(context(observe()), want(of)));
     };
+
+    test("what somebody has edited in a boot file heals nothing: it is written anew", () => {
+        const wanted = { ...want(), activation: { command: "lvchange -ay -K", object: "vg0/pg" } };
+        writeBootFile(target.ensure(context(observe()), wanted));
+        const file = bootFile(placeOf(ref, "pg"));
+        const written = readFileSync(file, "utf8");
+        const applied = written.replace("#bh applied 0", "#bh applied 1");
+        expect(applied).not.toBe(written);
+        writeFileSync(file, applied.replace("\n{\n", "\n{\necho somebody was here\n"));
+        expect(readFileSync(file, "utf8")).not.toBe(applied);
+        const facts = observe();
+        expect(facts.exports.get("pg")).toMatchObject({ applied: true });
+        writeBootFile(target.ensure(context(facts), wanted));
+        const lines = (text: string) =>
+            text.split("\n").filter((line) => !/^([{}]$|#bh (until|end))/.test(line));
+        expect(lines(readFileSync(file, "utf8"))).toEqual(lines(written));
+    });
 
     test("a size that the kernel knows is not told again", () => {
         const facts = exported();
