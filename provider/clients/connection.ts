@@ -48,7 +48,27 @@ export function connectionProblems({ driver_volume_type: type, data }: Connectio
     const unit = data[iscsi ? "target_lun" : "ns_id"] ?? (iscsi ? 0 : 1);
     if (typeof unit !== "number" || !Number.isInteger(unit) || unit < 0 || unit > 16_383)
         say(iscsi ? "target_lun" : "ns_id", "must be a whole number from 0 to 16383");
+    for (const [path, reason] of halfCredentials(data)) say(path, reason);
+    for (const [initiator, own] of Object.entries(ownCredentials(data)))
+        for (const [path, reason] of halfCredentials(own))
+            say(`auth_by_initiator["${initiator}"].${path}`, reason);
     return problems;
+}
+
+/** Half of a credential would be none: a target that lets in anybody then has not proved itself, or asked for a proof. */
+const NEEDED = {
+    auth_username: "auth_password",
+    auth_password: "auth_username",
+    auth_username_in: "auth_password_in",
+    auth_password_in: "auth_username_in",
+} as const;
+const NEEDED_TOO = { auth_username_in: "auth_username", dhchap_ctrl_key: "dhchap_key" } as const;
+
+/** What is missing, and why. */
+function halfCredentials(from: Readonly<Record<string, unknown>>): [path: string, reason: string][] {
+    return [...Object.entries(NEEDED), ...Object.entries(NEEDED_TOO)]
+        .filter(([given, needed]) => textIn(from, given) !== undefined && textIn(from, needed) === undefined)
+        .map(([given, needed]) => [needed, `is missing, beside ${given}`]);
 }
 
 /** @throws BlockhostError `invalid` */
@@ -60,15 +80,11 @@ export function readConnection(given: ConnectionProperties): Connection {
     }
     const { driver_volume_type: type, data } = given;
     const iscsi = type === "iscsi";
-    const text = (key: string) => {
-        const value = data[key];
-        return typeof value === "string" && value !== "" ? value : undefined;
-    };
+    const text = (key: string) => textIn(data, key);
     const serial = text("serial");
     const uuid = iscsi ? undefined : text("vol_uuid");
     const target = text(iscsi ? "target_iqn" : "target_nqn") ?? "";
     const portals = portalsIn(type, data).map((portal) => normalizePortal(portal ?? ""));
-    const own = (data["auth_by_initiator"] ?? {}) as Record<string, Record<string, unknown>>;
     return {
         protocol: iscsi ? "iscsi" : "nvme-tcp",
         target: iscsi ? normalizeIscsiName(target) : target,
@@ -77,8 +93,21 @@ export function readConnection(given: ConnectionProperties): Connection {
         ...(serial === undefined ? {} : { serial }),
         ...(uuid === undefined ? {} : { uuid }),
         credentials: credentialsIn(data),
-        byInitiator: Object.fromEntries(Object.entries(own).map(([who, auth]) => [who, credentialsIn(auth)])),
+        byInitiator: Object.fromEntries(
+            Object.entries(ownCredentials(data)).map(([who, auth]) => [who, credentialsIn(auth)]),
+        ),
     };
+}
+
+function textIn(from: Readonly<Record<string, unknown>>, key: string): string | undefined {
+    const value = from[key];
+    return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** Credentials by initiator. */
+function ownCredentials(data: ConnectionProperties["data"]): Record<string, Record<string, unknown>> {
+    const all = Object.entries((data["auth_by_initiator"] ?? {}) as object);
+    return Object.fromEntries(all.filter(([, own]) => typeof own === "object" && own !== null));
 }
 
 function portalsIn(type: string, data: ConnectionProperties["data"]): (string | undefined)[] {
@@ -98,10 +127,7 @@ function portalsIn(type: string, data: ConnectionProperties["data"]): (string | 
 }
 
 function credentialsIn(from: Readonly<Record<string, unknown>>): Credentials {
-    const text = (key: string) => {
-        const value = from[key];
-        return typeof value === "string" && value !== "" ? value : undefined;
-    };
+    const text = (key: string) => textIn(from, key);
     const pair = (username?: string, password?: string) =>
         username === undefined || password === undefined
             ? undefined

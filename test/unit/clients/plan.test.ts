@@ -58,6 +58,13 @@ const NVME: ConnectionProperties = {
         dhchap_key: KEY,
     },
 };
+const withData = (
+    of: ConnectionProperties,
+    data: Readonly<Record<string, unknown>>,
+): ConnectionProperties => ({
+    ...of,
+    data: { ...of.data, ...data },
+});
 const SECRETS = [PASSWORD, "I-am-the-target", KEY];
 
 function want(
@@ -82,10 +89,9 @@ const BARE = [
     "unit installed",
 ];
 
-function context(
-    lines: readonly string[],
-    tools = ["iscsiadm", "udevadm", "blockdev", "multipath"],
-): ClientContext {
+const TOOLS = ["iscsiadm", "udevadm", "blockdev", "multipath"];
+
+function context(lines: readonly string[], tools = TOOLS): ClientContext {
     return {
         facts: parseClient(lines.join("\n")),
         stateDirectory: "/var/lib/blockhost",
@@ -399,43 +405,75 @@ describe("planning", () => {
 });
 
 describe("refusals", () => {
-    const refuse = (code: string, what: () => unknown) => {
-        expect(what).toThrow(expect.objectContaining({ code }) as Error);
+    const refuse = (code: string, what: () => unknown, hint = "") => {
+        const details = expect.objectContaining({ hint: expect.stringContaining(hint) as string }) as object;
+        expect(what).toThrow(expect.objectContaining({ code, details }) as Error);
     };
+    const without = (fact: string) => BARE.filter((line) => !line.startsWith(`${fact} `));
+    const HOST_FILES = "/etc/nvme/hostnqn and /etc/nvme/hostid are made by Debian's nvme-cli";
 
     test.each([
-        ["no initiator name", BARE.slice(1), want(ISCSI), "unsupported"],
-        ["no host name", BARE.filter((l) => !l.startsWith("nqn")), want(NVME), "unsupported"],
-        ["multipathd asked for and absent", BARE, want(ISCSI, "require"), "unsupported"],
+        ["no initiator name", without("iqn"), want(ISCSI), "unsupported", "/etc/iscsi/initiatorname.iscsi"],
+        [
+            "an empty initiator name",
+            ["iqn ", ...without("iqn")],
+            want(ISCSI),
+            "unsupported",
+            "/etc/iscsi/initiatorname.iscsi",
+        ],
+        ["no host name", without("nqn"), want(NVME), "unsupported", HOST_FILES],
+        ["no host ID", without("hostid"), want(NVME), "unsupported", HOST_FILES],
+        [
+            "multipathd asked for and not running",
+            BARE,
+            want(ISCSI, "require"),
+            "unsupported",
+            "systemctl enable --now multipathd",
+        ],
         [
             "NVMe multipath asked for and absent",
-            BARE.filter((l) => !l.startsWith("native")),
+            without("native"),
             want(NVME, "require"),
             "unsupported",
+            "multipath=Y",
         ],
         [
             "somebody else's session",
             [...BARE, `session 1 LOGGED_IN 10.0.0.5 3260 ${TARGET}`],
             want(ISCSI),
             "not-ours",
+            `iscsiadm -m node -T ${TARGET} --logout`,
         ],
         [
             "somebody else's controller",
             [...BARE, `controller nvme0 live 10.0.0.5 4420 - ${NQN}`],
             want(NVME),
             "not-ours",
+            `nvme disconnect -n ${NQN}`,
         ],
-        ["attached under another name", attached(want(ISCSI)), { ...want(ISCSI), name: "two" }, "exists"],
+        [
+            "attached under another name",
+            attached(want(ISCSI)),
+            { ...want(ISCSI), name: "two" },
+            "exists",
+            "it belongs to",
+        ],
         [
             "another unit of a target of ours",
             attached(want(ISCSI)),
             { ...want({ ...ISCSI, data: { ...ISCSI.data, target_lun: 1 } }), name: "two" },
             "unsupported",
+            "under a target of its own",
         ],
-        ["an empty initiator name", ["iqn ", ...BARE.slice(1)], want(ISCSI), "unsupported"],
-        ["a boot file that is none", [...BARE, "attachment pg", "end"], want(ISCSI), "not-ours"],
-    ])("%s", (_, lines, wanted, code) => {
-        refuse(code, () => attach(context(lines), wanted));
+        [
+            "a boot file that is none",
+            [...BARE, "attachment pg", "end"],
+            want(ISCSI),
+            "not-ours",
+            "another `name`",
+        ],
+    ])("%s", (_, lines, wanted, code, hint) => {
+        refuse(code, () => attach(context(lines), wanted), hint);
     });
 
     test.each([
@@ -458,8 +496,17 @@ describe("refusals", () => {
         refuseTwins(parseClient(""), protocol, "db1", [{ name: "db2", client: parseClient("") }]);
     });
 
-    test("without open-iscsi", () => {
-        refuse("unsupported", () => attach(context(BARE, ["udevadm", "blockdev"]), want(ISCSI)));
+    test.each([
+        ["iscsiadm", "open-iscsi", want(ISCSI)],
+        ["multipath", "multipath-tools", want(ISCSI, "require")],
+        ["udevadm", "udev", want(NVME)],
+        ["blockdev", "util-linux", want(NVME)],
+    ])("without %s: the package is named, %s", (tool, from, wanted) => {
+        const lacking = context(
+            [...BARE, "multipathd"],
+            TOOLS.filter((one) => one !== tool),
+        );
+        refuse("unsupported", () => attach(lacking, wanted), `apt-get install ${from}`);
     });
 
     test.each([
@@ -498,8 +545,33 @@ describe("refusals", () => {
             { ...NVME, data: { ...NVME.data, portals: [["10.0.0.5", "4420", "rdma"]] } },
             "data.portals",
         ],
+        ["a user and no password", withData(ISCSI, { auth_password: undefined }), "data.auth_password"],
+        ["a password and no user", withData(ISCSI, { auth_username: undefined }), "data.auth_username"],
+        [
+            "a target's user and no password",
+            withData(ISCSI, { auth_password_in: undefined }),
+            "data.auth_password_in",
+        ],
+        [
+            "a controller's key alone",
+            withData(NVME, { dhchap_key: null, dhchap_ctrl_key: KEY }),
+            "data.dhchap_key",
+        ],
+        [
+            "half of a client's own credentials",
+            withData(ISCSI, { auth_by_initiator: { [CLIENT]: { auth_username: "db1" }, other: null } }),
+            `data.auth_by_initiator["${CLIENT}"].auth_password`,
+        ],
     ])("a connection with %s", (_, connection, path) => {
         expect(connectionProblems(connection).map((problem) => problem.path)).toContain(path);
+    });
+
+    test("a target's proof alone is no credential, and all that is missing is named", () => {
+        const { auth_username: _, auth_password: __, auth_password_in: ___, ...rest } = ISCSI.data;
+        expect(connectionProblems({ ...ISCSI, data: rest })).toEqual([
+            { path: "data.auth_password_in", reason: "is missing, beside auth_username_in" },
+            { path: "data.auth_username", reason: "is missing, beside auth_username_in" },
+        ]);
     });
 });
 
