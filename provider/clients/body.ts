@@ -5,9 +5,9 @@ import { ISCSID, KNOWING, variables } from "./shell";
 import type { Credentials, Declared } from "./types";
 
 /**
- * The boot file's script. Run alone it does everything; with a word, just that stage: `login`, `device`, `applied`. What
- * is so already is left alone. Secrets go from here into files and into the kernel, by the shell itself: on no command
- * line, in no environment.
+ * The boot file's script. Run alone it does everything; with a word, just that stage: `records`, `login`, `device`,
+ * `applied`. What is so already is left alone. Secrets go from here into files and into the kernel, by the shell itself:
+ * on no command line, in no environment.
  */
 export function body(declared: Declared, credentials: Credentials, sizeBytes: number, file: string): Sh {
     const own = declared.protocol === "iscsi" ? iscsi(credentials) : nvme(credentials);
@@ -16,14 +16,16 @@ size=${sizeBytes}
 ${KNOWING}
 ${COMMON}
 ${own}
-case \${1-all} in login | all) login ;; esac
+missing=
+case \${1-all} in login) login wait ;; all) login ;; esac
 case \${1-all} in device) device wait ;; all) device ;; esac
+[ -z "$missing" ] || exit 1
 case \${1-all} in applied | all) ${noteApplied(file)} ;; esac`;
 }
 
 // Words before a colon are what errors are told by: see explain.ts.
 const COMMON = raw(`has() { case " $found " in *" $1 "*) return 0 ;; esac; return 1; }
-note_path() { found="$found $portal"; }
+note_path() { ! ours || found="$found $portal"; }
 note_device() {
     devices="$devices $block"
     [ -z "$first" ] || [ "$wwid" = "$first" ] || fail "identity: its paths do not lead to one device: /dev/$block is $wwid, another one $first"
@@ -45,18 +47,29 @@ connect() {
             case $? in
             0) found="$found $portal" ;;
             3) exit 3 ;;
-            *) status=1; [ "$paths" = one ] || exit 1 ;;
+            # The other portals may well be there: then the device is, too.
+            *) status=1 ;;
             esac
         fi
     done
     [ "$kept" = 0 ] || exit "$kept"
     [ -n "$found" ] || exit $status
+    if [ "$paths" = one ]; then each_portal unused; return; fi
+    [ "$status" = 0 ] || exit $PARTLY
 }
+PARTLY=4
+each_portal() { for portal in $portals; do "$@" || return; done; }
+# Asked to wait, it is an error that a portal does not answer. At boot what there is is set up, and the rest tried again.
 login() {
     ( connect )
     status=$?
     private
-    [ "$status" = 0 ] || exit "$status"
+    case $status/\${1-} in
+    0/*) ;;
+    "$PARTLY/") missing=1 ;;
+    "$PARTLY"/*) exit 1 ;;
+    *) exit "$status" ;;
+    esac
 }
 look() { devices= first=; each_device note_device; }
 link() {
@@ -106,6 +119,7 @@ all_up() {
 # Into $up how many paths are, into $down the portals of those that are not.
 count_paths() { up=0 down=; each_path count_path; }
 count_path() {
+    ours || return 0
     path_state
     case $v in LOGGED_IN | live) up=$((up + 1)) ;; *) down="$down $portal" ;; esac
 }
@@ -132,6 +146,13 @@ file_record() {
     printf '%s\\n' 'node.startup = automatic' 'node.conn[0].startup = automatic' 'node.session.initial_login_retry_max = 2' &&
     auth && echo '# END RECORD'; } > "$db/.blockhost.new" && sync "$db/.blockhost.new" && mv "$db/.blockhost.new" "$record"
 }
+# open-iscsi logs in to every portal that it has a record of, at boot: one more path, which nobody would join.
+unused() {
+    ! has "$portal" || return 0
+    records "$portal"
+    [ -z "$record" ] || iscsiadm -m node -T "$target" -p "$portal" -o delete >/dev/null
+}
+# A session that runs logs in again with what it began with, whatever the record says: plan.ts ends it.
 keep() { file_record "$1"; }
 enter() {
     records "$1"
@@ -149,6 +170,7 @@ enter() {
     [ -n "$was" ] || [ "$paths" = all ] || iscsiadm -m node -T "$target" -p "$1" -o delete >/dev/null 2>&1
     case $s in 24 | 20 | 19) return 3 ;; *) return 1 ;; esac
 }
+ours() { :; }
 # The kernel shows them to root only.
 private() { :; }
 scan_one() { iscsiadm -m session -r "$path" --rescan >/dev/null; }
@@ -189,7 +211,9 @@ join() {
     [ "$((v * 512))" -ge "$size" ] || { get "/sys/class/block/$map/dm/name"; multipathd resize map "$v" >/dev/null; }
     sectors "$map"
     [ "$((v * 512))" -ge "$size" ] || fail "size: multipath has left /dev/$map at $((v * 512)) bytes"
-}`);
+}
+refresh() { records "$portal"; [ -z "$record" ] || file_record "$portal"; }
+case \${1-all} in records) ready && each_portal refresh || exit ;; esac`);
 
 function nvme({ key, controllerKey }: Credentials): Sh {
     const options = [
@@ -211,12 +235,7 @@ const NVME = raw(`ready() {
 }
 holds() { get "/sys/class/nvme/$path/$1"; [ "$v" != none ] || v=; [ "$v" = "$2" ]; }
 fits() { holds dhchap_secret "$key" && holds dhchap_ctrl_secret "$controller_key"; }
-# Whether a controller is ours, and not somebody's who connects under another name, or from a certain address.
-own() {
-    ! get "/sys/class/nvme/$path/hostnqn" || [ "$v" = "$nqn" ] || return
-    get "/sys/class/nvme/$path/address"
-    case $v in *,host_traddr=* | *,host_iface=*) return 1 ;; esac
-}
+ours() { own; }
 successor() { [ "$portal" != "$wanted" ] || ! own || ! fits || next=$path; }
 # Whether a controller serves a namespace, or cannot serve it at that portal, like the former.
 serves() {
@@ -274,6 +293,7 @@ single() {
     carries "$next" || { former=$next next=$path; carries "$next"; } || return 0
     let_go
 }
+unused() { :; }
 keep() { wanted=$1; each_path rekey; next=; each_path single; portal=$wanted; }
 enter() {
     a=\${1%:*} p=\${1##*:}

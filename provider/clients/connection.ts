@@ -106,7 +106,7 @@ function textIn(from: Readonly<Record<string, unknown>>, key: string): string | 
 
 /** Credentials by initiator. */
 function ownCredentials(data: ConnectionProperties["data"]): Record<string, Record<string, unknown>> {
-    const all = Object.entries((data["auth_by_initiator"] ?? {}) as object);
+    const all = Object.entries(data["auth_by_initiator"] ?? {});
     return Object.fromEntries(all.filter(([, own]) => typeof own === "object" && own !== null));
 }
 

@@ -8,7 +8,9 @@ function begin(declared: Declared): Sh {
     return sh`${variables(declared)}
 ${KNOWING}
 blocks= maps=
+${GOES[declared.protocol]}
 collect() {
+    goes || return 0
     blocks="$blocks $block"
     map_of "$block"
     [ -z "$map" ] || case " $maps " in *" $map "*) ;; *) maps="$maps $map" ;; esac
@@ -16,14 +18,27 @@ collect() {
 each_device collect`;
 }
 
-/** Fails with a line on each who has the device. */
-export function refuseUsers(declared: Declared): Sh {
+/**
+ * Whether `$node` goes with what is ours. A controller takes all namespaces of its target with it. Where the kernel joins
+ * paths, they are the target's, not one controller's; where it does not, those of others' controllers stay.
+ */
+const GOES = {
+    iscsi: raw("goes() { :; }"),
+    "nvme-tcp": raw(`get /etc/nvme/hostnqn || v=$initiator
+nqn=$v unit='*'
+goes() { path=$(readlink -f "$node/device"); path=\${path##*/}; own; }`),
+} as const;
+
+/** Fails with a line on each who has the device, or what would go with it, after `word`. */
+export function refuseUsers(declared: Declared, word = "in-use"): Sh {
     return sh`${begin(declared)}
 ${USERS}
 ${OPEN}
 [ -n "$blocks" ] || exit 0
-users=$(users_of $blocks $maps; open_of $blocks $maps)
-[ -z "$users" ] || fail "in-use: $users"`;
+parts_of $maps
+set -- $blocks $maps $parts
+users=$(users_of "$@"; open_of "$@")
+[ -z "$users" ] || fail ${word}: "$users"`;
 }
 
 /**
@@ -69,6 +84,12 @@ bounded() {
     done
     wait "$pid"
 }
+# Nobody can have written to a read-only device, and the kernel lets nobody open it for that.
+write_out() {
+    get "/sys/class/block/$1/ro" && [ "$v" = 1 ] ||
+        bounded "$1" dd if=/dev/null of="/dev/$1" conv=notrunc,fsync status=none || return
+    bounded "$1" blockdev --flushbufs "/dev/$1"
+}
 set -- $maps
 [ $# != 0 ] || set -- $blocks
 [ $# != 0 ] || exit 0
@@ -77,7 +98,7 @@ alive= waited=0
 until each_path up; [ -n "$alive" ] || [ "$waited" -ge "$((patience * 10))" ]; do waited=$((waited + 1)); sleep 0.1; done
 [ -n "$alive" ] || { lost "no path to the device has come up for $patience seconds"; exit 0; }
 for d; do
-    bounded "$d" dd if=/dev/null of="/dev/$d" conv=notrunc,fsync status=none && bounded "$d" blockdev --flushbufs "/dev/$d"
+    write_out "$d"
     case $? in
     0) ;;
     2) lost "nothing has been written to /dev/$d for $patience seconds: the storage host does not answer" ;;
@@ -109,6 +130,7 @@ if [ -z "$only" ]; then
         done
     done
 fi
+staying=
 remove() {
     meant || return 0
     others=
@@ -120,19 +142,23 @@ remove() {
             echo 1 > "$d/delete" || failed "/dev/\${b##*/} cannot be removed"
         done
     done
+    [ -z "$others" ] || staying="$staying $portal "
     [ -n "$others" ] || { iscsid_up && iscsiadm -m session -r "$path" --logout >/dev/null; } || failed "$portal: cannot be logged out from"
 }
+delete_record() { iscsiadm -m node -T "$target" -p "$portal" -o delete >/dev/null; }
 each_path remove
 for portal in $portals; do
     meant || continue
     whole_record "$portal"
-    [ -z "$record" ] || iscsiadm -m node -T "$target" -p "$portal" -o delete >/dev/null || failed "the node record of $portal cannot be deleted"
+    # open-iscsi deletes no record that a session uses; our secrets are in it.
+    case $staying in *" $portal "*) delete=drop_record ;; *) delete=delete_record ;; esac
+    [ -z "$record" ] || "$delete" || failed "the node record of $portal cannot be deleted"
     # A record with its secrets that was being written when a run was cut short; under the lock, nobody is writing it.
     [ ! -e "$db/.blockhost.new" ] || rm -f -- "$db/.blockhost.new" || failed "$db/.blockhost.new cannot be removed"
 done`);
 
 const NVME = raw(`remove() {
-    meant || return 0
+    meant && own || return 0
     echo 1 > "/sys/class/nvme/$path/delete_controller" || failed "$path cannot be removed"
     n=0
     while [ -e "/sys/class/nvme/$path" ]; do

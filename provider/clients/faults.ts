@@ -2,11 +2,28 @@ import type { AttachmentFacts, ClientFacts, DeviceFacts, PathFacts } from "./typ
 
 /** Sessions or controllers of an attachment. */
 export function pathsOf(facts: ClientFacts, { target, protocol }: AttachmentFacts["declared"]): PathFacts[] {
-    return facts.paths.filter((path) => path.target === target && path.protocol === protocol);
+    return facts.paths.filter(
+        (path) => path.target === target && path.protocol === protocol && path.foreign !== true,
+    );
 }
 
 export function devicesOf(facts: ClientFacts, { target, unit }: AttachmentFacts["declared"]): DeviceFacts[] {
     return facts.devices.filter((device) => device.target === target && device.unit === unit);
+}
+
+/** Of an attachment with one path, those at other portals than the one that stays: the first declared that is up. */
+export function surplusPaths(facts: ClientFacts, declared: AttachmentFacts["declared"]): PathFacts[] {
+    if (declared.paths === "all") return [];
+    const paths = pathsOf(facts, declared).filter(({ portal }) => declared.portals.includes(portal));
+    const stays = paths.find(({ up }) => up) ?? paths[0];
+    return paths.filter(({ portal }) => portal !== stays?.portal);
+}
+
+/** Whether what is there of paths is one device, which does not go with one of them. */
+export function isJoined(facts: ClientFacts, declared: AttachmentFacts["declared"]): boolean {
+    if (declared.protocol === "nvme-tcp") return facts.nativeMultipath;
+    const devices = devicesOf(facts, declared);
+    return devices.length > 0 && devices.every(({ map }) => map !== undefined);
 }
 
 /**
@@ -22,11 +39,17 @@ export function differences(facts: ClientFacts, { declared, auth, applied }: Att
     const there = new Set(paths.map(({ portal }) => portal));
     for (const { portal } of paths)
         if (!declared.portals.includes(portal)) found.push(`path ${portal}: is not declared`);
+    for (const { portal } of surplusPaths(facts, declared)) found.push(`path ${portal}: one too many`);
     if (declared.paths === "all")
         for (const portal of declared.portals) if (!there.has(portal)) found.push(`path ${portal}: missing`);
     for (const { portal, up, keys } of paths) {
         if (!up) found.push(`path ${portal}: down`);
-        if (keys !== undefined && keys !== auth) found.push(`credentials: not those declared at ${portal}`);
+        if (keys !== undefined && keys !== auth)
+            found.push(
+                declared.protocol === "iscsi"
+                    ? `credentials: the session with ${portal} would log in again with others`
+                    : `credentials: not those declared at ${portal}`,
+            );
         if (declared.protocol !== "iscsi") continue;
         const record = facts.records.find((one) => one.target === declared.target && one.portal === portal);
         if (record === undefined) found.push(`node record of ${portal}: missing`);
@@ -34,9 +57,12 @@ export function differences(facts: ClientFacts, { declared, auth, applied }: Att
             found.push(`node record of ${portal}: not logged in to at boot`);
         else if (record.auth !== auth) found.push(`credentials: not those declared at ${portal}`);
     }
-    for (const portal of there)
-        if (paths.filter((one) => one.portal === portal && one.keys === auth && !goes(one)).length > 1)
-            found.push(`path ${portal}: connected twice`);
+    if (declared.protocol === "nvme-tcp") {
+        for (const portal of there) {
+            const same = paths.filter((one) => one.portal === portal && one.keys === auth && !goes(one));
+            if (same.length > 1) found.push(`path ${portal}: connected twice`);
+        }
+    }
     if (devices.length === 0) return [...found, "device: missing"];
     for (const { block, serial, uuid } of devices) {
         if (declared.serial !== undefined && serial !== undefined && serial !== declared.serial)

@@ -22,7 +22,13 @@ ${unitInstalled(stateDirectory)}
 ${OBSERVE}`;
 }
 
-const OBSERVE = raw(`get() { v=; [ -r "$1" ] && { read -r v < "$1"; } 2>/dev/null; [ -n "$v" ]; }
+const OBSERVE = raw(`# As the kernel shows a parameter of a session, which may be none.
+word() {
+    v=
+    { IFS= read -r v < "$1"; } 2>/dev/null || return
+    case $v in '(null)' | '<NULL>') v= ;; esac
+}
+get() { v=; [ -r "$1" ] && { read -r v < "$1"; } 2>/dev/null; [ -n "$v" ]; }
 if [ -r /etc/iscsi/initiatorname.iscsi ]; then
     # As iscsid reads it (usr/iscsi_util.c): anywhere before a comment; the first that has a value counts, see parse.ts.
     while read -r v; do
@@ -42,6 +48,18 @@ for s in /sys/class/iscsi_session/session*; do
     get "$c/persistent_address"; address=$v
     get "$c/persistent_port"
     echo "session $n $state $address $v $target"
+    # What it logs in with again after a lost connection: what it began with, whatever the node record says by now.
+    if [ -d "$dir" ] && word "$s/username" && user=$v && word "$s/password"; then
+        password=$v
+        if [ -z "$user" ]; then echo "auth $n none"
+        elif word "$s/username_in" && in=$v && word "$s/password_in"; then
+            auth=$({
+                printf 'node.session.auth.%s = %s\\n' authmethod CHAP username "$user" password "$password"
+                [ -z "$in" ] || printf 'node.session.auth.%s = %s\\n' username_in "$in" password_in "$v"
+            } | sha256sum)
+            echo "auth $n \${auth%% *}"
+        fi
+    fi
     for d in "$s"/device/target*/*:*:*:*; do
         [ -d "$d/block" ] || continue
         get "$d/wwid"; wwid=$v
@@ -65,7 +83,8 @@ for s in /sys/class/nvme/nvme*; do
     # Of one that somebody has connected under another name, or from a certain address, the keys are not ours.
     case $v in *,host_traddr=* | *,host_iface=*) own= ;; esac
     ! get "$s/hostnqn" || [ "$v" = "$nqn" ] || own=
-    if [ -n "$own" ] && [ -d "$dir" ] && [ -r "$s/dhchap_secret" ]; then
+    if [ -z "$own" ]; then keys=other
+    elif [ -d "$dir" ] && [ -r "$s/dhchap_secret" ]; then
         get "$s/dhchap_secret"; key=\${v:-none}
         get "$s/dhchap_ctrl_secret"
         controller_key=\${v:-none}

@@ -1,6 +1,7 @@
 import { parseBootHeader } from "../targets/boot";
 import { bootUnitState } from "../targets/bootUnit";
 import { normalizePortal } from "../targets/portal";
+import { authLines, sha256 } from "./connection";
 import {
     type AttachmentFacts,
     type ClientFacts,
@@ -30,7 +31,8 @@ export function parseClient(output: string): ClientFacts {
     const nqn = told("nqn");
     const hostId = told("hostid");
     const { attachments, unreadable } = parseAttachments(lines);
-    const paths = [...parseSessions(words("session", 5)), ...parseControllers(words("controller", 6))];
+    const auths = new Map(words("auth", 2).map(([id = "", auth = ""]) => [id, auth]));
+    const paths = [...parseSessions(words("session", 5), auths), ...parseControllers(words("controller", 6))];
     return {
         ...(iqn === undefined ? {} : { iqn }),
         ...(nqn === undefined ? {} : { nqn }),
@@ -53,15 +55,19 @@ function portalOf(address: string, port: string): string {
     return normalizePortal(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
 }
 
-function parseSessions(found: readonly string[][]): PathFacts[] {
-    return found.map(([id = "", state = "", address = "", port = "", target = ""]) => ({
-        id,
-        protocol: "iscsi",
-        target,
-        portal: portalOf(address, port),
-        state,
-        up: state === "LOGGED_IN",
-    }));
+function parseSessions(found: readonly string[][], auths: ReadonlyMap<string, string>): PathFacts[] {
+    return found.map(([id = "", state = "", address = "", port = "", target = ""]) => {
+        const keys = auths.get(id);
+        return {
+            id,
+            protocol: "iscsi",
+            target,
+            portal: portalOf(address, port),
+            state,
+            up: state === "LOGGED_IN",
+            ...(keys === undefined ? {} : { keys: keys === "none" ? sha256(authLines({})) : keys }),
+        };
+    });
 }
 
 function parseControllers(found: readonly string[][]): PathFacts[] {
@@ -72,7 +78,7 @@ function parseControllers(found: readonly string[][]): PathFacts[] {
         portal: portalOf(address, port),
         state,
         up: state === "live",
-        ...(keys === "-" ? {} : { keys }),
+        ...(keys === "other" ? { foreign: true as const } : keys === "-" ? {} : { keys }),
     }));
 }
 

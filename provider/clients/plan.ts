@@ -15,7 +15,7 @@ import { installUnit, removeUnit } from "./bootUnit";
 import { authLines, credentialsFor, initiatorOf, keyLines, sha256 } from "./connection";
 import { flush, refuseUsers, takeDown } from "./detach";
 import { explain } from "./explain";
-import { devicesOf, differences, pathsOf, sizeSeen } from "./faults";
+import { devicesOf, differences, isJoined, pathsOf, sizeSeen, surplusPaths } from "./faults";
 import { AUTH } from "./parse";
 import type {
     AttachmentFacts,
@@ -28,7 +28,7 @@ import type {
 } from "./types";
 
 /** Written into the digest: another version of the script is written anew. */
-const BODY_VERSION = 5;
+const BODY_VERSION = 6;
 /** Milliseconds that a login may take, at most, for each portal. */
 const LOGIN_TIMEOUT = 35_000;
 /** For the device and all its paths to be there and to have grown, former ones to go, and all to be taken back if it fails. */
@@ -103,15 +103,23 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     const place = placeOf(stateDirectory, want.name);
     const file = bootFile(place);
     const paths = pathsOf(facts, declared);
-    const extra = paths.filter(({ portal }) => !declared.portals.includes(portal));
-    // Without native multipath there is no way to other keys but with the device gone for a moment.
-    const anew = paths.filter(
-        (path) =>
-            !facts.nativeMultipath && !extra.includes(path) && path.keys !== undefined && path.keys !== auth,
+    const surplus = surplusPaths(facts, declared);
+    const extra = paths.filter((path) => !declared.portals.includes(path.portal) || surplus.includes(path));
+    const joined = isJoined(facts, declared);
+    // A path connects again with what it began with. The kernel's NVMe goes over to another controller by itself (body.ts).
+    const outdated = paths.filter(
+        (path) => !extra.includes(path) && path.keys !== undefined && path.keys !== auth,
     );
-    const lost = portalsOf([...extra, ...anew]);
-    // With all its paths the device goes, until it is attached anew.
-    const cut = lost.length > 0 && paths.every(({ portal }) => lost.includes(portal));
+    const anew = declared.protocol === "nvme-tcp" && joined ? [] : outdated;
+    const kept = paths.filter((path) => !extra.includes(path));
+    // One after the other, those that are down first: the device stays as long as another path is up.
+    const inTurn = joined && kept.filter(({ up }) => up).length > 1;
+    const lost = portalsOf(inTurn ? extra : [...extra, ...anew]);
+    const stay = kept.filter((path) => inTurn || !anew.includes(path));
+    const cut =
+        lost.length > 0 &&
+        (!joined || stay.length === 0 || (!stay.some(({ up }) => up) && paths.some(({ up }) => up)));
+    const turns = inTurn ? portalsOf([...anew].sort((a, b) => Number(a.up) - Number(b.up))) : [];
     const unit = `clients/boot-unit/${stateDirectory}`;
     const header = {
         mark: want.mark,
@@ -126,11 +134,21 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         const script = sh`sh ${file} ${stage}`;
         return undo === undefined ? script : sh`${script} || { bh_s=$?; ( ${undo} ) >&2; exit $bh_s; }`;
     };
+    const connect: Step[] = [
+        { label: `log in to ${declared.target}`, script: run("login") },
+        { label: "wait for the device", script: run("device") },
+    ];
+    // Credentials that have changed are on file in any case: after a boot nothing else lets the client in.
+    const onFile = { label: "put the credentials on file", script: run("records") };
+    const write: Step[] = [
+        writeBootFile(place, header, body(declared, credentials, size, file)),
+        ...(anew.length > 0 && declared.protocol === "iscsi" ? [onFile] : []),
+    ];
+    const refuse = cut && want.inUse !== true ? [refusing(declared)] : [];
     const steps: Step[] = [
         guardBootFile(place, before),
         ...(facts.bootUnit === "missing" && !context.reserved.has(unit) ? [installUnit(stateDirectory)] : []),
-        ...(cut && want.inUse !== true ? [refusing(declared)] : []),
-        writeBootFile(place, header, body(declared, credentials, size, file)),
+        ...(anew.length > 0 ? [...write, ...refuse] : [...refuse, ...write]),
         // What nobody has open has nothing that is not written: the last one to close it has waited for that.
         ...(cut && paths.some(({ up }) => up) ? [flushing(declared, want.inUse === true)] : []),
         ...(lost.length === 0
@@ -138,14 +156,20 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
             : [
                   {
                       label:
-                          anew.length === 0
+                          anew.length === 0 || inTurn
                               ? `give up the paths ${lost.join(", ")}`
-                              : `disconnect ${lost.join(", ")}: the client's kernel does not join NVMe paths, so other keys come with another connection`,
+                              : `disconnect ${lost.join(", ")}: ${REASON[declared.protocol]}`,
                       script: takeDown({ ...declared, portals: lost }, { only: lost }),
                   },
               ]),
-        { label: `log in to ${declared.target}`, script: run("login") },
-        { label: "wait for the device", script: run("device") },
+        ...turns.flatMap((portal) => [
+            {
+                label: `disconnect ${portal}, one path of several: ${REASON[declared.protocol]}`,
+                script: takeDown({ ...declared, portals: [portal] }, { only: [portal] }),
+            },
+            ...connect,
+        ]),
+        ...(turns.length > 0 ? [] : connect),
         { label: "note that it is attached", script: sh`sh ${file} applied` },
     ];
     return {
@@ -156,6 +180,12 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         timeout: DEVICE_TIMEOUT + (cut ? FLUSH_TIMEOUT : 0) + declared.portals.length * LOGIN_TIMEOUT,
     };
 }
+
+/** Why a path is disconnected for other credentials. */
+const REASON = {
+    iscsi: "a session logs in again with the credentials that it began with, so others come with another session",
+    "nvme-tcp": "the client's kernel does not join NVMe paths, so other keys come with another connection",
+} as const;
 
 function portalsOf(paths: readonly PathFacts[]): string[] {
     return [...new Set(paths.map(({ portal }) => portal))];
@@ -169,9 +199,11 @@ function flushing(declared: Declared, force: boolean): Step {
     return { label: "write out what is not written yet", script: flush(declared, force) };
 }
 
-/** Takes back a first attempt. */
+/** Takes back a first attempt; not from who has the device by now, as LVM and automounters do: the next run finishes. */
 function undoing(declared: Declared, place: BootPlace, stateDirectory: string): Sh {
-    return sh`( ${takeDown(declared)} ) && ${removeBoot(place, stateDirectory)}`;
+    const refuse = refuseUsers(declared, "what was made stays for the next run, being in use");
+    // What udev has just found is open for a moment, by whatever its rules run.
+    return sh`udevadm settle -t 10 2>/dev/null; ( ${refuse} ) && ( ${takeDown(declared)} ) && ${removeBoot(place, stateDirectory)}`;
 }
 
 /** The unit first, with the last: without a boot file nobody would ask for it any more. */

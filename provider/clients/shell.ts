@@ -19,7 +19,11 @@ portals=${portals.join(" ")}`;
  * `$path` (number or name) and `$portal`; `each_device COMMAND`: for each block device of the unit, with `$block`,
  * `$node` (its directory) and `$wwid`; `map_of BLOCK` (into `$map`); `records PORTAL`: open-iscsi's node record (into
  * `$record`, `$db`); `whole_record PORTAL`: the same, and takes away one that has no end, as a power cut leaves what
- * open-iscsi has just written: open-iscsi then knows of no such record.
+ * open-iscsi has just written: open-iscsi then knows of no such record; `drop_record`: takes away `$record` without
+ * open-iscsi; `own`: whether the controller `$path` is ours, and not somebody's who connects under another name than
+ * `$nqn` or `$initiator`, or from a certain address.
+ *
+ * For `$unit` of NVMe, `*` means all namespaces.
  */
 export const KNOWING = raw(`fail() { echo "$*" >&2; exit 1; }
 get() { v=; [ -r "$1" ] && { read -r v < "$1"; } 2>/dev/null; [ -n "$v" ]; }
@@ -60,13 +64,19 @@ each_device() {
         return 0
     fi
     for node in /sys/block/nvme*n*; do
-        get "$node/device/subsysnqn" && [ "$v" = "$target" ] && get "$node/nsid" && [ "$v" = "$unit" ] || continue
+        get "$node/device/subsysnqn" && [ "$v" = "$target" ] && get "$node/nsid" || continue
+        case $v in $unit) ;; *) continue ;; esac
         # One of several paths, which the kernel has joined to one device.
         case \${node##*/} in nvme*c*n*) continue ;; esac
         block=\${node##*/}
         get "$node/wwid"; wwid=$v
         "$@"
     done
+}
+own() {
+    if get "/sys/class/nvme/$path/hostnqn"; then case $v in "$nqn" | "$initiator") ;; *) return 1 ;; esac; fi
+    get "/sys/class/nvme/$path/address"
+    case $v in *,host_traddr=* | *,host_iface=*) return 1 ;; esac
 }
 map_of() {
     map=
@@ -83,7 +93,9 @@ records() {
 }
 whole_record() {
     records "$1"
-    [ -n "$record" ] && ! grep -qs '^# END RECORD' "$record" || return 0
+    [ -z "$record" ] || grep -qs '^# END RECORD' "$record" || drop_record
+}
+drop_record() {
     rm -f -- "$record" || return
     case \${record#"$db/nodes/$target/"} in */*) rmdir -- "\${record%/*}" 2>/dev/null ;; esac
     rmdir -- "$db/nodes/$target" 2>/dev/null
@@ -92,38 +104,66 @@ whole_record() {
 
 /**
  * `users_of BLOCK…`: prints who has block devices, their partitions or what is on top of them: a line each. A multipath
- * device of the path itself is none.
+ * device of the path itself is none, nor are kpartx's maps of its partitions, which go with it: `parts_of MAP…` gives
+ * these (into `$parts`), to be asked about in turn.
  */
-export const USERS = raw(`users_of() {
+export const USERS = raw(`numbers_of() {
     for b; do
         for part in "/sys/class/block/$b" "/sys/class/block/$b"/*; do
             [ "$part" = "/sys/class/block/$b" ] || [ -e "$part/partition" ] || continue
-            get "$part/dev" || continue
-            number=$v name=\${part##*/}
-            for h in "$part/holders"/*; do
-                [ -e "$h" ] || continue
-                get "$h/dm/uuid"
-                case $v in mpath-*) continue ;; esac
-                get "$h/dm/name" || v=\${h##*/}
-                echo "/dev/$name is used by $v"
-            done
-            # A mounted btrfs has a device number of its own, and says here what it is on.
-            for h in /sys/fs/btrfs/*/devices/"$name"; do [ ! -e "$h" ] || echo "/dev/$name is used by a mounted btrfs"; done
-            [ ! -e "$part/bcache" ] || echo "/dev/$name is used by bcache"
-            for m in /proc/[0-9]*/mountinfo; do
-                while read -r _ _ n _ at _; do [ "$n" != "$number" ] || echo "/dev/$name is mounted at $at"; done < "$m"
-            done 2>/dev/null | sort -u
-            while read -r f _; do [ "$f" != "/dev/$name" ] || echo "/dev/$name is swap space"; done < /proc/swaps
-            for l in /sys/block/loop*/loop/backing_file; do
-                get "$l" && [ "$v" = "/dev/$name" ] || continue
-                l=\${l%/loop/*}
-                echo "/dev/$name is used by \${l##*/}"
-            done
+            ! get "$part/dev" || echo "$v \${part##*/} $part"
+        done
+    done
+}
+parts_of() {
+    parts=
+    while [ $# != 0 ]; do
+        for h in "/sys/class/block/$1/holders"/dm-*; do
+            get "$h/dm/uuid" || continue
+            # A logical partition lies on the extended one.
+            case $v in part*-mpath-*) parts="$parts \${h##*/}"; set -- "$@" "\${h##*/}" ;; esac
+        done
+        shift
+    done
+}
+users_of() {
+    numbers_of "$@" | while read -r number name part; do
+        for h in "$part/holders"/*; do
+            [ -e "$h" ] || continue
+            get "$h/dm/uuid"
+            case $v in mpath-* | part*-mpath-*) continue ;; esac
+            get "$h/dm/name" || v=\${h##*/}
+            echo "/dev/$name is used by $v"
+        done
+        # A mounted btrfs has a device number of its own, and says here what it is on.
+        for h in /sys/fs/btrfs/*/devices/"$name"; do [ ! -e "$h" ] || echo "/dev/$name is used by a mounted btrfs"; done
+        [ ! -e "$part/bcache" ] || echo "/dev/$name is used by bcache"
+        for m in /proc/[0-9]*/mountinfo; do
+            while read -r _ _ n _ at _; do [ "$n" != "$number" ] || echo "/dev/$name is mounted at $at"; done < "$m"
+        done 2>/dev/null | sort -u
+        while read -r f _; do [ "$f" != "/dev/$name" ] || echo "/dev/$name is swap space"; done < /proc/swaps
+        for l in /sys/block/loop*/loop/backing_file; do
+            get "$l" && [ "$v" = "/dev/$name" ] || continue
+            l=\${l%/loop/*}
+            echo "/dev/$name is used by \${l##*/}"
+        done
+        # Targets open it in the kernel: no process and no holder shows that.
+        for f in /sys/kernel/config/nvmet/subsystems/*/namespaces/*/device_path /sys/kernel/config/target/core/iblock_*/*/udev_path; do
+            get "$f" && [ "$v" -ef "/dev/$name" ] || continue
+            f=\${f%/*}
+            ! get "$f/enable" || [ "$v" != 0 ] || continue
+            case $f in
+            */namespaces/*) f=\${f%/namespaces/*}; echo "/dev/$name is used by nvmet, for \${f##*/}" ;;
+            *) echo "/dev/$name is used by LIO, as \${f##*/}" ;;
+            esac
         done
     done
 }`);
 
-/** `open_of BLOCK…`: prints which processes have them or their partitions open. */
+/**
+ * `open_of BLOCK…`, with `USERS`: prints which processes have them or their partitions open, under whatever name in their
+ * /dev, as a container's may be.
+ */
 export const OPEN =
     raw(`# SIGKILL is pending: it waits for I/O that does not end, as what has flushed a dead host's device does, and is no user.
 dying() {
@@ -133,22 +173,17 @@ dying() {
     return 1
 } 2>/dev/null
 open_of() {
-    set -- "$@" --
-    while [ "$1" != -- ]; do
-        set -- "$@" -o -lname "/dev/$1"
-        for part in "/sys/class/block/$1"/*; do
-            [ ! -e "$part/partition" ] || set -- "$@" -o -lname "/dev/\${part##*/}"
-        done
-        shift
-    done
-    shift 2
-    find /proc/[0-9]*/fd \\( "$@" \\) -printf '%p %l\\n' 2>/dev/null | while read -r fd to; do
+    names=" $(numbers_of "$@" | while read -r number name _; do printf '%x:%x=%s ' "\${number%:*}" "\${number#*:}" "$name"; done)"
+    set -- $(find /proc/[0-9]*/fd -lname '/dev/*' -xtype b 2>/dev/null)
+    [ $# != 0 ] || return 0
+    stat -L -c '%t:%T %n' "$@" 2>/dev/null | while read -r number fd; do
+        case $names in *" $number="*) name=\${names#*" $number="} name=\${name%% *} ;; *) continue ;; esac
         pid=\${fd#/proc/} pid=\${pid%%/*}
         get "/proc/$pid/comm"; comm=$v
         # udev looks at whatever has changed, and closes it again; multipathd has all paths open, to see that they are up.
         case $comm in *udev-worker*|systemd-udevd|multipathd) continue ;; esac
         ! dying "$pid" || continue
-        echo "$to is open by $comm (process $pid)"
+        echo "/dev/$name is open by $comm (process $pid)"
     done | sort -u
 }`);
 

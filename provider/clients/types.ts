@@ -79,8 +79,10 @@ export interface PathFacts {
     /** As the kernel says it; `up`: it can carry I/O. */
     readonly state: string;
     readonly up: boolean;
-    /** Digest of the keys that the controller has. */
+    /** Digest of the credentials or keys that it has, and will connect with again. */
     readonly keys?: string;
+    /** A controller that somebody has connected under another name, or from a certain address: it is none of ours. */
+    readonly foreign?: true;
 }
 
 /** A block device that a target shows. */

@@ -480,7 +480,14 @@ function inPlace(olds: AttachmentState, news: ConnectionProperties): { reason: s
     const away = "the device goes away for a moment: refused while it is in use";
     if (!after.portals.some((portal) => before.portals.includes(portal)))
         return { reason: `has other portals, so the client connects anew, and ${away}`, wayOut };
-    return { reason: "is changed in place; credentials count at the next login" };
+    const credentials = ({ data }: ConnectionProperties) =>
+        Object.entries(data).filter(([key]) => /^(?:auth|dhchap)_/.test(key));
+    if (isDeepStrictEqual(credentials(olds.connection), credentials(news)))
+        return { reason: "is changed in place" };
+    return {
+        reason: `has other credentials, which take another connection: over several paths, or where the kernel joins NVMe paths, nothing notices; else ${away}`,
+        wayOut,
+    };
 }
 
 /** Another target, unit or identity is another device; portals and credentials are not. */

@@ -5,6 +5,7 @@ import { exportLifecycle, type ExportState } from "../../provider/resources/expo
 import { deriveDhchapKey } from "../../provider/targets/dhchap";
 import { refused } from "../support/client";
 import type { Lab } from "./lab.mjs";
+import { NEEDLES, watchCommandLines } from "./support/commandLines";
 import { Load } from "./support/load";
 import {
     Both,
@@ -146,40 +147,43 @@ until [ -e /run/written ]; do sleep 0.1; done; echo $!`);
         }
     });
 
-    test.runIf(iscsi)(
-        "`ignoreErrors` passes over a step that fails and tells what stays, which has to be logged out from",
-        async () => {
-            await both.volume("pg");
-            const lun = await both.export("pg", protocol);
-            const one = await both.attach("pg", lun);
-            await c().run(`printf '#!/bin/sh
+    test("`ignoreErrors` passes over a step that fails and tells what stays, which has to be logged out from", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        const one = await both.attach("pg", lun, { multipath: "none" });
+        // The client's way out of a connection takes nothing: open-iscsi's logout, or the kernel's file.
+        await c().run(
+            iscsi
+                ? `printf '#!/bin/sh
 case " $* " in *" --logout "*) echo "iscsiadm: initiator reported error (9 - internal error)" >&2; exit 9 ;; esac
 exec /usr/sbin/iscsiadm "$@"
-' > /usr/local/bin/iscsiadm; chmod 0755 /usr/local/bin/iscsiadm`);
-            try {
-                const told = await refused(both.detach(one), "command-failed");
-                expect(told.message).toContain("cannot be logged out from");
-                await both.close();
-                both = new Both(lab);
-                await both.detach({ ...one, ignoreErrors: true });
-                expect(both.warnings.join()).toMatch(/there stay .*session.*`ignoreErrors`/);
-                expect(await left()).toContain("iscsi_session");
-            } finally {
-                await c().run("rm -f /usr/local/bin/iscsiadm");
-            }
-            // What is left is nobody's: it is not touched, and what to do is said.
+' > /usr/local/bin/iscsiadm; chmod 0755 /usr/local/bin/iscsiadm`
+                : `mount --bind /dev/full ${DELETE_CONTROLLER}`,
+        );
+        try {
+            const told = await refused(both.detach(one), "command-failed");
+            expect(told.message).toContain(iscsi ? "cannot be logged out from" : "cannot be removed");
             await both.close();
             both = new Both(lab);
-            const hint = (await refused(both.attach("pg", lun), "not-ours")).details.hint ?? "";
-            await c().run(/\((iscsiadm .*)\)/.exec(hint)?.[1] ?? "false");
-            await both.close();
-            both = new Both(lab);
-            const again = await both.attach("pg", lun);
-            expect(again.drift).toEqual([]);
-            await both.detach(again);
-            expect(await left()).toBe("");
-        },
-    );
+            await both.detach({ ...one, ignoreErrors: true });
+            const stays = iscsi ? "session" : "controller";
+            expect(both.warnings.join()).toMatch(new RegExp(`there stay .*${stays}.*\`ignoreErrors\``));
+            expect(await left()).toContain(`/sys/class/${iscsi ? "iscsi_session" : "nvme"}/`);
+        } finally {
+            await c().run(`rm -f /usr/local/bin/iscsiadm; umount ${DELETE_CONTROLLER} 2>/dev/null; :`);
+        }
+        // What is left is nobody's: it is not touched, and what to do is said.
+        await both.close();
+        both = new Both(lab);
+        const hint = (await refused(both.attach("pg", lun), "not-ours")).details.hint ?? "";
+        await c().run(/\(((?:iscsiadm|nvme) .*)\)/.exec(hint)?.[1] ?? "false");
+        await both.close();
+        both = new Both(lab);
+        const again = await both.attach("pg", lun);
+        expect(again.drift).toEqual([]);
+        await both.detach(again);
+        expect(await left()).toBe("");
+    });
 
     test("with a full state directory nothing is attached, and what to do is said; with room again it is", async () => {
         await both.volume("pg");
@@ -206,15 +210,31 @@ exec /usr/sbin/iscsiadm "$@"
         expect(await left()).toBe("");
     });
 
-    test("wrong credentials are refused, and nothing is left", async () => {
+    test("wrong credentials are refused, and none at all, and nothing is left", async () => {
         await both.volume("pg");
         const lun = await both.export("pg", protocol);
         const wrong = iscsi ? { auth_password: "Wrong-Sesame-12" } : { dhchap_key: other("host") };
         const mutual = iscsi ? { auth_password_in: "Wrong-Sesame-12" } : { dhchap_ctrl_key: other("ctrl") };
-        for (const data of [wrong, mutual]) {
+        const keys = iscsi
+            ? ["auth_username", "auth_password", "auth_username_in", "auth_password_in"]
+            : ["dhchap_key", "dhchap_ctrl_key"];
+        const none = Object.fromEntries(keys.map((key) => [key, undefined]));
+        for (const data of [wrong, mutual, none]) {
             await refused(both.attach("pg", withOther(lun, data)), "auth");
             expect(await left()).toBe("");
         }
+    });
+
+    test("another unit under the export's name is refused, and nothing is left", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", protocol);
+        await a().run(showAnother(lun));
+        const { details } = await refused(both.attach("pg", lun), "conflict");
+        const { serial, vol_uuid: uuid } = lun.connection.data;
+        expect(details.stderr).toMatch(
+            new RegExp(`identity: /dev/\\S+ .* ${ANOTHER}, not ${String(iscsi ? serial : uuid)}`),
+        );
+        expect(await left()).toBe("");
     });
 
     test("growth is seen with the device in use, which is not detached before it is free", async () => {
@@ -259,8 +279,12 @@ exec /usr/sbin/iscsiadm "$@"
         const secrets = [CHAP, MUTUAL].map(({ password }) => password);
         const keys = [KEYS.key, KEYS.controllerKey, other("host"), other("ctrl")];
         const needles = [...secrets, "Another-Word-12", ...keys.map((key) => key.split(":")[2] ?? "")];
-        for (const host of [a(), c()]) await host.run(WATCH_COMMANDS);
+        const watches: (() => Promise<string[]>)[] = [];
         try {
+            for (const host of [a(), c()]) {
+                await host.run(WATCH_COMMANDS);
+                watches.push(await watchCommandLines(host, needles));
+            }
             await both.close();
             both = new Both(lab);
             const data = await both.volume("pg");
@@ -291,9 +315,10 @@ exec /usr/sbin/iscsiadm "$@"
                 );
                 expect(needles.filter((needle) => stdout.includes(needle))).toEqual([]);
             }
+            for (const seen of watches) expect(await seen()).toEqual([]);
         } finally {
             await both.close();
-            for (const host of [a(), c()]) await host.run("rm -rf /usr/local/bin/* /run/commands");
+            for (const host of [a(), c()]) await host.run(`rm -rf /usr/local/bin/* /run/commands ${NEEDLES}`);
         }
     });
 
@@ -466,6 +491,61 @@ printf %s "nqn=$(get $1 subsysnqn),transport=tcp,$(get $1 address | sed 's/,src_
     expect(await left()).toBe("");
 });
 
+/** Of the client, another password. */
+async function rotate(lun: ExportState, password: string): Promise<ExportState> {
+    const initiators = [{ iqn: CLIENT_IQN, chap: { ...CHAP, password }, mutualChap: MUTUAL }];
+    return exportLifecycle.update(both.context, lun, { ...lun, initiators });
+}
+
+test("other iSCSI credentials come with another session, while nobody uses the device; that one comes back", async () => {
+    await both.volume("pg");
+    const lun = await both.export("pg", "iscsi");
+    const one = await both.attach("pg", lun);
+    const { devicePath } = one;
+    await c().run(`mkfs.ext4 -q ${devicePath} && mkdir -p /mnt/pg && mount ${devicePath} /mnt/pg`);
+    const { connection } = await rotate(lun, "Another-Word-12");
+    expect((await refused(both.change(one, { connection }), "in-use")).message).toContain("/mnt/pg");
+    // After a boot nothing else would let it in.
+    expect((await c().run("grep -rh 'auth.password =' /etc/iscsi/nodes")).stdout).toContain(
+        "Another-Word-12",
+    );
+    expect((await both.read(one))?.drift.join()).toContain("would log in again with others");
+    await c().run("echo hello > /mnt/pg/file && umount /mnt/pg");
+    const after = await both.change(one, { connection });
+    expect(after).toMatchObject({ drift: [], devicePath });
+    await a().powerOff();
+    await a().powerOn();
+    await vi.waitFor(async () => expect(await both.read(after)).toEqual(after), {
+        timeout: 240_000,
+        interval: 5_000,
+    });
+    expect((await c().run(`mount ${devicePath} /mnt/pg && cat /mnt/pg/file; umount /mnt/pg`)).stdout).toBe(
+        "hello\n",
+    );
+    await both.detach(after);
+    expect(await left()).toBe("");
+});
+
+test("where iscsid cannot be started nothing is attached, and it is named; one that was stopped is started", async () => {
+    const units = "iscsid.socket iscsid.service";
+    await both.volume("pg");
+    const lun = await both.export("pg", "iscsi");
+    await c().run(`systemctl mask -q --now ${units}`);
+    try {
+        const told = await refused(both.attach("pg", lun), "unsupported");
+        expect(told.summary).toContain("iscsid");
+        expect(told.details.hint).toContain("iscsid.socket");
+        expect(await left()).toBe("");
+        await c().run(`systemctl unmask -q ${units}; systemctl stop ${units}`);
+        const one = await both.attach("pg", lun);
+        expect(one.drift).toEqual([]);
+        await both.detach(one);
+        expect(await left()).toBe("");
+    } finally {
+        await c().run(`systemctl unmask -q ${units}; systemctl start iscsid.socket || :`);
+    }
+});
+
 describe("over several paths", () => {
     const multipathd = (verb: "start" | "stop") =>
         c().run(
@@ -493,6 +573,25 @@ describe("over several paths", () => {
         const blacklisted = await refused(both.attach("pg", lun, { multipath: "require" }), "command-failed");
         expect(blacklisted.details.hint).toContain("blacklist");
         expect(await left()).toBe("");
+    });
+
+    test("where they are preferred, they are joined while multipathd runs; else the device is that of one", async () => {
+        await both.volume("pg");
+        const lun = await both.export("pg", "iscsi");
+        for (const [runs, paths, link, block] of [
+            [false, 1, "wwn-0x", "sd"],
+            [true, 2, "dm-uuid-mpath-", "dm-"],
+        ] as const) {
+            if (runs) await multipathd("start");
+            both.hosts.get(DB).forget();
+            const one = await both.attach("pg", lun, { multipath: "prefer" });
+            expect(one).toMatchObject({ multipathed: runs, drift: [] });
+            expect(one.paths).toHaveLength(paths);
+            expect(one.devicePath).toContain(`/dev/disk/by-id/${link}`);
+            expect((await c().run(`readlink -f ${one.devicePath}`)).stdout).toContain(`/dev/${block}`);
+            await both.detach(one);
+            expect(await left()).toBe("");
+        }
     });
 
     test.each(PROTOCOLS)(
@@ -538,6 +637,24 @@ describe("over several paths", () => {
             expect(await left()).toBe("");
         },
     );
+
+    test("other credentials come one path after the other, and whoever uses the device does not notice", async () => {
+        await multipathd("start");
+        await both.volume("pg");
+        let lun = await both.export("pg", "iscsi");
+        let one = await both.attach("pg", lun, { multipath: "require" });
+        const { devicePath } = one;
+        const load = await Load.start(c(), [devicePath], { sizeMiB: 8 });
+        for (const password of ["Another-Word-12", "A-Third-Word-34"]) {
+            lun = await rotate(lun, password);
+            one = await both.change(one, { connection: lun.connection });
+            expect(one).toMatchObject({ drift: [], devicePath, multipathed: true });
+            expect(one.paths.map(({ state }) => state)).toEqual(["LOGGED_IN", "LOGGED_IN"]);
+        }
+        await load.stop();
+        await both.detach(one);
+        expect(await left()).toBe("");
+    });
 
     test("all come back after a restart beside open-iscsi's own logins and multipathd", async () => {
         const units = "open-iscsi.service multipathd.service";
@@ -586,6 +703,23 @@ for f in /usr/sbin/* /usr/bin/*; do
     printf '#!/bin/dash\\nprintf "%%s\\\\n" "%s $*" >> /run/commands\\nexec %s "$@"\\n' "$f" "$f" > "/usr/local/bin/\${f##*/}"
 done
 chmod -R 0755 /usr/local/bin`;
+
+/** What a controller goes by, where there is one. */
+const DELETE_CONTROLLER = "/sys/class/nvme/nvme*/delete_controller";
+
+/** Serial number or UUID. */
+const ANOTHER = "01234567-89ab-8def-8123-456789abcdef";
+
+/** The export's name leads to another unit from now on. LIO renames only one that is shown to nobody. */
+function showAnother({ protocol, targetName }: ExportState): string {
+    return protocol === "iscsi"
+        ? `cd /sys/kernel/config/target
+s=$(echo core/*/pg.*) lun=iscsi/${targetName}/tpgt_1/lun/lun_0 mapped=iscsi/${targetName}/tpgt_1/acls/${CLIENT_IQN}/lun_0
+rm $mapped/blockhost $lun/blockhost && printf ${ANOTHER} > $s/wwn/vpd_unit_serial &&
+ln -s $PWD/$s $lun/blockhost && ln -s $PWD/$lun $mapped/blockhost`
+        : `cd /sys/kernel/config/nvmet/subsystems/${targetName}/namespaces/1
+printf 0 > enable && printf ${ANOTHER} > device_uuid && printf 1 > enable`;
+}
 
 /** Scripts of a first attempt's steps. */
 async function stepsOf(client: Both, lun: ExportState): Promise<{ steps: string[]; total: number }> {

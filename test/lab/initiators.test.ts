@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../provider/errors";
 import { NAME_MAX_LENGTH } from "../../provider/names";
 import { exportLifecycle, type ExportState } from "../../provider/resources/export";
 import { hexPorts, socketPattern } from "../../provider/targets/configfs/sections";
@@ -17,12 +18,39 @@ import { connectNvme } from "./support/nvmeInitiator";
 
 const LONGEST = "n".repeat(NAME_MAX_LENGTH);
 
+/** What iscsiadm says of a target that turns the initiator away: its exit status 24. */
+const REFUSED = "login failed due to authorization failure";
+
+/** `says`: what an initiator says that has the wrong secret or none, is not named, or is shown the wrong proof. */
 const KINDS = [
-    { label: "LIO", helper: "lio", port: 3260, of: (lab: Lab) => iscsiToKernel(lab, lioTarget, "lvm") },
-    { label: "nvmet", helper: "nvmet", port: 4420, of: (lab: Lab) => nvmetExports(lab, nvmetTarget, "lvm") },
+    {
+        label: "LIO",
+        helper: "lio",
+        port: 3260,
+        of: (lab: Lab) => iscsiToKernel(lab, lioTarget, "lvm"),
+        says: {
+            wrong: REFUSED,
+            none: REFUSED,
+            stranger: REFUSED,
+            impostor: "non-retryable iSCSI login failure",
+        },
+    },
+    {
+        label: "nvmet",
+        helper: "nvmet",
+        port: 4420,
+        of: (lab: Lab) => nvmetExports(lab, nvmetTarget, "lvm"),
+        // By the error of the write to /dev/nvme-fabrics.
+        says: {
+            wrong: "Key was rejected",
+            none: "Required key not available",
+            stranger: "Input/output error",
+            impostor: "Key was rejected",
+        },
+    },
 ] as const;
 
-describe.each(KINDS)("$label", ({ helper, port, of }) => {
+describe.each(KINDS)("$label", ({ helper, port, of, says }) => {
     let lab: Lab;
     let backend: KernelBackend;
     const opened: Client[] = [];
@@ -33,8 +61,8 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         opened.push(one);
         return one;
     };
-    const servedAt = (portal: string) =>
-        another({ configuration: { targets: { [backend.protocol]: { helper, portals: [portal] } } } });
+    const servedAt = (...portals: string[]) =>
+        another({ configuration: { targets: { [backend.protocol]: { helper, portals } } } });
     /** With the longest beginning of target names, and whatever else. */
     const withPrefix = (prefix: string, more: object = {}) =>
         another({
@@ -63,6 +91,18 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         return one;
     };
     const run = async (host: "a" | "c", script: string) => (await lab.host(host).run(script)).stdout.trim();
+    /** In preview, and where an export is made all the same; nothing comes of it. */
+    const refusePort = async (at: number, on: string[], name: string, code: ErrorCode, reason: RegExp) => {
+        const late = servedAt(...on.map((address) => `${address}:${String(at)}`));
+        const given = { ...late.exportArgs(`${name}-x`, name, args(`${name}-x`)) };
+        const { failures } = await exportLifecycle.check(late.context, undefined, given);
+        expect(failures).toMatchObject([{ property: "portals" }]);
+        expect(failures[0]?.reason).toMatch(reason);
+        await refused(late.export(`${name}-x`, name, args(`${name}-x`)), code);
+        const left = `ls -d /sys/kernel/config/*/*/*${name}-x* /sys/kernel/config/*/*/*/${name}-x* /var/lib/blockhost-*/exports/*/${name}-x*
+grep -lx ${String(at)} /sys/kernel/config/nvmet/ports/*/addr_trsvcid`;
+        expect(await run("a", `{ ${left}; } 2>/dev/null; :`)).toBe("");
+    };
 
     beforeAll(async () => {
         lab = await labOf("a", "c");
@@ -78,13 +118,13 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
 
     test("both sides prove who they are; what is written is on the volume", async () => {
         const exported = await make(another(), "auth");
-        for (const as of [
-            { secrets: "second" },
-            { secrets: "none" },
-            { stranger: true },
-            { impostor: true },
+        for (const [as, said] of [
+            [{ secrets: "second" }, says.wrong],
+            [{ secrets: "none" }, says.none],
+            [{ stranger: true }, says.stranger],
+            [{ impostor: true }, says.impostor],
         ] as const)
-            await expect(attach(exported, as), JSON.stringify(as)).rejects.toThrow();
+            await expect(attach(exported, as), JSON.stringify(as)).rejects.toThrow(said);
         const one = await attach(exported);
         await one.write(0, 4096, 0x5a);
         expect(await one.holds(0, 4096, 0x5a)).toBe(true);
@@ -106,7 +146,7 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
         });
         expect(exported.targetName).toHaveLength(223);
         const shorter = { ...chap, password: "p".repeat(254) };
-        await expect(attach(exported, { who: { ...who, chap: shorter } })).rejects.toThrow();
+        await expect(attach(exported, { who: { ...who, chap: shorter } })).rejects.toThrow(says.wrong);
         const one = await attach(exported, { who });
         await one.write(0, 4096, 0x5b);
         expect(await backend.firstByte(exported.devicePath)).toBe(0x5b);
@@ -133,8 +173,10 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
                 host: nqn,
             };
             const c = lab.host("c");
-            await expect(connectNvme(c, { ...to, key: other, controllerKey })).rejects.toThrow();
-            await expect(connectNvme(c, { ...to, key, controllerKey: other })).rejects.toThrow();
+            const wrong = connectNvme(c, { ...to, key: other, controllerKey });
+            await expect(wrong).rejects.toThrow(says.wrong);
+            const impostor = connectNvme(c, { ...to, key, controllerKey: other });
+            await expect(impostor).rejects.toThrow(says.impostor);
             await run("c", "dmesg -C");
             const { device, disconnect } = await connectNvme(c, { ...to, key, controllerKey });
             try {
@@ -146,6 +188,35 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
             } finally {
                 await disconnect();
             }
+        },
+    );
+
+    // Keys of NVMe: attachment.test.ts.
+    test.runIf(helper === "lio")(
+        "secrets are exchanged under I/O, which goes on; the next login needs the new ones",
+        async () => {
+            let exported = await make(another(), "rotate");
+            const one = await attach(exported);
+            const load = await Load.start(lab.host("c"), [one.device]);
+            const before = await connections(lab.host("c"));
+            const first = backend.declares("first", "rotate-x");
+            const second = backend.declares("second", "rotate-x");
+            const { mutualChap: _, ...alone } = second;
+            // The initiator's, then the target's, which goes and comes back.
+            for (const initiator of [{ ...first, ...alone }, second, alone, second]) {
+                exported = await another().changeExport(exported, { initiators: [initiator] });
+                expect(exported.drift).toEqual([]);
+                expect(await connections(lab.host("c"))).toBe(before);
+            }
+            await load.stop();
+            expect(await connections(lab.host("c"))).toBe(before);
+            await one.detach();
+            await expect(attach(exported)).rejects.toThrow(says.wrong);
+            const impostor = attach(exported, { secrets: "second", impostor: true });
+            await expect(impostor).rejects.toThrow(says.impostor);
+            const now = await attach(exported, { secrets: "second" });
+            await now.write(0, 4096, 0x77);
+            expect(await backend.firstByte(exported.devicePath)).toBe(0x77);
         },
     );
 
@@ -176,7 +247,7 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
     });
 
     test.runIf(helper === "lio")(
-        "block size, queue depth and write cache are what is configured",
+        "block size, queue depth, write cache and discard are what is asked for",
         async () => {
             const configured = (options: object) =>
                 another({
@@ -188,17 +259,17 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
             await run("a", "mkdir -p /srv/options");
             const client = configured({ blockSize: 4096, queueDepth: 8, writeCache: false });
             const volume = await client.volume("opt", { pool: "files", size: "8MiB" });
-            const source = { ...args("opt-x"), source: "emb/files/opt" };
+            const source = { ...args("opt-x"), source: "emb/files/opt", discard: false };
             const exported = await client.export("opt-x", "opt", source);
             const seen = async ({ device }: KernelAttached) =>
                 run(
                     "c",
-                    `d=/sys/block/${device.replace("/dev/", "")}; cat $d/queue/logical_block_size $d/device/scsi_disk/*/cache_type | tr '\\n' ' '`,
+                    `d=/sys/block/${device.replace("/dev/", "")}; cat $d/queue/logical_block_size $d/device/scsi_disk/*/cache_type $d/queue/discard_max_bytes | tr '\\n' ' '`,
                 );
             const depth = () =>
                 run("a", "cat /sys/kernel/config/target/iscsi/*:opt-x:*/tpgt_1/acls/*/cmdsn_depth");
             const one = await attach(exported);
-            expect(await seen(one)).toBe("4096 write through");
+            expect(await seen(one)).toBe("4096 write through 0");
             expect(await depth()).toBe("8");
             await one.write(0, 4096, 0x21);
             expect(await one.holds(0, 4096, 0x21)).toBe(true);
@@ -210,11 +281,11 @@ describe.each(KINDS)("$label", ({ helper, port, of }) => {
             attachments.splice(attachments.indexOf(one), 1);
             const after = await configured({ blockSize: 512, queueDepth: 16, writeCache: true }).changeExport(
                 exported,
-                {},
+                { discard: true },
             );
             const two = await attach(after);
             // The block size is of the data: it stays.
-            expect(await seen(two)).toBe("4096 write back");
+            expect(await seen(two)).toMatch(/^4096 write back [1-9]/);
             expect(await depth()).toBe("16");
             expect(await two.holds(0, 4096, 0x21)).toBe(true);
             await two.detach();
@@ -358,12 +429,19 @@ sleep 5`,
         },
     );
 
+    test("a portal with an address that the host does not have is named, and nothing is made", async () => {
+        await another().volume("absent");
+        const own = lab.host("a").addresses.ipv4[0] ?? "";
+        for (const address of ["10.77.1.99", "[fd77:1::99]"]) {
+            const said = `the host has no address ${address.replace(/[[\]]/g, "")} .*it has .*${own}.*correct \`portals\``;
+            await refusePort(port + 13, [own, address], "absent", "invalid", new RegExp(said, "s"));
+        }
+    });
+
     test("a portal that another daemon has is named, and nothing is made", async () => {
         const address = lab.host("a").addresses.ipv4[1] ?? "";
         // No export of the tests before has it.
         const taken = port + 11;
-        const portal = `${address}:${String(taken)}`;
-        const elsewhere = () => servedAt(portal);
         await another().volume("taken");
         await run(
             "a",
@@ -371,17 +449,12 @@ sleep 5`,
 until grep -qE '${socketPattern(hexPorts([taken]), "0A")}' /proc/net/tcp; do sleep 0.1; done`,
         );
         try {
-            const late = elsewhere();
-            const given = { ...late.exportArgs("taken-x", "taken", args("taken-x")) };
-            const { failures } = await exportLifecycle.check(late.context, undefined, given);
-            expect(failures).toMatchObject([{ property: "portals" }]);
-            expect(failures[0]?.reason).toMatch(/is taken by perl \(process \d+\)/);
-            await refused(late.export("taken-x", "taken", args("taken-x")), "in-use");
-            expect(await run("a", `ls -d /sys/kernel/config/*/*/*taken-x* 2>/dev/null || :`)).toBe("");
+            await refusePort(taken, [address], "taken", "in-use", /is taken by perl \(process \d+\)/);
         } finally {
             await run("a", "systemctl stop bh-squatter");
         }
-        const exported = await elsewhere().export("taken-x", "taken", args("taken-x"));
+        const elsewhere = servedAt(`${address}:${String(taken)}`);
+        const exported = await elsewhere.export("taken-x", "taken", args("taken-x"));
         await (await attach(exported)).write(0, 4096, 1);
     });
 });

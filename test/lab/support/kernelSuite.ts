@@ -66,8 +66,11 @@ export interface KernelSuite<Options> {
     readonly shown: readonly (readonly [RegExp, string])[];
     /** Attributes of theirs that can be written and are not compared: path → why. */
     readonly uncompared: Readonly<Record<"file" | "block", Readonly<Record<string, string>>>>;
-    /** Shell text, run in the subsystem's directory: objects of somebody else's that {@link want} shares, and their end. */
-    readonly byHand?: { readonly make: string; readonly remove: string };
+    /**
+     * Shell text, run in the subsystem's directory: what somebody else has beside {@link want}, `elsewhere` by name, or
+     * shares with it, and its end. `apart`: nothing of it keeps {@link changed} from being made.
+     */
+    readonly byHand: { readonly make: string; readonly remove: string; readonly apart?: true };
     /** Lines of a dump that change from one making to the next. */
     readonly volatile: RegExp;
     /** Compared attributes that the lab's kernel lets nobody alter, also while nothing uses the device. */
@@ -86,11 +89,13 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
     let host: KernelHost<Options>;
     let pristine: string;
     const enter = `cd /sys/kernel/config/${ref.protocol === "iscsi" ? "target" : "nvmet"} || exit`;
-    const dump = async () =>
+    /** @param kept lines of what is not made anew meanwhile, in which nothing is volatile */
+    const dump = async (kept?: RegExp) =>
         (await host.dump())
             .split("\n")
-            .filter((line) => !suite.volatile.test(line))
+            .filter((line) => kept?.test(line) === true || !suite.volatile.test(line))
             .join("\n");
+    const additions = suite.alterations.filter(({ adds }) => adds === true);
 
     beforeAll(async () => {
         host = new KernelHost(target, ref, await suite.connect());
@@ -200,9 +205,8 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
 
         test("is removed with all that somebody has added to it", { timeout: LONG }, async () => {
             const want = suite.want("pg", device);
-            const added = suite.alterations.filter(({ adds }) => adds === true);
-            expect(added).not.toEqual([]);
-            for (const { by } of added) {
+            expect(additions).not.toEqual([]);
+            for (const { by } of additions) {
                 await host.ensure(want);
                 await host.sh(`${enter}\n${by}`);
                 await host.remove(want);
@@ -305,30 +309,36 @@ export function describeKernelTarget<Options>(suite: KernelSuite<Options>): void
         await host.remove(one);
     });
 
-    test.runIf(suite.byHand !== undefined)(
-        "what others have made by hand, and an export uses, stays as it is",
-        async () => {
-            const { make = "", remove = "" } = suite.byHand ?? {};
-            await host.sh(`${enter}\n${make}`);
-            try {
-                const theirs = await dump();
-                const want = suite.want("pg", suite.devices[0]);
-                for (const one of [want, { ...want, initiators: want.initiators.slice(1) }, want]) {
-                    await host.ensure(one);
-                    expect((await host.facts("pg"))?.differences).toEqual([]);
-                    const now = new Set((await dump()).split("\n"));
-                    expect(theirs.split("\n").filter((line) => !now.has(line))).toEqual([]);
-                }
+    test("what others have made by hand stays as it is, whether or not an export uses it", async () => {
+        const { make, remove, apart = false } = suite.byHand;
+        await host.sh(`${enter}\n${make}`);
+        try {
+            const all = async () => (await dump(/elsewhere/)).split("\n");
+            const theirs = await all();
+            const want = suite.want("pg", suite.devices[0]);
+            const ensure = async (one: ExportWanted) => {
+                await host.ensure(one);
+                expect((await host.facts("pg"))?.differences).toEqual([]);
+                const now = new Set(await all());
+                expect(theirs.filter((line) => !now.has(line))).toEqual([]);
+            };
+            const fewer = { ...want, initiators: want.initiators.slice(1) };
+            for (const one of [want, fewer, ...(apart ? [suite.changed(want)] : []), want]) await ensure(one);
+            for (const { by } of additions) {
+                await host.sh(`${enter}\n${by}`);
+                await ensure(want);
+            }
+            if (!apart) {
                 const context = host.context(await host.observe());
                 expect(() => target.ensure(context, suite.changed(want))).toThrow(/not-ours/);
-                await host.remove(want);
-                expect(await dump()).toBe(theirs);
-            } finally {
-                await host.sh(`${enter}\n${remove}`);
             }
-            expect(await dump()).toBe(pristine);
-        },
-    );
+            await host.remove(want);
+            expect(await all()).toEqual(theirs);
+        } finally {
+            await host.sh(`${enter}\n${remove}`);
+        }
+        expect(await dump()).toBe(pristine);
+    });
 
     test("a device that is as noted is known without a process, and another one at its path is told of", async () => {
         const path = "/dev/blockhost-test";

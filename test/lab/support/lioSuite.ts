@@ -89,6 +89,7 @@ export function lioSuite(
             },
             file: { ...UNCOMPARED, "$s/attrib/emulate_fua_write": "follows the write cache, and is refused" },
         },
+        byHand: byHand(given),
         volatile:
             /:NULL$|\/rtpi:|\/(hba_)?info:|\/pr\/|unit_serial|\/iscsi\/(discovery_auth|lio_version|cpus_allowed)/,
         unalterable: {
@@ -96,6 +97,35 @@ export function lioSuite(
             file: [...UNALTERABLE, "pgr_support"],
         },
     };
+}
+
+/** A target to the same initiator, with other credentials and settings, at the same portal and at one of its own. */
+function byHand({ devices, portal }: Parameters<typeof lioSuite>[0]): KernelSuite<LioOptions>["byHand"] {
+    const where = `s=core/iblock_7/elsewhere t=iscsi/iqn.2001-01.org.elsewhere:disk
+p=$t/tpgt_1 a=$t/tpgt_1/acls/${CLIENT}`;
+    const values = Object.entries({
+        "$s/attrib/emulate_caw": "0",
+        "$p/attrib/authentication": "1",
+        "$p/attrib/login_timeout": "16",
+        "$p/param/TargetAlias": "elsewhere",
+        "$a/attrib/dataout_timeout": "4",
+        "$a/auth/userid": "elsewhere",
+        "$a/auth/password": "Sesame-Else-1",
+        "$a/auth/userid_mutual": "elsewhere-back",
+        "$a/auth/password_mutual": "Sesame-Else-2",
+        "$a/lun_0/write_protect": "1",
+        "$p/enable": "1",
+    }).map(([path, value]) => `printf %s ${value} > ${path}`);
+    const make = `${where}
+mkdir core/iblock_7 $s $t $p $p/lun/lun_0 $a $a/lun_0 $p/np/${portal} $p/np/${portal.replace(/:.*$/, ":3261")} &&
+printf %s udev_path=${devices[1]} > $s/control && printf %s ${devices[1]} > $s/udev_path &&
+printf %s elsewhere > $s/wwn/vpd_unit_serial && printf 1 > $s/enable &&
+ln -s "$PWD/$s" $p/lun/lun_0/theirs && ln -s "$PWD/$p/lun/lun_0" $a/lun_0/theirs &&
+${values.join(" &&\n")}`;
+    const remove = `${where}
+printf 0 > $p/enable; rm -f $a/lun_0/theirs $p/lun/lun_0/theirs
+rmdir $a/lun_0 $a $p/np/* $p/lun/lun_0 $p $t $s core/iblock_7`;
+    return { make, remove, apart: true };
 }
 
 /** Values other than the usual, where {@link another} knows none that the kernel takes. */

@@ -34,8 +34,20 @@ export const NVME: Declared = {
     initiator: "nqn.2014-08.org.nvmexpress:uuid:1",
 };
 
+/** Of what a link of /proc leads to, as made nodes are files: the device number that sysfs has for their name. */
+const STAT = `stat() {
+    shift 3
+    for f; do
+        to=$(readlink -f "$f")
+        { read -r n < "$R/sys/class/block/\${to##*/}/dev"; } 2>/dev/null || continue
+        printf '%x:%x %s\\n' "\${n%:*}" "\${n#*:}" "$f"
+    done
+}`;
+
 export class Made {
     readonly root = mkdtempSync(join(tmpdir(), "bh-client-"));
+
+    constructor(private readonly shell: readonly [string, ...string[]] = ["sh"]) {}
 
     file(path: string, text = ""): void {
         const at = join(this.root, path);
@@ -87,13 +99,33 @@ export class Made {
         this.file("sys/module/nvme_tcp/refcnt");
     }
 
-    namespace(uuid = UUID): void {
-        const at = "sys/block/nvme0n1";
-        this.file(`${at}/device/subsysnqn`, `${NQN}\n`);
-        this.file(`${at}/nsid`, "1\n");
+    /** @param of what sysfs has it under: the target, or where the kernel does not join paths, a controller. */
+    namespace(
+        uuid = UUID,
+        nsid = 1,
+        block = `nvme0n${String(nsid)}`,
+        of = "nvme-subsystem/nvme-subsys0",
+    ): void {
+        const at = `sys/block/${block}`;
+        this.file(`sys/class/${of}/subsysnqn`, `${NQN}\n`);
+        this.link(`${at}/device`, `sys/class/${of}`);
+        this.file(`${at}/nsid`, `${String(nsid)}\n`);
         this.file(`${at}/uuid`, `${uuid}\n`);
         this.file(`${at}/wwid`, `uuid.${uuid}\n`);
-        this.block("nvme0n1");
+        this.block(block, `259:${String(nsid)}`);
+    }
+
+    /** A multipath device, and what kpartx has made of its partition. */
+    partitioned(): void {
+        this.session();
+        this.file("sys/class/block/sda/holders/dm-1/dm/uuid", "mpath-360014058043fcdb66447f59000000000\n");
+        this.block("dm-1", "253:1");
+        this.block("dm-2", "253:2");
+        this.file(
+            "sys/class/block/dm-1/holders/dm-2/dm/uuid",
+            "part1-mpath-360014058043fcdb66447f59000000000\n",
+        );
+        this.file("sys/class/block/dm-1/holders/dm-2/dm/name", "mpatha-part1\n");
     }
 
     /** @param parent of a partition. */
@@ -122,9 +154,11 @@ export class Made {
         const text = script
             .replaceAll(/\/(sys|proc|etc|run|var)\//g, `${this.root}/$1/`)
             .replaceAll(/\/dev\/(?!null)/g, `${this.root}/dev/`)
-            .replaceAll('[ -b "$link" ]', ":");
-        const { status, stdout, stderr } = spawnSync("sh", ["-s", "--", ...stage], {
-            input: `R=${this.root}\n(${functions}\n${text}\n)`,
+            .replaceAll('[ -b "$link" ]', ":")
+            .replaceAll("-xtype b", "-xtype f");
+        const [command, ...options] = this.shell;
+        const { status, stdout, stderr } = spawnSync(command, [...options, "-s", "--", ...stage], {
+            input: `R=${this.root}\n(${STAT}\n${functions}\n${text}\n)`,
             encoding: "utf8",
             timeout: 20_000,
         });

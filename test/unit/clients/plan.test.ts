@@ -189,8 +189,8 @@ describe("planning", () => {
         const alone = (lines: readonly string[]) => lines.filter((line) => !line.startsWith("native "));
         const CUTTING = [
             "see that attachment pg is as it was observed",
-            "see that nobody uses the device",
             "write the boot file of attachment pg",
+            "see that nobody uses the device",
             "write out what is not written yet",
             "disconnect 10.0.0.5:4420: the client's kernel does not join NVMe paths, so other keys come with another connection",
             `log in to ${NQN}`,
@@ -240,6 +240,117 @@ describe("planning", () => {
         expect(labels(attach(now, at("10.0.0.9:3260", "10.0.0.5:3260")))).not.toContain(
             "see that nobody uses the device",
         );
+    });
+
+    describe("iSCSI credentials, which a session never learns", () => {
+        const OTHER = "Another-Word-12";
+        const rotated = withData(ISCSI, { auth_password: OTHER });
+        /** Sessions that log in again with what is declared, or with what was. */
+        const running = (of: AttachmentWanted, before = BARE, down: readonly number[] = []) => {
+            const lines = attached(of, before);
+            const { auth } = declare(parseClient(lines.join("\n")), of, undefined);
+            const sessions = lines.flatMap((line) => /^session (\d+)/.exec(line)?.[1] ?? []);
+            return [
+                ...lines.map((line) =>
+                    down.some((n) => line.startsWith(`session ${String(n)} `))
+                        ? line.replace("LOGGED_IN", "FAILED")
+                        : line,
+                ),
+                ...sessions.map((n) => `auth ${n} ${auth}`),
+            ];
+        };
+        const several = [...BARE, "multipathd"];
+        const END = "note that it is attached";
+
+        test("as declared: nothing", () => {
+            expect(isEmpty(attach(context(running(want(ISCSI))), want(ISCSI)))).toBe(true);
+        });
+
+        test("with one path: on file at once, then another session, refused while the device is in use", () => {
+            const now = context(running(want(ISCSI)));
+            const steps = labels(attach(now, want(rotated)));
+            expect(steps).toEqual([
+                "see that attachment pg is as it was observed",
+                "write the boot file of attachment pg",
+                "put the credentials on file",
+                "see that nobody uses the device",
+                "write out what is not written yet",
+                expect.stringMatching(/^disconnect 10\.0\.0\.5:3260: a session logs in again with/),
+                `log in to ${TARGET}`,
+                "wait for the device",
+                END,
+            ]);
+            expect(labels(attach(now, { ...want(rotated), inUse: true }))).toEqual(
+                steps.filter((label) => !label.includes("nobody")),
+            );
+        });
+
+        test("over several paths: one after the other, so that nobody notices", () => {
+            const now = context(running(want(ISCSI, "require"), several));
+            const ways = (plan: Plan) =>
+                labels(plan).filter((label) => /^disconnect|nobody|^wait/.test(label));
+            expect(ways(attach(now, want(rotated, "require")))).toEqual([
+                expect.stringMatching(/^disconnect 10\.0\.0\.5:3260, one path of several/),
+                "wait for the device",
+                expect.stringMatching(/^disconnect \[fd00::5\]:3260, one path of several/),
+                "wait for the device",
+            ]);
+        });
+
+        test("with the other path down, or given up in the same run, as with one path", () => {
+            const down = context(running(want(ISCSI, "require"), several, [2]));
+            expect(labels(attach(down, want(rotated, "require")))).toContain(
+                "see that nobody uses the device",
+            );
+            const fewer = withData(rotated, { target_portals: ["10.0.0.5:3260"] });
+            const now = context(running(want(ISCSI, "require"), several));
+            expect(labels(attach(now, want(fewer, "require")))).toContain("see that nobody uses the device");
+        });
+
+        test("that are on file already, and not with the session, are drift that is healed", () => {
+            const lines = running(want(ISCSI)).map((line) => line.replace(/^(auth 1) .*/, "$1 00"));
+            const now = context(lines);
+            expect(differences(now.facts, one(now.facts))).toEqual([
+                "credentials: the session with 10.0.0.5:3260 would log in again with others",
+            ]);
+            expect(labels(attach(now, want(ISCSI)))).toContain("see that nobody uses the device");
+        });
+    });
+
+    test("of two sessions that nobody joins, one goes, and only while nobody uses the device", () => {
+        const lines = [
+            ...attached(want(ISCSI)),
+            `session 2 LOGGED_IN fd00::5 3260 ${TARGET}`,
+            "disk 2 0 sdb 131072 naa.60014058043fcdb66447f59000000000",
+        ];
+        const { auth } = one(context(lines).facts);
+        const now = context([...lines, `record ${TARGET} fd00::5,3260 automatic ${auth}`]);
+        expect(differences(now.facts, one(now.facts))).toEqual(["path [fd00::5]:3260: one too many"]);
+        const steps = labels(attach(now, want(ISCSI)));
+        expect(steps).toContain("give up the paths [fd00::5]:3260");
+        expect(steps).toContain("see that nobody uses the device");
+    });
+
+    test("the only path that is up is not given up for one that is down while the device is in use", () => {
+        const wanted = want(ISCSI, "require");
+        const lines = attached(wanted, [...BARE, "multipathd"]);
+        const at = (...portals: string[]) => want(withData(ISCSI, { target_portals: portals }), "require");
+        const steps = (down: string) =>
+            labels(
+                attach(
+                    context(lines.map((line) => line.replace(down, down.replace("LOGGED_IN", "FAILED")))),
+                    at("[fd00::5]:3260"),
+                ),
+            );
+        expect(steps("session 2 LOGGED_IN")).toContain("see that nobody uses the device");
+        expect(steps("session 1 LOGGED_IN")).not.toContain("see that nobody uses the device");
+    });
+
+    test("a controller that somebody has connected under another name is left out", () => {
+        const lines = [...attached(want(NVME)), `controller nvme1 live 10.0.0.9 4420 other ${NQN}`];
+        const now = context(lines);
+        expect(differences(now.facts, one(now.facts))).toEqual([]);
+        expect(isEmpty(attach(now, want(NVME)))).toBe(true);
     });
 
     test("what is shown of steps has no secret in it", () => {

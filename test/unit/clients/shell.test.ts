@@ -134,11 +134,13 @@ describe("NVMe keys", () => {
         expect(gone("nvme0")).toBe(true);
     });
 
-    test("a controller under another name is somebody else's", () => {
+    test("a controller under another name is somebody else's, and ours is connected beside it", () => {
         made.controller({ key: K1 });
         made.file("sys/class/nvme/nvme0/hostnqn", "nqn.2024-01.com.example:other\n");
-        expect(login(keyed(K2), "dd() { exit 9; }")).toMatchObject({ status: 0, stderr: "" });
-        expect(gone("nvme0")).toBe(false);
+        expect(login(keyed(K2), connecting({ key: K2 }))).toMatchObject({ status: 0, stderr: "" });
+        expect(read("asked")).toContain("traddr=10.0.0.5");
+        expect(read("asked")).not.toContain("duplicate_connect");
+        expect([gone("nvme0"), gone("nvme1")]).toEqual([false, false]);
     });
 
     test("a portal that cannot be reached does not keep the others from it", () => {
@@ -212,6 +214,93 @@ describe("who has the device", () => {
         expect(users(declared).stderr).toContain(`/dev/${partition} is open by postgres (process 7)`);
     });
 
+    test("whoever has it open under another name, as in a container", () => {
+        made.session();
+        made.link("dev/data", "dev/sda");
+        made.process(7, "postgres", "dev/data");
+        expect(users().stderr).toBe("in-use: /dev/sda is open by postgres (process 7)\n");
+    });
+
+    test("not a partition's map on a multipath device by itself", () => {
+        made.partitioned();
+        expect(users()).toMatchObject({ status: 0, stderr: "" });
+    });
+
+    test.each<[string, string, () => void]>([
+        [
+            "mounted",
+            "is mounted at /srv",
+            () => {
+                made.file("proc/7/mountinfo", "30 1 253:2 / /srv rw - ext4 x rw\n");
+            },
+        ],
+        [
+            "open",
+            "is open by postgres (process 7)",
+            () => {
+                made.process(7, "postgres", "dev/dm-2");
+            },
+        ],
+        [
+            "held",
+            "is used by vg-lv",
+            () => {
+                made.file("sys/class/block/dm-2/holders/dm-3/dm/name", "vg-lv\n");
+            },
+        ],
+    ])("but who has that %s", (_, said, use) => {
+        made.partitioned();
+        use();
+        expect(users()).toMatchObject({ status: 1, stderr: `in-use: /dev/dm-2 ${said}\n` });
+    });
+
+    test("nor a logical partition's, which lies on another's", () => {
+        made.partitioned();
+        made.block("dm-5", "253:5");
+        made.file(
+            "sys/class/block/dm-2/holders/dm-5/dm/uuid",
+            "part5-mpath-360014058043fcdb66447f59000000000\n",
+        );
+        expect(users()).toMatchObject({ status: 0, stderr: "" });
+        made.file("proc/swaps", `Filename\n${made.root}/dev/dm-5 partition 1\n`);
+        expect(users().stderr).toBe("in-use: /dev/dm-5 is swap space\n");
+    });
+
+    test.each([
+        ["nvmet", "nvmet/subsystems/nqn.x/namespaces/1", "device_path", "nvmet, for nqn.x"],
+        ["LIO", "target/core/iblock_0/disk", "udev_path", "LIO, as disk"],
+    ])("%s, which exports it", (_, at, file, said) => {
+        made.session();
+        made.link("dev/disk/by-id/wwn-x", "dev/sda");
+        made.file(`sys/kernel/config/${at}/${file}`, `${made.root}/dev/disk/by-id/wwn-x`);
+        made.file(`sys/kernel/config/${at}/enable`, "0\n");
+        expect(users()).toMatchObject({ status: 0, stderr: "" });
+        made.file(`sys/kernel/config/${at}/enable`, "1\n");
+        expect(users().stderr).toBe(`in-use: /dev/sda is used by ${said}\n`);
+    });
+
+    test("NVMe: of any namespace of the target", () => {
+        made.controller();
+        made.namespace();
+        made.namespace("other", 2);
+        expect(users(NVME)).toMatchObject({ status: 0, stderr: "" });
+        made.file("proc/7/mountinfo", "30 1 259:2 / /srv rw - ext4 x rw\n");
+        expect(users(NVME).stderr).toBe("in-use: /dev/nvme0n2 is mounted at /srv\n");
+    });
+
+    test("NVMe without native multipath: not of somebody else's controller", () => {
+        made.controller({}, "live", "nvme0", "N");
+        made.namespace(UUID, 1, "nvme0n1", "nvme/nvme0");
+        made.controller({}, "live", "nvme1", "N");
+        made.file("sys/class/nvme/nvme1/hostnqn", "nqn.2024-01.com.example:other\n");
+        made.namespace(UUID, 1, "nvme1n1", "nvme/nvme1");
+        made.process(7, "postgres", "dev/nvme1n1");
+        made.block("nvme1n1", "259:7");
+        expect(users(NVME)).toMatchObject({ status: 0, stderr: "" });
+        made.process(8, "mysqld", "dev/nvme0n1");
+        expect(users(NVME).stderr).toBe("in-use: /dev/nvme0n1 is open by mysqld (process 8)\n");
+    });
+
     test("not what has been killed and waits for I/O of a dead host", () => {
         made.session();
         made.process(7, "dd", "dev/sda", "0000000000000100");
@@ -273,6 +362,35 @@ describe("writing out", () => {
 blockdev() { :; }`;
     const HANGS = `${FAST}
 dd() { exec sleep 15; }`;
+
+    const NOT_FOR_WRITING = `${FAST}
+blockdev() { echo "$*" >> $R/flushed; }
+dd() { return 1; }`;
+
+    test("is nothing on a read-only device, which cannot be opened for that", () => {
+        made.session();
+        made.file("sys/class/block/sda/ro", "1\n");
+        expect(made.run(flush(ISCSI, false).text, NOT_FOR_WRITING)).toMatchObject({ status: 0, stderr: "" });
+        expect(read("flushed")).toBe(`--flushbufs ${made.root}/dev/sda\n`);
+        made.file("sys/class/block/sda/ro", "0\n");
+        expect(made.run(flush(ISCSI, false).text, NOT_FOR_WRITING).stderr).toContain("cannot be written");
+    });
+
+    test("nor on the multipath device of such ones", () => {
+        made.partitioned();
+        made.file("sys/class/block/dm-1/ro", "1\n");
+        expect(made.run(flush(ISCSI, false).text, NOT_FOR_WRITING)).toMatchObject({ status: 0, stderr: "" });
+        expect(read("flushed")).toBe(`--flushbufs ${made.root}/dev/dm-1\n`);
+    });
+
+    test("NVMe: all namespaces of the target", () => {
+        made.controller();
+        made.namespace();
+        made.namespace("other", 2);
+        const noted = `${FAST}\nblockdev() { echo "\${2##*/}" >> $R/flushed; }\ndd() { :; }`;
+        expect(made.run(flush(NVME, false).text, noted)).toMatchObject({ status: 0, stderr: "" });
+        expect(read("flushed")).toBe("nvme0n1\nnvme0n2\n");
+    });
 
     test("waits for a path that comes back", () => {
         made.session(1, "sda", { state: "FAILED" });
@@ -422,6 +540,61 @@ sleep() { :; }`;
         expect(passed.stderr).toContain("passed over: the node record of 10.0.0.5:3260 cannot be deleted");
     });
 
+    /** open-iscsi: no record goes that a session uses. */
+    const USED = `iscsiadm() {
+    case "$*" in
+        *--logout*) rm -r $R/sys/class/iscsi_session/session1 ;;
+        *'-o delete'*) [ ! -d $R/sys/class/iscsi_session/session1 ] || return 15; rm -r $R/etc/iscsi/nodes/${TARGET} ;;
+    esac
+}`;
+
+    test.each([
+        ["a file", "10.0.0.5,3260"],
+        ["in a directory", "10.0.0.5,3260,1/default"],
+    ])(
+        "a session that leads to other units stays, its record, %s, does not: our secrets are in it",
+        (_, record) => {
+            made.session();
+            made.file("sys/class/iscsi_session/session1/device/target0/0:0:0:3/block/sdb/size", "1\n");
+            made.file("sys/class/iscsi_session/session1/device/target0/0:0:0:3/delete");
+            made.file(`etc/iscsi/nodes/${TARGET}/${record}`, "# END RECORD\n");
+            made.file(`etc/iscsi/nodes/another/${record}`, "# END RECORD\n");
+            expect(made.run(takeDown(ISCSI).text, USED)).toMatchObject({ status: 0, stderr: "" });
+            expect(read("sys/class/iscsi_session/session1/device/target0/0:0:0:0/delete")).toBe("1\n");
+            expect(read("sys/class/iscsi_session/session1/device/target0/0:0:0:3/delete")).toBe("");
+            expect(existsSync(join(made.root, `etc/iscsi/nodes/${TARGET}`))).toBe(false);
+            expect(existsSync(join(made.root, `etc/iscsi/nodes/another/${record}`))).toBe(true);
+        },
+    );
+
+    test("one that leads to ours alone is logged out from, and open-iscsi deletes the record", () => {
+        made.session();
+        made.file(`etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`, "# END RECORD\n");
+        expect(made.run(takeDown(ISCSI).text, USED)).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, "sys/class/iscsi_session/session1"))).toBe(false);
+        expect(existsSync(join(made.root, `etc/iscsi/nodes/${TARGET}`))).toBe(false);
+    });
+
+    const went = (name: string) => read(`sys/class/nvme/${name}/delete_controller`) === "1\n";
+
+    test("somebody else's controllers stay", () => {
+        for (const name of ["nvme0", "nvme1", "nvme2"]) made.controller({}, "live", name);
+        made.file("sys/class/nvme/nvme1/hostnqn", "nqn.2024-01.com.example:other\n");
+        made.file("sys/class/nvme/nvme2/address", "traddr=10.0.0.5,trsvcid=4420,host_traddr=10.0.0.9\n");
+        made.run(takeDown(NVME, { ignoreErrors: true }).text, STUCK);
+        expect(["nvme0", "nvme1", "nvme2"].map(went)).toEqual([true, false, false]);
+    });
+
+    test.each([
+        ["another", "nqn.2024-01.com.example:new\n"],
+        ["none", ""],
+    ])("ours go, where the client has %s name by now", (_, name) => {
+        made.controller();
+        made.file("etc/nvme/hostnqn", name);
+        made.run(takeDown(NVME, { ignoreErrors: true }).text, STUCK);
+        expect(went("nvme0")).toBe(true);
+    });
+
     test("a controller that does not go: the same", () => {
         made.controller();
         const refused = made.run(takeDown(NVME).text, STUCK);
@@ -431,6 +604,31 @@ sleep() { :; }`;
         expect(passed).toMatchObject({ status: 0, stderr: "passed over: nvme0 does not go\n" });
     });
 });
+
+test.each<[string, ...string[]]>([["dash"], ["bash", "--posix"], ["busybox", "sh"]])(
+    "detaching, in %s",
+    (...shell) => {
+        const its = new Made(shell);
+        its.file("proc/net/unix", LISTENS);
+        its.partitioned();
+        its.controller();
+        its.namespace();
+        its.process(7, "postgres", "dev/dm-2");
+        its.process(8, "mysqld", "dev/nvme0n1");
+        const commands = `dd() { :; }
+blockdev() { :; }
+multipath() { :; }
+sleep() { command sleep 0.001; }
+iscsiadm() { rm -r $R/sys/class/iscsi_session; }`;
+        const run = (script: { text: string }) => its.run(script.text, commands);
+        expect(run(refuseUsers(ISCSI)).stderr).toBe("in-use: /dev/dm-2 is open by postgres (process 7)\n");
+        expect(run(refuseUsers(NVME)).stderr).toBe("in-use: /dev/nvme0n1 is open by mysqld (process 8)\n");
+        for (const script of [flush(ISCSI, false), flush(NVME, false), takeDown(ISCSI)])
+            expect(run(script)).toMatchObject({ status: 0, stderr: "" });
+        expect(run(takeDown(NVME)).stderr).toBe("nvme0 does not go\n");
+        its.remove();
+    },
+);
 
 describe("another device than the export's", () => {
     const context = () => ({
@@ -502,9 +700,13 @@ sleep() { :; }
         other.remove();
     });
 
-    test("NVMe, by its UUID: refused, and nothing stays", () => {
+    test.each([
+        ["nothing stays", false],
+        ["what somebody has by then stays, with its boot file", true],
+    ])("NVMe, by its UUID: refused, and %s", (_, used) => {
         made.controller();
         made.namespace("other");
+        if (used) made.file("proc/7/mountinfo", "30 1 259:1 / /srv rw - ext4 x rw\n");
         const away = `mv $R/sys/class/nvme/nvme0 $R/nvme0; mv $R/sys/block/nvme0n1 $R/nvme0n1
 dd() { mv $R/nvme0 $R/sys/class/nvme/nvme0; mv $R/nvme0n1 $R/sys/block/nvme0n1; }
 sleep() { [ ! -s $R/sys/class/nvme/nvme0/delete_controller ] || rm -r $R/sys/class/nvme/nvme0 $R/sys/block/nvme0n1; }`;
@@ -518,8 +720,12 @@ sleep() { [ ! -s $R/sys/class/nvme/nvme0/delete_controller ] || rm -r $R/sys/cla
         expect(stderr).toContain(`identity: /dev/nvme0n1 is namespace other, not ${UUID}`);
         expect(status).not.toBe(0);
         expect(explain(stderr)?.code).toBe("conflict");
-        expect(existsSync(join(made.root, "sys/class/nvme/nvme0"))).toBe(false);
-        expect(existsSync(join(made.root, "var/lib/blockhost/attachments"))).toBe(false);
+        expect(stderr.includes("stays for the next run, being in use: /dev/nvme0n1 is mounted at /srv")).toBe(
+            used,
+        );
+        expect(existsSync(join(made.root, "sys/class/nvme/nvme0"))).toBe(used);
+        expect(existsSync(join(made.root, "var/lib/blockhost/attachments/pg"))).toBe(used);
+        if (!used) expect(existsSync(join(made.root, "var/lib/blockhost/attachments"))).toBe(false);
     });
 });
 

@@ -1,0 +1,137 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { body } from "../../../provider/clients/body";
+import { authLines, sha256 } from "../../../provider/clients/connection";
+import { observeClient } from "../../../provider/clients/observe";
+import { parseClient } from "../../../provider/clients/parse";
+import { Secret } from "../../../provider/sh";
+import type { Credentials, Declared } from "../../../provider/clients/types";
+import { ISCSI, Made, TARGET } from "./made";
+
+/** Sessions of open-iscsi: what they log in with again, and the portals of one attachment. */
+
+let made: Made;
+beforeEach(() => {
+    made = new Made();
+});
+afterEach(() => {
+    made.remove();
+});
+
+const PASSWORD = "Open 'Sesame' %s \\n 123";
+const chap = { username: "db1", password: new Secret(PASSWORD) };
+const mutualChap = { username: "san", password: new Secret("I-am-the-target") };
+const AT = "sys/class/iscsi_session/session1";
+
+describe("what a session logs in with again", () => {
+    const shows = (shown: Readonly<Record<string, string>>, attachments = true) => {
+        made.session();
+        for (const [name, text] of Object.entries(shown)) made.file(`${AT}/${name}`, `${text}\n`);
+        if (attachments) made.file("var/lib/blockhost/attachments/x");
+        const { stdout } = made.run(observeClient("/var/lib/blockhost").text);
+        expect(stdout).not.toContain(PASSWORD);
+        return parseClient(stdout).paths[0]?.keys;
+    };
+    const none = { username: "(null)", password: "(null)", username_in: "(null)", password_in: "(null)" };
+
+    test.each<[string, Record<string, string>, Credentials]>([
+        ["nothing", none, {}],
+        ["nothing, which is empty", { username: "", password: "", username_in: "", password_in: "" }, {}],
+        ["CHAP", { ...none, username: "db1", password: PASSWORD }, { chap }],
+        [
+            "mutual CHAP",
+            { username: "db1", password: PASSWORD, username_in: "san", password_in: "I-am-the-target" },
+            { chap, mutualChap },
+        ],
+    ])("is hashed as a node record's lines are: %s", (_, shown, credentials) => {
+        expect(shows(shown)).toBe(sha256(authLines(credentials)));
+    });
+
+    test("is not concluded from what cannot be read", () => {
+        expect(shows({ username: "db1" })).toBeUndefined();
+        expect(shows({})).toBeUndefined();
+    });
+
+    test("is not read where nothing is attached", () => {
+        expect(shows(none, false)).toBeUndefined();
+    });
+});
+
+describe("portals", () => {
+    const two = (paths: Declared["paths"]): Declared => ({
+        ...ISCSI,
+        portals: ["10.0.0.5:3260", "10.0.0.6:3260"],
+        paths,
+    });
+    const NODES = "$R/etc/iscsi/nodes";
+    /** open-iscsi, whose logins to some portals end in an error. */
+    const iscsiadm = (...down: string[]) => `iscsiadm() {
+    echo "$*" >> "$R/asked"
+    case "$*" in
+        *'-o new'*) mkdir -p "${NODES}/${TARGET}" && printf '%s\\n' '# BEGIN RECORD' 'node.startup = manual' '# END RECORD' > "${NODES}/${TARGET}/\${8%:*},3260" ;;
+        *'-o delete'*) rm "${NODES}/${TARGET}/\${6%:*},3260" ;;
+        ${down.map((address) => `*${address}*--login*) return 8 ;;`).join("\n        ")}
+    esac
+}
+systemctl() { :; }
+udevadm() { :; }
+sleep() { :; }`;
+    const run = (declared: Declared, stage: string, ...down: string[]) => {
+        made.file("etc/iscsi/nodes/.keep");
+        made.file("run/boot-file", "#!/bin/sh\n# Attachment\n#bh mark\n#bh applied 0\n");
+        return made.run(body(declared, { chap }, 0, "/run/boot-file").text, iscsiadm(...down), stage);
+    };
+    const record = (address: string) => join(made.root, `etc/iscsi/nodes/${TARGET}/${address},3260`);
+    const asked = () => readFileSync(join(made.root, "asked"), "utf8");
+
+    test("one that does not answer does not keep the others from being logged in to, and is told", () => {
+        const { status, stderr } = run(two("all"), "login", "10.0.0.5");
+        expect({ status, stderr }).toEqual({
+            status: 1,
+            stderr: "unreachable: 10.0.0.5:3260 (open-iscsi: 8)\n",
+        });
+        expect(asked()).toMatch(/10\.0\.0\.6:3260 --login/);
+    });
+
+    test("one that does not answer at boot does not keep the device away; it is tried again", () => {
+        made.session();
+        const functions = "map_of() { map=dm-0; }";
+        made.file("etc/iscsi/nodes/.keep");
+        made.file("run/boot-file", "#!/bin/sh\n# Attachment\n#bh mark\n#bh applied 0\n");
+        const text = body(two("all"), { chap }, 0, "/run/boot-file").text.replace(
+            /\nmap_of\(\) \{[^]*?\n\}/,
+            "",
+        );
+        made.block("dm-0");
+        const { status, stderr } = made.run(text, `${iscsiadm("10.0.0.6")}\n${functions}`, "all");
+        expect({ status, stderr }).toEqual({
+            status: 1,
+            stderr: "unreachable: 10.0.0.6:3260 (open-iscsi: 8)\n",
+        });
+        expect(readFileSync(join(made.root, "run/boot-file"), "utf8")).toContain("applied 0");
+    });
+
+    test("of one path, no record stays of a portal that is not logged in to", () => {
+        expect(run(two("one"), "login").status).toBe(0);
+        expect(existsSync(record("10.0.0.5"))).toBe(true);
+        made.file(
+            `etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`,
+            "# BEGIN RECORD\nnode.startup = automatic\n# END RECORD\n",
+        );
+        // The client boots while the first is down: open-iscsi would log in to both from then on.
+        expect(run(two("one"), "login", "10.0.0.5").status).toBe(0);
+        expect([existsSync(record("10.0.0.5")), existsSync(record("10.0.0.6"))]).toEqual([false, true]);
+    });
+
+    test("credentials are put on file without a login, where there is a record", () => {
+        made.file(
+            `etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`,
+            "# BEGIN RECORD\nnode.startup = automatic\n# END RECORD\n",
+        );
+        expect(run(two("all"), "records")).toMatchObject({ status: 0, stderr: "" });
+        expect(readFileSync(record("10.0.0.5"), "utf8")).toContain(authLines({ chap }));
+        expect(existsSync(record("10.0.0.6"))).toBe(false);
+        expect(existsSync(join(made.root, "asked"))).toBe(false);
+    });
+});
