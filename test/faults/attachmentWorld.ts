@@ -1,4 +1,4 @@
-import { exportLifecycle, type ExportState } from "../../provider/resources/export";
+import { type ExportArgs, exportLifecycle, type ExportState } from "../../provider/resources/export";
 import type { VolumeState } from "../../provider/resources/volume";
 import { deriveDhchapKey } from "../../provider/targets/dhchap";
 import type { ConnectionProperties, Protocol } from "../../provider/targets/types";
@@ -12,6 +12,7 @@ import {
     KEYS,
     LEAVINGS,
     MUTUAL,
+    SAN,
     prepareStorage,
 } from "../lab/support/attachments";
 import { type Client, exportInputs } from "../support/client";
@@ -31,6 +32,12 @@ export interface Attaching extends Tormented {
     connection(): ConnectionProperties;
     /** Gives the export another password. */
     rotate(): Promise<ConnectionProperties>;
+    /** Has the export reached on so many of the storage host's portals, or on all. */
+    offer(portals?: number): Promise<ConnectionProperties>;
+    /** From now on paths can be joined to one device; {@link Tormented.discard} ends that, and offers all portals again. */
+    joinPaths(): Promise<void>;
+    /** How many paths are joined, or are NVMe's, which the kernel joins by itself. */
+    joined(): Promise<number>;
     /** Gives its volume {@link GROWTH} more. */
     grow(): Promise<void>;
     /** Ends all sessions behind everybody's back. */
@@ -89,15 +96,19 @@ class ClientHost extends LabMachine implements Attaching {
     async reset(): Promise<void> {
         if (!this.storage.isOn()) await this.storage.powerOn();
         await this.startAgain();
-        await this.sh(`${CLEAR_CLIENT}\nsystemctl daemon-reload; sync`);
+        await this.sh(`${ALONE}\n${CLEAR_CLIENT}
+rm -f /etc/iscsi/.blockhost.new /etc/multipath/wwids; systemctl daemon-reload; sync`);
+        await this.offer();
     }
 
     async warmUp(client: Client): Promise<void> {
         await client.delete(await client.attach("first", this.connection()));
     }
 
-    discard(): Promise<void> {
-        throw new Error("a client has no data of its own");
+    /** What is there for cases of several paths. */
+    async discard(): Promise<void> {
+        if (this.lun.protocol === "iscsi") await this.sh(ALONE);
+        await this.offer();
     }
 
     connection(): ConnectionProperties {
@@ -112,9 +123,30 @@ class ClientHost extends LabMachine implements Attaching {
             lun.protocol === "iscsi"
                 ? [{ iqn: CLIENT_IQN, chap: { ...CHAP, password: text }, mutualChap: MUTUAL }]
                 : [{ nqn: CLIENT_NQN, dhchap: { ...KEYS, key } }];
-        const news = { ...exportInputs(lun.exported), initiators };
+        return this.change({ initiators });
+    }
+
+    async offer(portals?: number): Promise<ConnectionProperties> {
+        const { keeper, protocol } = this.lun;
+        const all = keeper.hosts.get(SAN).config.targets.get(protocol)?.ref.portals ?? [];
+        return this.change({ portals: all.slice(0, portals), allow: ["session-drop"] });
+    }
+
+    private async change(more: Partial<ExportArgs>): Promise<ConnectionProperties> {
+        const { lun } = this;
+        // It is not told what happens to the storage host, or who logs in there.
+        lun.keeper.hosts.get(SAN).forget();
+        const news = { ...exportInputs(lun.exported), ...more };
         lun.exported = await exportLifecycle.update(lun.keeper.context, lun.exported, news);
         return this.connection();
+    }
+
+    async joinPaths(): Promise<void> {
+        if (this.lun.protocol === "iscsi") await this.sh(JOIN);
+    }
+
+    async joined(): Promise<number> {
+        return (await this.sh(JOINED)).split("\n").filter((line) => line !== "").length;
     }
 
     async grow(): Promise<void> {
@@ -136,7 +168,10 @@ lsblk -dno NAME,TRAN | grep -e iscsi -e nvme
 
     async readsBack(devicePath: string): Promise<string> {
         const { path } = this.lun.volume;
-        await this.sh(`printf 'as written' | dd of=${devicePath} conv=fsync,notrunc status=none`);
+        // multipathd looks every few seconds whether paths that had failed (F) are back; until then nothing can be written.
+        await this.sh(`n=0
+while dmsetup status --target multipath | grep -q ' F ' && [ $n -lt 60 ]; do n=$((n + 1)); sleep 1; done
+printf 'as written' | dd of=${devicePath} conv=fsync,notrunc status=none`);
         const read = `dd if=${path} bs=4096 count=1 iflag=direct status=none | head -c 10
 dd if=/dev/zero of=${path} bs=4096 count=1 oflag=direct conv=notrunc status=none`;
         return (await this.storage.run(read)).stdout;
@@ -150,24 +185,41 @@ dd if=/dev/zero of=${path} bs=4096 count=1 oflag=direct conv=notrunc status=none
         return this.sh(`cat /var/lib/blockhost/*/*${name}* 2>/dev/null | grep owner:`);
     }
 
-    /** Sessions, devices, node records with what they say of credentials, units, files, held locks, runs. */
+    /**
+     * Sessions, devices and their paths, what open-iscsi has on file with what it says of credentials, what multipath has,
+     * units, files, held locks, runs.
+     */
     async inventory(): Promise<string[]> {
         const lines = await this.left(
             "/var/lib/blockhost",
             `{ ${LEAVINGS}
 }
-grep -rs 'auth\\|startup' /etc/iscsi/nodes`,
+grep -rs 'auth\\|startup' /etc/iscsi/nodes
+find /etc/iscsi /var/lib/iscsi -mindepth 1 -printf 'iscsi %p\\n' 2>/dev/null
+grep -sv '^#' /etc/multipath/wwids
+${JOINED}`,
         );
         return lines
             .map((line) =>
                 line
-                    .replace(/\b(session|nvme|sd)(?:\d+|[a-z])(n\d+)?\b/g, "$1N$2")
+                    .replace(/\b(session|nvme|sd|dm-)(?:\d+|[a-z])(n\d+)?\b/g, "$1N$2")
+                    .replace(/\(\d+[:,] ?\d+\)/, "(DEVICE)")
                     .replace(/Rotated-\d+/g, "PASSWORD")
                     .replace(/DHHC-1:\S+/g, "KEY"),
             )
             .sort();
     }
 }
+
+/** Also after the power has failed. */
+const JOIN = `systemctl unmask -q multipathd.service multipathd.socket &&
+systemctl enable -q --now multipathd.service && sync`;
+const ALONE = `systemctl disable -q --now multipathd.socket multipathd.service 2>/dev/null
+sync`;
+/** A path that is gone stays in the device's table until multipathd hears of it. */
+const JOINED = `for s in /sys/block/dm-*/slaves/*; do [ ! -e "$s" ] || echo "$s"; done
+grep -lsx live /sys/class/nvme/nvme*/state
+:`;
 
 const NETWORKS = ["storage", "storage2"] as const;
 
@@ -176,6 +228,7 @@ export const STORAGE_STOPS: readonly Stop<Attaching>[] = [
     {
         title: "the storage host's power fails",
         where: "between",
+        basic: true,
         elsewhere: true,
         lives: true,
         strike: async ({ world }) => {
@@ -188,6 +241,7 @@ export const STORAGE_STOPS: readonly Stop<Attaching>[] = [
     {
         title: "the storage host loses its network",
         where: "between",
+        basic: true,
         elsewhere: true,
         lives: true,
         strike: async ({ world }) => {

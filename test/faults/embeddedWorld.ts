@@ -9,6 +9,7 @@ import { quote } from "../../provider/sh";
 import { POOL } from "../support/client";
 import { iscsiInitiator } from "./iscsiInitiator";
 import type { Client } from "../support/client";
+import { tgtd, withoutIdentity } from "./tgtd";
 import { firstVolume, type Volume, type World } from "./world";
 
 const execute = promisify(execFile);
@@ -40,6 +41,7 @@ class Embedded implements World {
     readonly closesPortals = false;
     readonly haltDirectory: string;
     private readonly stateDirectory: string;
+    private readonly tgtd: ReturnType<typeof tgtd>;
 
     constructor(
         readonly title: string,
@@ -52,6 +54,7 @@ class Embedded implements World {
     ) {
         this.stateDirectory = join(state.directory, "state");
         this.haltDirectory = join(host.directory, "halts");
+        this.tgtd = tgtd(host.tgt?.controlPort);
         mkdirSync(this.haltDirectory);
     }
 
@@ -147,19 +150,12 @@ class Embedded implements World {
     readonly capacity = INITIATOR.capacity;
     readonly readThrough = INITIATOR.readThrough;
 
-    private tgtadm(args: string): string {
-        return `tgtadm -C ${String(this.host.tgt?.controlPort ?? 0)} --lld iscsi ${args}`;
-    }
-
     async targets(): Promise<string[]> {
-        const shown = await this.sh(this.tgtadm("--mode target --op show"));
-        return [...shown.matchAll(/^Target \d+: (\S+)$/gm)].map((match) => match[1] ?? "");
+        return (await this.sh(this.tgtd.targets)).split("\n").filter((line) => line !== "");
     }
 
     async dropTarget(targetName: string): Promise<void> {
-        const shown = await this.sh(this.tgtadm("--mode target --op show"));
-        const tid = new RegExp(`^Target (\\d+): ${targetName}$`, "m").exec(shown)?.[1] ?? "";
-        await this.sh(this.tgtadm(`--mode target --op delete --force --tid ${tid}`));
+        await this.sh(this.tgtd.drop(targetName));
     }
 
     exportOwner(name: string): Promise<string> {
@@ -177,8 +173,7 @@ if cd ${state} 2>/dev/null; then
     done
     flock -n -s lock true || echo 'state lock is held'
 fi
-${this.tgtadm("--mode target --op show")} | sed 's/^/tgtd /'
-${this.tgtadm("--mode account --op show")} | sed 's/^/tgtd account /'`);
+${this.tgtd.listing}`);
         return text
             .split("\n")
             .filter((line) => line !== "" && !/\/reflink -> /.test(line))
@@ -300,13 +295,4 @@ function killNow(pid: number): void {
     } catch {
         // It has ended.
     }
-}
-
-/** What is new with each making of an object. */
-function withoutIdentity(line: string): string {
-    return line
-        .replace(/^tgtd Target \d+:/, "tgtd Target:")
-        .replace(/(tgtd +SCSI (?:ID|SN):).*/, "$1")
-        .replace(/\b[0-9a-f]{16}\b/g, "GENERATION")
-        .replace(/(iqn\.2010-10\.org\.blockhost:[^:\s]+:)[0-9a-f]+/, "$1ID");
 }

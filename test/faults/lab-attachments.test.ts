@@ -6,7 +6,7 @@ for (const protocol of ["iscsi", "nvme-tcp"] as const) {
     labFaults(
         `attachments over ${protocol}`,
         () => attachmentWorld(protocol),
-        CASES.attachments,
+        [...CASES.attachments, ...(protocol === "iscsi" ? CASES.multipathd : [])],
         STORAGE_STOPS,
     );
 }

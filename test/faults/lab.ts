@@ -5,6 +5,7 @@ import { lioWorld, nvmetWorld } from "./kernelWorlds";
 import { faultMatrix } from "./matrix";
 import { MOMENTS, type Stop, STOPS } from "./stops";
 import { type StoreKind, storageWorld } from "./storageWorld";
+import { tgtWorld } from "./tgtWorld";
 import type { Tormented } from "./world";
 
 /** Volumes and snapshots on LVM, cut short. */
@@ -24,14 +25,15 @@ export function lvmFaults(kind: "thin" | "thick"): void {
     );
 }
 
-const KERNEL_WORLDS = { lio: lioWorld, nvmet: nvmetWorld };
+const EXPORT_WORLDS = { lio: lioWorld, nvmet: nvmetWorld, tgt: tgtWorld };
 
-/** Exports by a target of the kernel's. */
-export function labExports(target: keyof typeof KERNEL_WORLDS, kind: StoreKind): void {
+/** Exports by a target of the kernel's, or by tgtd, which can end by itself. */
+export function labExports(target: keyof typeof EXPORT_WORLDS, kind: StoreKind): void {
     labFaults(
         `exports of ${kind} volumes by ${target}`,
-        () => KERNEL_WORLDS[target](kind),
-        CASES.exports.filter(({ readOnly }) => target === "lio" || readOnly !== true),
+        () => EXPORT_WORLDS[target](kind),
+        CASES.exports.filter(({ readOnly }) => target !== "nvmet" || readOnly !== true),
+        target === "tgt" ? STOPS.daemon : [],
     );
 }
 
@@ -48,7 +50,7 @@ export function labFaults<W extends Tormented>(
     faultMatrix(title, start, cases, ways, { slow: true });
 }
 
-/** One test tries many points, and hosts boot in many of them. */
+/** One test tries many points; hosts boot in many of them, and a host that is out of reach is waited for for minutes. */
 function patiently(): void {
-    vi.setConfig({ testTimeout: 3_600_000 });
+    vi.setConfig({ testTimeout: 7_200_000 });
 }

@@ -61,10 +61,11 @@ export class LabMachine implements Pick<
         await this.machine.powerOn();
     }
 
-    /** What `script` prints, and units, files, held locks and runs; line by line. */
+    /** What `script` prints, and units, files (also those that go when it boots), held locks and runs; line by line. */
     protected async left(stateDirectory: string, script: string): Promise<string[]> {
         const text = await this.sh(`${script}
 ${UNITS}
+find /run/blockhost-* ! -type d -printf 'run %p\\n' 2>/dev/null
 if cd ${stateDirectory} 2>/dev/null; then
     find . -mindepth 1 ! -type d -printf 'state %p %y %m\\n'
     flock -n -s lock true || echo 'state lock is held'

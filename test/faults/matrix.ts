@@ -8,9 +8,9 @@ import { CUTS, Trials } from "./trial";
 import type { Tormented } from "./world";
 
 /**
- * How much of every operation × every way to stop it × every point is tried (`BLOCKHOST_FAULTS`): all of it; the four
- * basic ways at each point between steps; each of these points in one way or another; or one power cut and one other way
- * an operation.
+ * How much of every operation × every way to stop it × every point is tried (`BLOCKHOST_FAULTS`): all of it; the basic
+ * ways at each point between steps; each of these points in one way or another; or one power cut and one other way an
+ * operation. What happens to another host is tried once an operation by the last two.
  */
 const EXTENTS = ["full", "basic", "points", "few"] as const;
 const asked = process.env["BLOCKHOST_FAULTS"];
@@ -83,8 +83,8 @@ async function everyPoint<W extends Tormented>(
 }
 
 /**
- * Each point between steps in one way or another, and every other way at a few points, which are other ones from
- * operation to operation.
+ * Each point between steps in one way or another, one way that concerns another host, where there are such, and every
+ * other way at a few points, which are other ones from operation to operation.
  */
 async function somePoints<W extends Tormented>(
     trials: Trials<W>,
@@ -93,12 +93,14 @@ async function somePoints<W extends Tormented>(
     number: number,
 ) {
     const failures: string[] = [];
-    const rotated = stops.filter(({ where }) => where === "between");
+    const [elsewhere, here] = apart(stops);
+    const rotated = here.filter(({ where }) => where === "between");
     for (let at = 0; ; at++) {
         const stop = rotated[(at + number) % rotated.length];
         if (stop === undefined || !(await tried(trials, what, stop, at, failures))) break;
     }
-    const once = stops.filter(({ where }) => where !== "between");
+    await onePoint(trials, what, elsewhere, number, failures);
+    const once = here.filter(({ where }) => where !== "between");
     const some = once.filter((_, i) => (i + number) % (what.slow === true ? 4 : 2) === 0);
     for (const [i, stop] of some.entries()) {
         const within = { between: 3, inside: 7, ends: 3, transit: CUTS }[stop.where];
@@ -118,19 +120,33 @@ async function twoPoints<W extends Tormented>(
     number: number,
 ) {
     const failures: string[] = [];
-    const cuts = stops.filter(({ power }) => power === true);
-    const elsewhere = stops.filter((stop) => stop.elsewhere === true);
-    const others = stops.filter((stop) => stop.power !== true && stop.elsewhere !== true);
-    for (const among of [cuts, elsewhere, others]) {
-        // Not every operation has that point, or any of that way.
-        for (let turn = number; turn < number + 3; turn++) {
-            const stop = among[turn % among.length];
-            if (stop === undefined) break;
-            const at = turn === number ? Math.floor(number / among.length) % 3 : 0;
-            if (await tried(trials, what, stop, at, failures)) break;
-        }
-    }
+    const [elsewhere, here] = apart(stops);
+    const cuts = here.filter(({ power }) => power === true);
+    const others = here.filter(({ power }) => power !== true);
+    for (const among of [cuts, elsewhere, others]) await onePoint(trials, what, among, number, failures);
     return failures;
+}
+
+/** Those that happen to another host, and those that do not. */
+function apart<W extends Tormented>(stops: readonly Stop<W>[]): [elsewhere: Stop<W>[], here: Stop<W>[]] {
+    return [stops.filter((stop) => stop.elsewhere === true), stops.filter((stop) => stop.elsewhere !== true)];
+}
+
+/** One of some ways, if there are any, at one point. */
+async function onePoint<W extends Tormented>(
+    trials: Trials<W>,
+    what: Case<W>,
+    among: readonly Stop<W>[],
+    number: number,
+    failures: string[],
+): Promise<void> {
+    // Not every operation has that point, or any of that way.
+    for (let turn = number; turn < number + 3; turn++) {
+        const stop = among[turn % among.length];
+        if (stop === undefined) return;
+        const at = turn === number ? Math.floor(number / among.length) % 3 : 0;
+        if (await tried(trials, what, stop, at, failures)) return;
+    }
 }
 
 /** One trial, recorded; true as long as there may be further points. */

@@ -20,7 +20,7 @@ export interface Tormented {
     reset(): Promise<void>;
     /** Makes and deletes one of each, so that all later operations leave the host as it is then. */
     warmUp(client: Client): Promise<void>;
-    /** Removes data that carries no mark any more. */
+    /** Removes data that carries no mark any more, or what a case has prepared beside its objects. */
     discard(name: string): Promise<void>;
 
     /**

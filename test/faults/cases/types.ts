@@ -22,7 +22,7 @@ export interface Case<W = World> {
     readonly verify: (world: W, name: string, after: States, before: States) => Promise<void>;
     /** What must hold whenever the operation has been stopped, before anybody goes on with it. */
     readonly always?: (world: W, name: string) => Promise<void>;
-    /** Names of data that the operation leaves on the host without an owner. */
+    /** Names of what it leaves on the host without an owner, for {@link World.discard}. */
     readonly leaves?: (name: string) => readonly string[];
     /** Snapshots among them, which go before the volume that they are of. */
     readonly leavesSnapshots?: (name: string) => readonly string[];

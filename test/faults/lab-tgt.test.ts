@@ -1,0 +1,3 @@
+import { labExports } from "./lab";
+
+labExports("tgt", "thin");
