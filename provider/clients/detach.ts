@@ -138,7 +138,8 @@ remove() {
         [ -d "$d/block" ] || continue
         if [ "\${d##*:}" != "$unit" ]; then others=1; continue; fi
         for b in "$d"/block/*; do
-            [ -n "$only" ] || [ -z "$maps" ] || multipath -w "/dev/\${b##*/}" >/dev/null 2>&1
+            # Also where a run that was cut short has taken the map away.
+            [ -n "$only" ] || { [ "$paths" = one ] && [ -z "$maps" ]; } || multipath -w "/dev/\${b##*/}" >/dev/null 2>&1
             echo 1 > "$d/delete" || failed "/dev/\${b##*/} cannot be removed"
         done
     done

@@ -48,8 +48,8 @@ export function declare(
     const initiator = initiatorOf(facts, protocol) ?? "";
     const credentials = credentialsFor(connection, initiator);
     const able = iscsi ? facts.multipathd : facts.nativeMultipath;
-    // multipathd that is just not running does not turn an attachment into another one.
-    const kept = before?.declared.multipath === multipath ? before.declared.paths : undefined;
+    // multipathd that is just not running does not turn an attachment into another one, and takes no device in use.
+    const kept = iscsi && before?.declared.multipath === multipath ? before.declared.paths : undefined;
     const several = portals.length > 1 && (kept ?? (able ? "all" : "one")) === "all";
     const paths = multipath === "require" || (multipath === "prefer" && several) ? "all" : "one";
     const secrets = iscsi ? authLines(credentials) : keyLines(credentials);

@@ -1,6 +1,7 @@
 import { hasContent, raw, sh, type Sh } from "../sh";
 import { BOOT } from "./epoch";
 import type { Plan } from "./plan";
+import { runDirectory } from "./runDirectory";
 
 /**
  * Files of the state directory that were being written when a run was cut short: `.<name>.new` among boot files, and
@@ -49,9 +50,9 @@ const DROP = sh`bh_drop() {
     [ $# = 0 ] || rm -f -- "$@"
 }`;
 
-/** Boot files that a run which was cut short had emptied, or had only begun. */
-function bootFiles(stateDirectory: string): Sh {
-    return sh`${`${stateDirectory}/exports`}/*/* ${`${stateDirectory}/attachments`}/*`;
+/** Boot files, and notes that go with them, which a run that was cut short had emptied, or had only begun. */
+function emptied(stateDirectory: string): Sh {
+    return sh`${`${stateDirectory}/exports`}/*/* ${`${stateDirectory}/attachments`}/* ${runDirectory(stateDirectory)}/*/*`;
 }
 
 /**
@@ -62,7 +63,7 @@ export function flush(stateDirectory: string): Sh {
     return sh`${DROP}
 bh_flush() {
     bh_drop "$@" || return
-    [ -z "$bh_all" ] || bh_drop ${bootFiles(stateDirectory)} || return
+    [ -z "$bh_all" ] || bh_drop ${emptied(stateDirectory)} || return
     for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
     if [ -n "$bh_all" ]; then sync -f ${stateDirectory} || return
     elif [ $# -gt 0 ] && ! sync -- "$@" 2>/dev/null; then
@@ -83,7 +84,7 @@ for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || { echo leftovers; b
 /** Under the lock, so nobody is writing one. */
 export function clearLeftovers(stateDirectory: string): Plan {
     const script = sh`${DROP}
-! ${unflushed(stateDirectory)} || { bh_drop ${bootFiles(stateDirectory)} && sync -f ${stateDirectory} && ${noteFlushed(stateDirectory, 1)}; } || exit
+! ${unflushed(stateDirectory)} || { bh_drop ${emptied(stateDirectory)} && sync -f ${stateDirectory} && ${noteFlushed(stateDirectory, 1)}; } || exit
 for file in ${files(stateDirectory)}; do [ ! -e "$file" ] || rm -f -- "$file" || exit; done`;
     return {
         steps: [{ label: "clear away what a run that was cut short was writing", script }],

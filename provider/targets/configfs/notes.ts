@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { runDirectory } from "../../host/runDirectory";
 import { raw, type Sh, sh } from "../../sh";
 import type { TargetRef } from "../types";
 
@@ -9,8 +9,7 @@ import type { TargetRef } from "../types";
  */
 
 export function noteDirectory(target: Pick<TargetRef, "stateDirectory" | "protocol">): string {
-    const which = createHash("sha256").update(target.stateDirectory).digest("hex").slice(0, 8);
-    return `/run/blockhost-${which}/${target.protocol}`;
+    return `${runDirectory(target.stateDirectory)}/${target.protocol}`;
 }
 
 /**

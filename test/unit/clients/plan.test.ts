@@ -346,6 +346,22 @@ describe("planning", () => {
         expect(steps("session 1 LOGGED_IN")).not.toContain("see that nobody uses the device");
     });
 
+    test("a portal more is a path more where the kernel joins them; a device that nobody joins stays as it is", () => {
+        const more = {
+            iscsi: withData(ISCSI, { target_portals: ["10.0.0.5:3260", "10.0.0.6:3260"] }),
+            nvme: withData(NVME, {
+                portals: [...(NVME.data["portals"] as unknown[]), ["10.0.0.6", "4420", "tcp"]],
+            }),
+        };
+        const alone = withData(ISCSI, { target_portals: ["10.0.0.5:3260"] });
+        const paths = (before: ConnectionProperties, after: ConnectionProperties) => {
+            const { facts } = context(attached(want(before), [...BARE, "multipathd"]));
+            return declare(facts, want(after), one(facts)).declared.paths;
+        };
+        expect(paths(NVME, more.nvme)).toBe("all");
+        expect(paths(alone, more.iscsi)).toBe("one");
+    });
+
     test("a controller that somebody has connected under another name is left out", () => {
         const lines = [...attached(want(NVME)), `controller nvme1 live 10.0.0.9 4420 other ${NQN}`];
         const now = context(lines);

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { clearLeftovers, flush, willFlush } from "../../../provider/host/leftovers";
+import { runDirectory } from "../../../provider/host/runDirectory";
 
 /** What a run flushes at its end, and what becomes of it when that does not come about. */
 
@@ -37,7 +38,8 @@ const sync = () => `sync() {
 describe.each([["dash"], ["bash", "--posix"], ["busybox", "sh"]])("in %s", (...words) => {
     const [shell = "", ...options] = words;
     const run = (script: string) => {
-        const { status, stdout } = spawnSync(shell, [...options, "-c", script], { encoding: "utf8" });
+        const text = script.replaceAll(runDirectory(directory), path("run"));
+        const { status, stdout } = spawnSync(shell, [...options, "-c", text], { encoding: "utf8" });
         const log = existsSync(path("log")) ? readFileSync(path("log"), "utf8") : "";
         return { status, stdout, synced: log.split("\n").slice(0, -1) };
     };
@@ -97,10 +99,17 @@ describe.each([["dash"], ["bash", "--posix"], ["busybox", "sh"]])("in %s", (...w
         expect({ status, synced }).toEqual({ status: 0, synced: [`sync -- ${files.slice(1).join(" ")}`] });
         const left = () => readdirSync(path("exports/iscsi")).sort();
         expect(left()).toEqual(["cut", "kept", "link", "nuls"]);
+        mkdirSync(path("run/iscsi"), { recursive: true });
+        for (const [name, note] of [
+            ["cut", ""],
+            ["kept", "block 8:0 512 /dev/sda\n"],
+        ] as const)
+            writeFileSync(path(`run/iscsi/${name}`), note);
         // A run that was cut short leaves them to the next, whatever that is for.
         run(before());
         expect(run(`${before()}\n${end(path("one"))}`).status).toBe(0);
         expect(left()).toEqual(["kept", "link"]);
+        expect(readdirSync(path("run/iscsi"))).toEqual(["kept"]);
     });
 
     test("or by whoever clears away", () => {

@@ -17,6 +17,7 @@ import { bootFile, placeOf } from "../../../provider/targets/boot";
 import { encodeMark, type Mark } from "../../../provider/host/mark";
 import { GUARD_FAILED, type Plan, type Step } from "../../../provider/host/plan";
 import type { KernelExport, KernelExtra } from "../../../provider/targets/configfs/model";
+import { refuseTaken } from "../../../provider/targets/configfs/portals";
 import { lioTarget } from "../../../provider/targets/lio";
 import { faults as lioFaults } from "../../../provider/targets/lio/faults";
 import type { LioDeclared } from "../../../provider/targets/lio/model";
@@ -280,6 +281,21 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         writeBootFileOf(mark("fedcba9876543210"));
         expect(run([guard])).toBe(GUARD_FAILED);
     });
+});
+
+test.each([
+    ["tgtd (process 7)", "systemctl disable --now tgt"],
+    ["nc (process 7)", "nc (process 7)"],
+])("a portal that %s has is refused, with who has it", (owner, told) => {
+    const extra = { listeners: [{ portal: "0.0.0.0:3260", inode: "1" }], owners: new Map([["1", owner]]) };
+    const refuse = () => {
+        refuseTaken(extra as unknown as KernelExtra, ["10.0.0.5:3260"]);
+    };
+    expect(refuse).toThrow(told);
+    expect(refuse).toThrow(expect.objectContaining({ code: "in-use" }) as Error);
+    expect(() => {
+        refuseTaken({ ...extra, owners: new Map() } as unknown as KernelExtra, ["10.0.0.5:3260"]);
+    }).not.toThrow();
 });
 
 test("in what LIO shows a unit otherwise, or keeps initiators from it, is a difference each", () => {
