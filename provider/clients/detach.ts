@@ -97,6 +97,10 @@ set -- $maps
 alive= waited=0
 until each_path up; [ -n "$alive" ] || [ "$waited" -ge "$((patience * 10))" ]; do waited=$((waited + 1)); sleep 0.1; done
 [ -n "$alive" ] || { lost "no path to the device has come up for $patience seconds"; exit 0; }
+for map in $maps; do
+    until usable "$map" || [ "$waited" -ge "$((patience * 10))" ]; do waited=$((waited + 1)); sleep 0.1; done
+    usable "$map" || { lost "multipathd has taken up no path to /dev/$map for $patience seconds"; exit 0; }
+done
 for d; do
     write_out "$d"
     case $? in

@@ -103,8 +103,6 @@ for b in /sys/block/nvme*n*; do
     echo "namespace \${b##*/} $nsid $size $uuid $v $target"
 done
 [ -d "$dir" ] || exit 0
-db=/etc/iscsi
-for d in /var/lib/iscsi; do [ ! -d "$d/nodes" ] || db=$d; done
 for file in "$dir"/*; do
     [ -f "$file" ] || continue
     echo "attachment \${file##*/}"
@@ -118,9 +116,9 @@ for file in "$dir"/*; do
     done < "$file"
     echo end
     case $target in iqn.* | eui.* | naa.*) ;; *) continue ;; esac
-    for f in "$db/nodes/$target"/*,* "$db/nodes/$target"/*,*/*; do
+    for f in /etc/iscsi/nodes/"$target"/*,* /etc/iscsi/nodes/"$target"/*,*/* /var/lib/iscsi/nodes/"$target"/*,* /var/lib/iscsi/nodes/"$target"/*,*/*; do
         [ -f "$f" ] || continue
-        portal=\${f#"$db/nodes/$target/"}
+        portal=\${f#*"/nodes/$target/"}
         portal=\${portal%%/*}
         startup=$(sed -n 's/^node\\.startup = //p' "$f")
         auth=$(grep -e '^node\\.session\\.auth\\.[a-z]*name' -e '^node\\.session\\.auth\\.password' -e '^node\\.session\\.auth\\.authmethod' "$f" | sha256sum)

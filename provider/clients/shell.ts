@@ -23,6 +23,9 @@ portals=${portals.join(" ")}`;
  * open-iscsi; `own`: whether the controller `$path` is ours, and not somebody's who connects under another name than
  * `$nqn` or `$initiator`, or from a certain address.
  *
+ * `usable MAP`: whether a multipath device has a path that multipathd sends I/O over; a session that has come back is
+ * taken up some seconds later. Where that cannot be told, it has.
+ *
  * For `$unit` of NVMe, `*` means all namespaces.
  */
 export const KNOWING = raw(`fail() { echo "$*" >&2; exit 1; }
@@ -85,11 +88,23 @@ map_of() {
         case $v in mpath-*) map=\${h##*/} ;; esac
     done
 }
+usable() {
+    get "/sys/class/block/$1/dm/name" && v=$(dmsetup status "$v" 2>/dev/null) && [ -n "$v" ] || return 0
+    last=
+    for w in $v; do
+        # Of paths: 8:16 A 0; of groups the state comes without a device before it.
+        case $last/$w in *:*/A) return 0 ;; esac
+        last=$w
+    done
+    return 1
+}
 records() {
-    for d in /var/lib/iscsi /etc/iscsi; do [ ! -d "$d/nodes" ] || db=$d; done
     a=\${1%:*} p=\${1##*:}
-    a=\${a#[} a=\${a%]} record=
-    for f in "$db/nodes/$target/$a,$p" "$db/nodes/$target/$a,$p",*/*; do [ ! -f "$f" ] || record=$f; done
+    a=\${a#[} a=\${a%]} record= db=
+    for d in /etc/iscsi /var/lib/iscsi; do
+        [ -n "$record" ] || [ ! -d "$d/nodes" ] || db=$d
+        for f in "$d/nodes/$target/$a,$p" "$d/nodes/$target/$a,$p",*/*; do [ ! -f "$f" ] || record=$f db=$d; done
+    done
 }
 whole_record() {
     records "$1"

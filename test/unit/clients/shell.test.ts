@@ -401,6 +401,22 @@ dd() { : > $R/written; }`;
         expect(existsSync(join(made.root, "written"))).toBe(true);
     });
 
+    test("waits for multipathd to take up a path that has come back", () => {
+        made.partitioned();
+        made.file("sys/class/block/dm-1/dm/name", "mpatha\n");
+        const status = (path: string) =>
+            `0 131072 multipath 2 0 0 0 2 1 E 0 1 0 8:0 F 1 A 0 1 0 8:16 ${path} 1`;
+        const taken = (when: number) => `${FAST}
+n_slept=0; sleep() { n_slept=$((n_slept + 1)); }
+dmsetup() { [ "$*" = "status mpatha" ] && if [ "$n_slept" -lt ${String(when)} ]; then echo "${status("F")}"; else echo "${status("A")}"; fi; }
+dd() { : > $R/written; }`;
+        const never = made.run(flush(ISCSI, false).text, taken(10_000)).stderr;
+        expect(never).toBe("flush: multipathd has taken up no path to /dev/dm-1 for 60 seconds\n");
+        expect(existsSync(join(made.root, "written"))).toBe(false);
+        expect(made.run(flush(ISCSI, false).text, taken(50))).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, "written"))).toBe(true);
+    });
+
     test("goes on as long as something is written", () => {
         made.session();
         const busy = `${FAST}
