@@ -35,7 +35,6 @@ note_device() {
 connect() {
     found=
     each_path note_path
-    before=$found
     ready || return
     status=0 kept=0
     for portal in $portals; do
@@ -149,8 +148,8 @@ file_record() {
 # open-iscsi logs in to every portal that it has a record of, at boot: one more path, which nobody would join.
 unused() {
     ! has "$portal" || return 0
-    records "$portal"
-    [ -z "$record" ] || iscsiadm -m node -T "$target" -p "$portal" -o delete >/dev/null
+    whole_record "$portal"
+    [ -z "$record" ] || iscsiadm -m node -T "$target" -p "$portal" -o delete >/dev/null || :
 }
 # A session that runs logs in again with what it began with, whatever the record says: plan.ts ends it.
 keep() { file_record "$1"; }

@@ -12,12 +12,19 @@ import type { ClientFacts, Connection, Credentials } from "./types";
  * `dhchap_ctrl_key`, and `auth_by_initiator`.
  */
 
+interface Problem {
+    readonly path: string;
+    readonly reason: string;
+}
+
 /** What is wrong with a connection, by path below it; empty: it can be used. Values are never quoted: they may be secret. */
-export function connectionProblems({ driver_volume_type: type, data }: ConnectionProperties): {
-    path: string;
-    reason: string;
-}[] {
-    const problems: { path: string; reason: string }[] = [];
+export function connectionProblems(given: ConnectionProperties): Problem[] {
+    return [...formProblems(given), ...credentialProblems(given.data)];
+}
+
+/** What keeps a connection from being read at all, such as one in the state. */
+function formProblems({ driver_volume_type: type, data }: ConnectionProperties): Problem[] {
+    const problems: Problem[] = [];
     const say = (path: string, reason: string) => problems.push({ path: `data.${path}`, reason });
     if (!["iscsi", "nvmeof"].includes(type))
         return [
@@ -48,11 +55,16 @@ export function connectionProblems({ driver_volume_type: type, data }: Connectio
     const unit = data[iscsi ? "target_lun" : "ns_id"] ?? (iscsi ? 0 : 1);
     if (typeof unit !== "number" || !Number.isInteger(unit) || unit < 0 || unit > 16_383)
         say(iscsi ? "target_lun" : "ns_id", "must be a whole number from 0 to 16383");
-    for (const [path, reason] of halfCredentials(data)) say(path, reason);
-    for (const [initiator, own] of Object.entries(ownCredentials(data)))
-        for (const [path, reason] of halfCredentials(own))
-            say(`auth_by_initiator["${initiator}"].${path}`, reason);
     return problems;
+}
+
+function credentialProblems(data: ConnectionProperties["data"]): Problem[] {
+    const own = Object.entries(ownCredentials(data)).map(
+        ([initiator, auth]) => [`data.auth_by_initiator["${initiator}"]`, auth] as const,
+    );
+    return [["data", data] as const, ...own].flatMap(([at, from]) =>
+        halfCredentials(from).map(([path, reason]) => ({ path: `${at}.${path}`, reason })),
+    );
 }
 
 /** Half of a credential would be none: a target that lets in anybody then has not proved itself, or asked for a proof. */
@@ -73,7 +85,7 @@ function halfCredentials(from: Readonly<Record<string, unknown>>): [path: string
 
 /** @throws BlockhostError `invalid` */
 export function readConnection(given: ConnectionProperties): Connection {
-    const problems = connectionProblems(given);
+    const problems = formProblems(given);
     if (problems.length > 0) {
         const all = problems.map(({ path, reason }) => `connection.${path} ${reason}`).join("; ");
         throw new BlockhostError("invalid", all, { property: "connection" });

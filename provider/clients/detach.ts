@@ -110,15 +110,24 @@ for d; do
     esac
 done`);
 
-/** Takes the device away, logs out, and takes the node records away. What is gone already is fine. */
+/**
+ * Takes the device away, logs out, and takes the node records away. What is gone already is fine.
+ *
+ * @param only the paths at these portals
+ * @param spare another path is to carry the device: without one nothing is touched
+ */
 export function takeDown(
     declared: Declared,
-    { only, ignoreErrors = false }: { only?: readonly string[]; ignoreErrors?: boolean } = {},
+    {
+        only,
+        spare = false,
+        ignoreErrors = false,
+    }: { only?: readonly string[]; spare?: boolean; ignoreErrors?: boolean } = {},
 ): Sh {
     const own = declared.protocol === "iscsi" ? ISCSI : NVME;
     return sh`${begin(declared)}
 failed() { ${ignoreErrors ? raw('echo "passed over: $*" >&2') : raw('fail "$*"')}; }
-only=${only === undefined ? "" : ` ${only.join(" ")} `}
+only=${only === undefined ? "" : ` ${only.join(" ")} `} spare=${spare ? "1" : ""}
 meant() { case $only in '' | *" $portal "*) return 0 ;; esac; return 1; }
 ${own}`;
 }
@@ -133,6 +142,24 @@ if [ -z "$only" ]; then
             n=$((n + 1)); sleep 0.1
         done
     done
+fi
+going=
+goes_too() {
+    meant || return 0
+    for b in "/sys/class/iscsi_session/session$path"/device/target*/*:*:*:"$unit"/block/*; do
+        ! get "$b/dev" || going="$going $v"
+    done
+}
+if [ -n "$spare" ]; then
+    each_path goes_too
+    for map in $maps; do
+        n=0
+        until usable "$map"; do
+            [ "$n" -lt 300 ] || fail "multipath: multipathd uses no other path of /dev/$map"
+            n=$((n + 1)); sleep 0.1
+        done
+    done
+    going=
 fi
 staying=
 remove() {

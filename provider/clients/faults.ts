@@ -1,9 +1,15 @@
 import type { AttachmentFacts, ClientFacts, DeviceFacts, PathFacts } from "./types";
 
 /** Sessions or controllers of an attachment. */
-export function pathsOf(facts: ClientFacts, { target, protocol }: AttachmentFacts["declared"]): PathFacts[] {
+export function pathsOf(
+    facts: ClientFacts,
+    { target, protocol, initiator }: AttachmentFacts["declared"],
+): PathFacts[] {
     return facts.paths.filter(
-        (path) => path.target === target && path.protocol === protocol && path.foreign !== true,
+        (path) =>
+            path.target === target &&
+            path.protocol === protocol &&
+            (path.foreign === undefined || path.foreign === initiator),
     );
 }
 
@@ -24,6 +30,12 @@ export function isJoined(facts: ClientFacts, declared: AttachmentFacts["declared
     if (declared.protocol === "nvme-tcp") return facts.nativeMultipath;
     const devices = devicesOf(facts, declared);
     return devices.length > 0 && devices.every(({ map }) => map !== undefined);
+}
+
+/** Whether a path is one that I/O of the joined device can go over. */
+export function carries(facts: ClientFacts, declared: AttachmentFacts["declared"], { id, up }: PathFacts) {
+    if (!up || declared.protocol === "nvme-tcp") return up;
+    return devicesOf(facts, declared).some(({ session, map }) => session === id && map !== undefined);
 }
 
 /**

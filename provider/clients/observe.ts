@@ -79,11 +79,13 @@ for s in /sys/class/nvme/nvme*; do
     target=$v
     get "$s/state"; state=$v
     get "$s/address"; address=\${v#*traddr=} port=\${v#*trsvcid=}
-    keys=- own=yes
+    keys=-
     # Of one that somebody has connected under another name, or from a certain address, the keys are not ours.
-    case $v in *,host_traddr=* | *,host_iface=*) own= ;; esac
-    ! get "$s/hostnqn" || [ "$v" = "$nqn" ] || own=
-    if [ -z "$own" ]; then keys=other
+    case $v in
+    *,host_traddr=* | *,host_iface=*) keys=by: ;;
+    *) ! get "$s/hostnqn" || [ "$v" = "$nqn" ] || keys=by:$v ;;
+    esac
+    if [ "$keys" != - ]; then :
     elif [ -d "$dir" ] && [ -r "$s/dhchap_secret" ]; then
         get "$s/dhchap_secret"; key=\${v:-none}
         get "$s/dhchap_ctrl_secret"

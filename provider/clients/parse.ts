@@ -78,7 +78,7 @@ function parseControllers(found: readonly string[][]): PathFacts[] {
         portal: portalOf(address, port),
         state,
         up: state === "live",
-        ...(keys === "other" ? { foreign: true as const } : keys === "-" ? {} : { keys }),
+        ...(keys.startsWith("by:") ? { foreign: keys.slice(3) } : keys === "-" ? {} : { keys }),
     }));
 }
 

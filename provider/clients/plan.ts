@@ -15,7 +15,7 @@ import { installUnit, removeUnit } from "./bootUnit";
 import { authLines, credentialsFor, initiatorOf, keyLines, sha256 } from "./connection";
 import { flush, refuseUsers, takeDown } from "./detach";
 import { explain } from "./explain";
-import { devicesOf, differences, isJoined, pathsOf, sizeSeen, surplusPaths } from "./faults";
+import { carries, devicesOf, differences, isJoined, pathsOf, sizeSeen, surplusPaths } from "./faults";
 import { AUTH } from "./parse";
 import type {
     AttachmentFacts,
@@ -112,14 +112,13 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     );
     const anew = declared.protocol === "nvme-tcp" && joined ? [] : outdated;
     const kept = paths.filter((path) => !extra.includes(path));
-    // One after the other, those that are down first: the device stays as long as another path is up.
-    const inTurn = joined && kept.filter(({ up }) => up).length > 1;
-    const lost = portalsOf(inTurn ? extra : [...extra, ...anew]);
-    const stay = kept.filter((path) => inTurn || !anew.includes(path));
-    const cut =
-        lost.length > 0 &&
-        (!joined || stay.length === 0 || (!stay.some(({ up }) => up) && paths.some(({ up }) => up)));
-    const turns = inTurn ? portalsOf([...anew].sort((a, b) => Number(a.up) - Number(b.up))) : [];
+    // Over several portals those that carry nothing go first, and when all are back, the others one after the other.
+    const inTurn = joined && declared.paths === "all" && declared.portals.length > 1;
+    const carry = (path: PathFacts) => carries(facts, declared, path);
+    const lost = portalsOf([...extra, ...anew.filter((path) => !inTurn || !carry(path))]);
+    const turns = portalsOf(anew).filter((portal) => !lost.includes(portal));
+    const stay = kept.filter(({ portal }) => !lost.includes(portal));
+    const cut = lost.length > 0 && (!joined || stay.length === 0 || (!stay.some(carry) && paths.some(carry)));
     const unit = `clients/boot-unit/${stateDirectory}`;
     const header = {
         mark: want.mark,
@@ -155,21 +154,20 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
             ? []
             : [
                   {
-                      label:
-                          anew.length === 0 || inTurn
-                              ? `give up the paths ${lost.join(", ")}`
-                              : `disconnect ${lost.join(", ")}: ${REASON[declared.protocol]}`,
-                      script: takeDown({ ...declared, portals: lost }, { only: lost }),
+                      label: lost.every((portal) => extra.some((path) => path.portal === portal))
+                          ? `give up the paths ${lost.join(", ")}`
+                          : `disconnect ${lost.join(", ")}: ${REASON[declared.protocol]}`,
+                      script: takeDown({ ...declared, portals: lost }, { only: lost, spare: !cut }),
                   },
               ]),
+        ...connect,
         ...turns.flatMap((portal) => [
             {
                 label: `disconnect ${portal}, one path of several: ${REASON[declared.protocol]}`,
-                script: takeDown({ ...declared, portals: [portal] }, { only: [portal] }),
+                script: takeDown({ ...declared, portals: [portal] }, { only: [portal], spare: true }),
             },
             ...connect,
         ]),
-        ...(turns.length > 0 ? [] : connect),
         { label: "note that it is attached", script: sh`sh ${file} applied` },
     ];
     return {
@@ -177,7 +175,10 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         touched: { attachments: [want.name] },
         reserved: [unit],
         explain,
-        timeout: DEVICE_TIMEOUT + (cut ? FLUSH_TIMEOUT : 0) + declared.portals.length * LOGIN_TIMEOUT,
+        timeout:
+            (1 + turns.length) * DEVICE_TIMEOUT +
+            (cut ? FLUSH_TIMEOUT : 0) +
+            declared.portals.length * LOGIN_TIMEOUT,
     };
 }
 

@@ -23,7 +23,7 @@ portals=${portals.join(" ")}`;
  * open-iscsi; `own`: whether the controller `$path` is ours, and not somebody's who connects under another name than
  * `$nqn` or `$initiator`, or from a certain address.
  *
- * `usable MAP`: whether a multipath device has a path that multipathd sends I/O over; a session that has come back is
+ * `usable MAP`: whether a multipath device has a path, none of the devices `$going`, that multipathd sends I/O over; a session that has come back is
  * taken up some seconds later. Where that cannot be told, it has.
  *
  * For `$unit` of NVMe, `*` means all namespaces.
@@ -93,7 +93,7 @@ usable() {
     last=
     for w in $v; do
         # Of paths: 8:16 A 0; of groups the state comes without a device before it.
-        case $last/$w in *:*/A) return 0 ;; esac
+        case $last/$w in *:*/A) case " \${going-} " in *" $last "*) ;; *) return 0 ;; esac ;; esac
         last=$w
     done
     return 1

@@ -81,8 +81,11 @@ export interface PathFacts {
     readonly up: boolean;
     /** Digest of the credentials or keys that it has, and will connect with again. */
     readonly keys?: string;
-    /** A controller that somebody has connected under another name, or from a certain address: it is none of ours. */
-    readonly foreign?: true;
+    /**
+     * Of a controller that somebody has connected under another name than the client's, that name; from a certain
+     * address, empty. It is none of ours, but for an attachment that was made under that name.
+     */
+    readonly foreign?: string;
 }
 
 /** A block device that a target shows. */

@@ -35,3 +35,16 @@ describe.each([
         expect(readConnection(of(undefined)).unit).toBe(otherwise);
     });
 });
+
+test("one of the state that has half of a credential can still be read, to be corrected or detached", () => {
+    const data = {
+        target_iqn: "iqn.2024-01.com.example:a",
+        target_portal: "10.0.0.5:3260",
+        auth_username: "db1",
+    };
+    const half = { driver_volume_type: "iscsi" as const, data };
+    expect(connectionProblems(half)).toEqual([
+        { path: "data.auth_password", reason: "is missing, beside auth_username" },
+    ]);
+    expect(readConnection(half).credentials).toEqual({});
+});

@@ -285,26 +285,47 @@ describe("planning", () => {
             );
         });
 
+        const ways = (lines: readonly string[], after: ConnectionProperties) =>
+            labels(attach(context(lines), want(after, "require"))).flatMap(
+                (label) =>
+                    /^(give up|disconnect \S+?(?:, one|: )|log in|see that nobody)/.exec(label)?.[1] ?? [],
+            );
+        const one1 = "disconnect 10.0.0.5:3260, one";
+        const two2 = "disconnect [fd00::5]:3260, one";
+
         test("over several paths: one after the other, so that nobody notices", () => {
-            const now = context(running(want(ISCSI, "require"), several));
-            const ways = (plan: Plan) =>
-                labels(plan).filter((label) => /^disconnect|nobody|^wait/.test(label));
-            expect(ways(attach(now, want(rotated, "require")))).toEqual([
-                expect.stringMatching(/^disconnect 10\.0\.0\.5:3260, one path of several/),
-                "wait for the device",
-                expect.stringMatching(/^disconnect \[fd00::5\]:3260, one path of several/),
-                "wait for the device",
-            ]);
+            const lines = running(want(ISCSI, "require"), several);
+            expect(ways(lines, rotated)).toEqual(["log in", one1, "log in", two2, "log in"]);
         });
 
-        test("with the other path down, or given up in the same run, as with one path", () => {
-            const down = context(running(want(ISCSI, "require"), several, [2]));
-            expect(labels(attach(down, want(rotated, "require")))).toContain(
-                "see that nobody uses the device",
-            );
+        test("what is down goes first, and comes back before another goes", () => {
+            const lines = running(want(ISCSI, "require"), several, [2]);
+            expect(ways(lines, rotated)).toEqual(["disconnect [fd00::5]:3260: ", "log in", one1, "log in"]);
+        });
+
+        test("where one has gone in a run that was cut short, it comes back before the other goes", () => {
+            const lines = running(want(ISCSI, "require"), several);
+            const gone = lines.filter((line) => !/^(session|auth|disk|map) (2|sd2)|^serial sd2/.test(line));
+            expect(ways(gone, rotated)).toEqual(["log in", one1, "log in"]);
+        });
+
+        test("with another portal, too, that comes before the last one with the former goes", () => {
+            const lines = running(want(ISCSI, "require"), several);
+            const moved = withData(rotated, { target_portals: ["10.0.0.5:3260", "10.0.0.9:3260"] });
+            expect(ways(lines, moved)).toEqual(["give up", "log in", one1, "log in"]);
+        });
+
+        test("that has no device is no path to go over to", () => {
+            const lines = running(want(ISCSI, "require"), several);
+            const bare = lines.filter((line) => !/^(disk|map) (2|sd2)|^serial sd2/.test(line));
+            const only = withData(ISCSI, { target_portals: ["[fd00::5]:3260"] });
+            expect(ways(bare, only)).toContain("see that nobody");
+            expect(ways(lines, only)).toEqual(["give up", "log in"]);
+        });
+
+        test("with the other portal given up in the same run, as with one path", () => {
             const fewer = withData(rotated, { target_portals: ["10.0.0.5:3260"] });
-            const now = context(running(want(ISCSI, "require"), several));
-            expect(labels(attach(now, want(fewer, "require")))).toContain("see that nobody uses the device");
+            expect(ways(running(want(ISCSI, "require"), several), fewer)).toContain("see that nobody");
         });
 
         test("that are on file already, and not with the session, are drift that is healed", () => {
@@ -363,7 +384,7 @@ describe("planning", () => {
     });
 
     test("a controller that somebody has connected under another name is left out", () => {
-        const lines = [...attached(want(NVME)), `controller nvme1 live 10.0.0.9 4420 other ${NQN}`];
+        const lines = [...attached(want(NVME)), `controller nvme1 live 10.0.0.9 4420 by:nqn.other ${NQN}`];
         const now = context(lines);
         expect(differences(now.facts, one(now.facts))).toEqual([]);
         expect(isEmpty(attach(now, want(NVME)))).toBe(true);

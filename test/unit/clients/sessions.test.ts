@@ -124,6 +124,13 @@ sleep() { :; }`;
         expect([existsSync(record("10.0.0.5")), existsSync(record("10.0.0.6"))]).toEqual([false, true]);
     });
 
+    test("one of whose record a power cut has left a part keeps nobody from the others", () => {
+        made.session();
+        made.file(`etc/iscsi/nodes/${TARGET}/10.0.0.6,3260`, "");
+        expect(run(two("one"), "login")).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(record("10.0.0.6"))).toBe(false);
+    });
+
     test("credentials are put on file without a login, where there is a record", () => {
         made.file(
             `etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`,

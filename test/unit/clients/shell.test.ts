@@ -417,6 +417,26 @@ dd() { : > $R/written; }`;
         expect(existsSync(join(made.root, "written"))).toBe(true);
     });
 
+    test("a path goes only where multipathd uses another", () => {
+        made.partitioned();
+        made.file("sys/class/block/dm-1/dm/name", "mpatha\n");
+        const block = "sys/class/iscsi_session/session1/device/target0/0:0:0:0";
+        made.file(`${block}/block/sda/dev`, "8:0\n");
+        made.file(`${block}/delete`);
+        const using = (...paths: string[]) => `sleep() { :; }
+iscsiadm() { :; }
+systemctl() { :; }
+multipath() { :; }
+dmsetup() { echo "0 131072 multipath 2 0 0 0 1 1 A 0 2 0 ${paths.map((path) => `${path} 1`).join(" ")}"; }`;
+        const away = takeDown(ISCSI, { only: ["10.0.0.5:3260"], spare: true }).text;
+        expect(made.run(away, using("8:0 A", "8:16 F")).stderr).toBe(
+            "multipath: multipathd uses no other path of /dev/dm-1\n",
+        );
+        expect(read(`${block}/delete`)).toBe("");
+        expect(made.run(away, using("8:0 A", "8:16 A")).stderr).toBe("");
+        expect(read(`${block}/delete`)).toBe("1\n");
+    });
+
     test("goes on as long as something is written", () => {
         made.session();
         const busy = `${FAST}
