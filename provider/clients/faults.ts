@@ -25,6 +25,16 @@ export function surplusPaths(facts: ClientFacts, declared: AttachmentFacts["decl
     return paths.filter(({ portal }) => portal !== stays?.portal);
 }
 
+/** Portals that open-iscsi has on file for the target and that are not declared: it would log in there at boot. */
+export function undeclaredRecords(
+    { records }: ClientFacts,
+    { protocol, target, portals }: AttachmentFacts["declared"],
+): string[] {
+    if (protocol !== "iscsi") return [];
+    const known = records.filter((record) => record.target === target).map(({ portal }) => portal);
+    return [...new Set(known)].filter((portal) => !portals.includes(portal));
+}
+
 /** Whether what is there of paths is one device, which does not go with one of them. */
 export function isJoined(facts: ClientFacts, declared: AttachmentFacts["declared"]): boolean {
     if (declared.protocol === "nvme-tcp") return facts.nativeMultipath;
@@ -52,6 +62,8 @@ export function differences(facts: ClientFacts, { declared, auth, applied }: Att
     for (const { portal } of paths)
         if (!declared.portals.includes(portal)) found.push(`path ${portal}: is not declared`);
     for (const { portal } of surplusPaths(facts, declared)) found.push(`path ${portal}: one too many`);
+    for (const portal of undeclaredRecords(facts, declared))
+        found.push(`node record of ${portal}: is not declared`);
     if (declared.paths === "all")
         for (const portal of declared.portals) if (!there.has(portal)) found.push(`path ${portal}: missing`);
     for (const { portal, up, keys } of paths) {

@@ -15,7 +15,16 @@ import { installUnit, removeUnit } from "./bootUnit";
 import { authLines, credentialsFor, initiatorOf, keyLines, sha256 } from "./connection";
 import { flush, refuseUsers, takeDown } from "./detach";
 import { explain } from "./explain";
-import { carries, devicesOf, differences, isJoined, pathsOf, sizeSeen, surplusPaths } from "./faults";
+import {
+    carries,
+    devicesOf,
+    differences,
+    isJoined,
+    pathsOf,
+    sizeSeen,
+    surplusPaths,
+    undeclaredRecords,
+} from "./faults";
 import { AUTH } from "./parse";
 import type {
     AttachmentFacts,
@@ -115,10 +124,12 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     // Over several portals those that carry nothing go first, and when all are back, the others one after the other.
     const inTurn = joined && declared.paths === "all" && declared.portals.length > 1;
     const carry = (path: PathFacts) => carries(facts, declared, path);
-    const lost = portalsOf([...extra, ...anew.filter((path) => !inTurn || !carry(path))]);
+    const given = [...portalsOf(extra), ...undeclaredRecords(facts, declared)];
+    const lost = [...new Set([...given, ...portalsOf(anew.filter((path) => !inTurn || !carry(path)))])];
     const turns = portalsOf(anew).filter((portal) => !lost.includes(portal));
     const stay = kept.filter(({ portal }) => !lost.includes(portal));
-    const cut = lost.length > 0 && (!joined || stay.length === 0 || (!stay.some(carry) && paths.some(carry)));
+    const goes = paths.some(({ portal }) => lost.includes(portal));
+    const cut = goes && (!joined || stay.length === 0 || (!stay.some(carry) && paths.some(carry)));
     const unit = `clients/boot-unit/${stateDirectory}`;
     const header = {
         mark: want.mark,
@@ -154,7 +165,7 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
             ? []
             : [
                   {
-                      label: lost.every((portal) => extra.some((path) => path.portal === portal))
+                      label: lost.every((portal) => given.includes(portal))
                           ? `give up the paths ${lost.join(", ")}`
                           : `disconnect ${lost.join(", ")}: ${REASON[declared.protocol]}`,
                       script: takeDown({ ...declared, portals: lost }, { only: lost, spare: !cut }),

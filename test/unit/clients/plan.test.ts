@@ -338,6 +338,22 @@ describe("planning", () => {
         });
     });
 
+    test("a node record that a run cut short has left of a portal given up goes, and nothing else", () => {
+        const lines = attached(want(ISCSI));
+        const now = context([...lines, `record ${TARGET} 10.0.0.9,3260 automatic 00`]);
+        expect(differences(now.facts, one(now.facts))).toEqual([
+            "node record of 10.0.0.9:3260: is not declared",
+        ]);
+        expect(labels(attach(now, want(ISCSI)))).toEqual([
+            "see that attachment pg is as it was observed",
+            "write the boot file of attachment pg",
+            "give up the paths 10.0.0.9:3260",
+            `log in to ${TARGET}`,
+            "wait for the device",
+            "note that it is attached",
+        ]);
+    });
+
     test("of two sessions that nobody joins, one goes, and only while nobody uses the device", () => {
         const lines = [
             ...attached(want(ISCSI)),
