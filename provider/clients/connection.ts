@@ -68,19 +68,20 @@ function credentialProblems(data: ConnectionProperties["data"]): Problem[] {
 }
 
 /** Half of a credential would be none: a target that lets in anybody then has not proved itself, or asked for a proof. */
-const NEEDED = {
-    auth_username: "auth_password",
-    auth_password: "auth_username",
-    auth_username_in: "auth_password_in",
-    auth_password_in: "auth_username_in",
-} as const;
-const NEEDED_TOO = { auth_username_in: "auth_username", dhchap_ctrl_key: "dhchap_key" } as const;
+const NEEDED = [
+    ["auth_username", "auth_password"],
+    ["auth_password", "auth_username"],
+    ["auth_username_in", "auth_password_in"],
+    ["auth_password_in", "auth_username_in"],
+    ["auth_username_in", "auth_username"],
+    ["dhchap_ctrl_key", "dhchap_key"],
+] as const;
 
 /** What is missing, and why. */
 function halfCredentials(from: Readonly<Record<string, unknown>>): [path: string, reason: string][] {
-    return [...Object.entries(NEEDED), ...Object.entries(NEEDED_TOO)]
-        .filter(([given, needed]) => textIn(from, given) !== undefined && textIn(from, needed) === undefined)
-        .map(([given, needed]) => [needed, `is missing, beside ${given}`]);
+    return NEEDED.filter(
+        ([given, needed]) => textIn(from, given) !== undefined && textIn(from, needed) === undefined,
+    ).map(([given, needed]) => [needed, `is missing, beside ${given}`]);
 }
 
 /** @throws BlockhostError `invalid` */
