@@ -186,8 +186,8 @@ dd if=/dev/zero of=${path} bs=4096 count=1 oflag=direct conv=notrunc status=none
     }
 
     /**
-     * Sessions, devices and their paths, what open-iscsi has on file with what it says of credentials, what multipath has,
-     * units, files, held locks, runs.
+     * Sessions, devices and their paths, what open-iscsi has on file with what it says of credentials, what multipath
+     * remembers, units, files, held locks, runs.
      */
     async inventory(): Promise<string[]> {
         const lines = await this.left(
@@ -196,7 +196,7 @@ dd if=/dev/zero of=${path} bs=4096 count=1 oflag=direct conv=notrunc status=none
 }
 grep -rs 'auth\\|startup' /etc/iscsi/nodes
 find /etc/iscsi /var/lib/iscsi -mindepth 1 -printf 'iscsi %p\\n' 2>/dev/null
-grep -sv '^#' /etc/multipath/wwids
+${REMEMBERED}
 ${JOINED}`,
         );
         return lines
@@ -220,6 +220,11 @@ sync`;
 const JOINED = `for s in /sys/block/dm-*/slaves/*; do [ ! -e "$s" ] || echo "$s"; done
 grep -lsx live /sys/class/nvme/nvme*/state
 :`;
+
+/** What multipath remembers of disks that are gone. It need not have on its disk, when the power fails, what it has. */
+const REMEMBERED = `grep -sv '^#' /etc/multipath/wwids | tr -d / | while read -r wwid; do
+    dmsetup info -c --noheadings -o uuid 2>/dev/null | grep -qxF "mpath-$wwid" || echo "remembered $wwid"
+done`;
 
 const NETWORKS = ["storage", "storage2"] as const;
 
