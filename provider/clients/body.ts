@@ -206,11 +206,7 @@ join() {
             n=$((n + 1)); sleep 0.1
         done
     done
-    n=0
-    until usable "$map"; do
-        [ "$n" -lt 300 ] || fail "multipath: multipathd uses no path of /dev/$map"
-        n=$((n + 1)); sleep 0.1
-    done
+    becomes_usable "$map" 300 || fail "multipath: multipathd uses no path of /dev/$map"
     sectors "$map"
     [ "$((v * 512))" -ge "$size" ] || { get "/sys/class/block/$map/dm/name"; multipathd resize map "$v" >/dev/null; }
     sectors "$map"

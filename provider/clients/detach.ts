@@ -98,8 +98,7 @@ alive= waited=0
 until each_path up; [ -n "$alive" ] || [ "$waited" -ge "$((patience * 10))" ]; do waited=$((waited + 1)); sleep 0.1; done
 [ -n "$alive" ] || { lost "no path to the device has come up for $patience seconds"; exit 0; }
 for map in $maps; do
-    until usable "$map" || [ "$waited" -ge "$((patience * 10))" ]; do waited=$((waited + 1)); sleep 0.1; done
-    usable "$map" || { lost "multipathd has taken up no path to /dev/$map for $patience seconds"; exit 0; }
+    becomes_usable "$map" "$((patience * 10 - waited))" || { lost "multipathd has taken up no path to /dev/$map for $patience seconds"; exit 0; }
 done
 for d; do
     write_out "$d"
@@ -153,11 +152,7 @@ goes_too() {
 if [ -n "$spare" ]; then
     each_path goes_too
     for map in $maps; do
-        n=0
-        until usable "$map"; do
-            [ "$n" -lt 300 ] || fail "multipath: multipathd uses no other path of /dev/$map"
-            n=$((n + 1)); sleep 0.1
-        done
+        becomes_usable "$map" 300 || fail "multipath: multipathd uses no other path of /dev/$map"
     done
     going=
 fi

@@ -23,8 +23,9 @@ portals=${portals.join(" ")}`;
  * open-iscsi; `own`: whether the controller `$path` is ours, and not somebody's who connects under another name than
  * `$nqn` or `$initiator`, or from a certain address.
  *
- * `usable MAP`: whether a multipath device has a path, none of the devices `$going`, that multipathd sends I/O over; a session that has come back is
- * taken up some seconds later. Where that cannot be told, it has.
+ * `usable MAP`: whether a multipath device has a path, none of the devices `$going`, that multipathd sends I/O over; a
+ * session that has come back is taken up some seconds later, so `becomes_usable MAP TENTHS` waits, for so many tenths of
+ * a second. Where that cannot be told, it has.
  *
  * For `$unit` of NVMe, `*` means all namespaces.
  */
@@ -97,6 +98,13 @@ usable() {
         last=$w
     done
     return 1
+}
+becomes_usable() {
+    tenths=$2
+    until usable "$1"; do
+        [ "$tenths" -gt 0 ] || return 1
+        tenths=$((tenths - 1)); sleep 0.1
+    done
 }
 records() {
     a=\${1%:*} p=\${1##*:}

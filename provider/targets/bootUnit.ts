@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { asWord, hasContent, raw, type Sh, sh, writeOut } from "../sh";
 import { GUARD_FAILED, NOTHING, type Plan, type Step } from "../host/plan";
+import { stateDirectoryKey } from "../host/runDirectory";
 import { guardBootFile, placeOf } from "./boot";
 import { SHUTDOWN_SCRIPT, shutdownUnit } from "./shutdownUnit";
 import type { ExportFacts, TargetContext, TargetFacts } from "./types";
@@ -38,8 +38,7 @@ const NO_BOOT_UNIT = "unit: what makes it anew at boot, and flushes it at shutdo
 /** `blockhost-exports.service`, with a suffix for a state directory that is not the default. */
 export function bootUnitName(stateDirectory: string): string {
     if (stateDirectory === DEFAULT_STATE_DIRECTORY) return "blockhost-exports.service";
-    const suffix = createHash("sha256").update(stateDirectory).digest("hex").slice(0, 8);
-    return `blockhost-exports-${suffix}.service`;
+    return `blockhost-exports-${stateDirectoryKey(stateDirectory)}.service`;
 }
 
 /** What tells an observation that the unit is installed: the file, with {@link UNIT_HEADER}, and the link that enables it. */
