@@ -4,10 +4,11 @@ import type { Declared } from "./types";
 
 /** Detaching, in an order that loses nothing: nobody uses it, all is written, the device goes, the sessions, the records. */
 
-function begin(declared: Declared): Sh {
+/** @param pathless WWID of a multipath device that has no path left, and so no device that leads to it. */
+function begin(declared: Declared, pathless = ""): Sh {
     return sh`${variables(declared)}
 ${KNOWING}
-blocks= maps=
+blocks= maps= pathless=${pathless}
 ${GOES[declared.protocol]}
 collect() {
     goes || return 0
@@ -15,7 +16,11 @@ collect() {
     map_of "$block"
     [ -z "$map" ] || case " $maps " in *" $map "*) ;; *) maps="$maps $map" ;; esac
 }
-each_device collect`;
+each_device collect
+[ -z "$pathless" ] || for m in /sys/block/dm-*; do
+    get "$m/dm/uuid" && [ "$v" = "mpath-$pathless" ] || continue
+    case " $maps " in *" \${m##*/} "*) ;; *) maps="$maps \${m##*/}" ;; esac
+done`;
 }
 
 /**
@@ -25,19 +30,19 @@ each_device collect`;
 const GOES = {
     iscsi: raw("goes() { :; }"),
     "nvme-tcp": raw(`get /etc/nvme/hostnqn || v=$initiator
-nqn=$v unit='*'
+nqn=$v nsid=$unit unit='*'
 goes() { path=$(readlink -f "$node/device"); path=\${path##*/}; own; }`),
 } as const;
 
 /** Fails with a line on each who has the device, or what would go with it, after `word`. */
-export function refuseUsers(declared: Declared, word = "in-use"): Sh {
-    return sh`${begin(declared)}
+export function refuseUsers(declared: Declared, word = "in-use", pathless?: string): Sh {
+    return sh`${begin(declared, pathless)}
 ${USERS}
 ${OPEN}
-[ -n "$blocks" ] || exit 0
+[ -n "$blocks$maps" ] || exit 0
 parts_of $maps
 set -- $blocks $maps $parts
-users=$(users_of "$@"; open_of "$@")
+users=$(users_of "$@"; open_of "$@") || exit
 [ -z "$users" ] || fail ${word}: "$users"`;
 }
 
@@ -46,8 +51,8 @@ users=$(users_of "$@"; open_of "$@")
  * without a word lets it wait, for two minutes (iSCSI) or for ever (NVMe), in a call that no signal ends: so it waits only
  * as long as something is being written.
  */
-export function flush(declared: Declared, force: boolean): Sh {
-    return sh`${begin(declared)}
+export function flush(declared: Declared, force: boolean, pathless?: string): Sh {
+    return sh`${begin(declared, pathless)}
 force=${force ? "1" : ""} patience=${force ? 30 : 60}
 ${FLUSH}`;
 }
@@ -121,10 +126,11 @@ export function takeDown(
         only,
         spare = false,
         ignoreErrors = false,
-    }: { only?: readonly string[]; spare?: boolean; ignoreErrors?: boolean } = {},
+        pathless,
+    }: { only?: readonly string[]; spare?: boolean; ignoreErrors?: boolean; pathless?: string } = {},
 ): Sh {
     const own = declared.protocol === "iscsi" ? ISCSI : NVME;
-    return sh`${begin(declared)}
+    return sh`${begin(declared, pathless)}
 failed() { ${ignoreErrors ? raw('echo "passed over: $*" >&2') : raw('fail "$*"')}; }
 only=${only === undefined ? "" : ` ${only.join(" ")} `} spare=${spare ? "1" : ""}
 meant() { case $only in '' | *" $portal "*) return 0 ;; esac; return 1; }
@@ -152,10 +158,18 @@ goes_too() {
 if [ -n "$spare" ]; then
     each_path goes_too
     for map in $maps; do
-        becomes_usable "$map" 300 || fail "multipath: multipathd uses no other path of /dev/$map"
+        becomes_usable "$map" 300 || fail "spare: multipathd uses no other path of /dev/$map"
     done
     going=
 fi
+# Without the other units their users would lose them; with them the session would not have ended.
+alone() {
+    meant || return 0
+    for d in "/sys/class/iscsi_session/session$path"/device/target*/*:*:*:*; do
+        [ ! -d "$d/block" ] || [ "\${d##*:}" = "$unit" ] || fail "others: session $path with $portal leads to unit \${d##*:} of the target, too"
+    done
+}
+[ -z "$only" ] || each_path alone
 staying=
 remove() {
     meant || return 0
@@ -184,7 +198,25 @@ for portal in $portals; do
     [ ! -e "$db/.blockhost.new" ] || rm -f -- "$db/.blockhost.new" || failed "$db/.blockhost.new cannot be removed"
 done`);
 
-const NVME = raw(`remove() {
+const NVME =
+    raw(`# Whether the device is served by a controller of ours that goes, and by one that stays, which the kernel goes over to.
+served() {
+    own && get "/sys/class/nvme/$path/state" && [ "$v" = live ] || return 0
+    for d in "/sys/class/nvme/$path"/nvme*n*; do
+        get "$d/nsid" && [ "$v" = "$nsid" ] || continue
+        get "$d/ana_state" || v=optimized
+        case $v in optimized | non-optimized) ;; *) continue ;; esac
+        if meant; then goes=$path; else stays=$path; fi
+    done
+}
+if [ -n "$spare" ]; then
+    n=0
+    until goes= stays=; each_path served; [ -n "$stays" ] || [ -z "$goes" ]; do
+        [ "$n" -lt 300 ] || fail "spare: no other controller serves namespace $nsid of the target"
+        n=$((n + 1)); sleep 0.1
+    done
+fi
+remove() {
     meant && own || return 0
     echo 1 > "/sys/class/nvme/$path/delete_controller" || failed "$path cannot be removed"
     n=0

@@ -45,6 +45,24 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         hint: "see `multipathd show paths` and /etc/multipath.conf on the client (a blacklist?), or set `multipath` to `none`",
     },
     {
+        says: /^spare: /m,
+        code: "unreachable",
+        summary: "no other path carries the device, so the one that was to go stays",
+        hint: "see that the storage host answers at its other portals (`multipath -ll` or `nvme list-subsys` on the client), then run the same again",
+    },
+    {
+        says: /^others: /m,
+        code: "conflict",
+        summary: "a session that was to be ended leads to units that are not of this attachment",
+        hint: "nothing of it was touched: where nobody uses those, log out there by hand (iscsiadm -m session -r NUMBER --logout), then run the same again",
+    },
+    {
+        says: /^tools: /m,
+        code: "unsupported",
+        summary: "whether somebody uses the device cannot be told on the client",
+        hint: "install there: apt-get install findutils",
+    },
+    {
         says: /^missing: /m,
         code: "not-found",
         summary: "the client is logged in, but the device has not appeared",

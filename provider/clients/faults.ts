@@ -17,6 +17,14 @@ export function devicesOf(facts: ClientFacts, { target, unit }: AttachmentFacts[
     return facts.devices.filter((device) => device.target === target && device.unit === unit);
 }
 
+/** Whether sessions with the target lead to other units and not to this one: whoever uses those has them. */
+export function leadElsewhere(facts: ClientFacts, declared: AttachmentFacts["declared"]): boolean {
+    return (
+        devicesOf(facts, declared).length === 0 &&
+        pathsOf(facts, declared).every(({ id }) => facts.devices.some(({ session }) => session === id))
+    );
+}
+
 /** Of an attachment with one path, those at other portals than the one that stays: the first declared that is up. */
 export function surplusPaths(facts: ClientFacts, declared: AttachmentFacts["declared"]): PathFacts[] {
     if (declared.paths === "all") return [];
@@ -119,11 +127,22 @@ export function sizeSeen(facts: ClientFacts, declared: AttachmentFacts["declared
     return sizes.length === 0 ? undefined : Math.min(...sizes);
 }
 
+const MAP = "/dev/disk/by-id/dm-uuid-mpath-";
+
+/**
+ * The WWID of a multipath device that is left of what was at a path, as by {@link devicePath}, when all sessions have
+ * ended. No file of ours and none of the kernel's says whose it is.
+ */
+export function pathlessMap({ pathless }: ClientFacts, formerPath: string): string | undefined {
+    const wwid = formerPath.startsWith(MAP) ? formerPath.slice(MAP.length) : "";
+    return pathless.has(wwid) ? wwid : undefined;
+}
+
 /** Where the device is found as long as it is attached; `undefined`: there is none. */
 export function devicePath(facts: ClientFacts, declared: AttachmentFacts["declared"]): string | undefined {
     const [device] = devicesOf(facts, declared);
     if (device === undefined) return undefined;
-    if (device.map !== undefined) return `/dev/disk/by-id/dm-uuid-mpath-${device.map.wwid}`;
+    if (device.map !== undefined) return `${MAP}${device.map.wwid}`;
     if (declared.protocol === "nvme-tcp") return `/dev/disk/by-id/nvme-${device.wwid}`;
     const [, hex] = /^(?:naa|eui)\.([0-9a-f]+)$/.exec(device.wwid) ?? [];
     return hex === undefined ? `/dev/${device.block}` : `/dev/disk/by-id/wwn-0x${hex}`;

@@ -105,6 +105,12 @@ for b in /sys/block/nvme*n*; do
     echo "namespace \${b##*/} $nsid $size $uuid $v $target"
 done
 [ -d "$dir" ] || exit 0
+# A multipath device whose sessions have all ended keeps what was written to it until they are back.
+for m in /sys/block/dm-*; do
+    get "$m/dm/uuid" && uuid=$v || continue
+    case $uuid in mpath-*) ;; *) continue ;; esac
+    for b in "$m"/slaves/*; do [ -e "$b" ] || echo "pathless $uuid"; done
+done
 for file in "$dir"/*; do
     [ -f "$file" ] || continue
     echo "attachment \${file##*/}"

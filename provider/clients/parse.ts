@@ -43,6 +43,7 @@ export function parseClient(output: string): ClientFacts {
         attachments,
         unreadable,
         paths,
+        pathless: new Set(words("pathless", 1).map(([uuid = ""]) => uuid.replace(/^mpath-/, ""))),
         devices: [...parseDisks(words, paths), ...parseNamespaces(words("namespace", 6))],
         records: words("record", 4).map(([target = "", at = "", startup = "", auth = ""]): NodeRecord => {
             const [address = "", port = ""] = at.split(",");

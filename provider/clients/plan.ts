@@ -17,9 +17,9 @@ import { flush, refuseUsers, takeDown } from "./detach";
 import { explain } from "./explain";
 import {
     carries,
-    devicesOf,
     differences,
     isJoined,
+    pathlessMap,
     pathsOf,
     sizeSeen,
     surplusPaths,
@@ -100,6 +100,7 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     requireClient(context, want);
     refuseConflicts(context, want, before);
     const { declared, credentials, auth } = declare(facts, want, before);
+    if (before !== undefined) refuseFormerName(facts, before.declared, declared);
     const written =
         before !== undefined &&
         before.orphaned !== true &&
@@ -203,12 +204,12 @@ function portalsOf(paths: readonly PathFacts[]): string[] {
     return [...new Set(paths.map(({ portal }) => portal))];
 }
 
-function refusing(declared: Declared): Step {
-    return { label: "see that nobody uses the device", script: refuseUsers(declared) };
+function refusing(declared: Declared, pathless?: string): Step {
+    return { label: "see that nobody uses the device", script: refuseUsers(declared, "in-use", pathless) };
 }
 
-function flushing(declared: Declared, force: boolean): Step {
-    return { label: "write out what is not written yet", script: flush(declared, force) };
+function flushing(declared: Declared, force: boolean, pathless?: string): Step {
+    return { label: "write out what is not written yet", script: flush(declared, force, pathless) };
 }
 
 /** Takes back a first attempt; not from who has the device by now, as LVM and automounters do: the next run finishes. */
@@ -230,6 +231,8 @@ function removeBoot(place: BootPlace, stateDirectory: string): Sh {
 export interface Detach {
     readonly name: string;
     readonly mark: Mark;
+    /** Where the device was last. */
+    readonly devicePath: string;
     /** Although it is in use. */
     readonly inUse: boolean;
     /** Although what was written cannot be brought to the storage host. */
@@ -246,15 +249,22 @@ export function detach(context: ClientContext, want: Detach, orphan?: Attachment
     refuseOthers(before, want);
     const { declared } = before;
     const place = placeOf(stateDirectory, want.name);
-    const there = devicesOf(facts, declared).length > 0 || pathsOf(facts, declared).length > 0;
+    // A change that was cut short may have left sessions and records with portals that are declared no more.
+    const also = [...portalsOf(pathsOf(facts, declared)), ...undeclaredRecords(facts, declared)];
+    const all = { ...declared, portals: [...new Set([...declared.portals, ...also])] };
+    const pathless = pathlessMap(facts, want.devicePath);
     return {
         steps: [
             guardBootFile(place, before),
-            ...(there && !want.inUse ? [refusing(declared)] : []),
-            ...(there ? [flushing(declared, want.force)] : []),
+            // Also where nothing was seen: what makes it anew after a boot may have done so since.
+            ...(want.inUse ? [] : [refusing(declared, pathless)]),
+            flushing(declared, want.force, pathless),
             {
                 label: `remove the device and log out from ${declared.target}`,
-                script: takeDown(declared, { ignoreErrors: want.ignoreErrors }),
+                script: takeDown(all, {
+                    ignoreErrors: want.ignoreErrors,
+                    ...(pathless === undefined ? {} : { pathless }),
+                }),
             },
             {
                 label: `remove the boot file of attachment ${want.name}`,
@@ -378,6 +388,20 @@ export function refuseTwins(
             hint: iscsi
                 ? `a cloned machine? Give one of them a name of its own: \`echo "InitiatorName=$(iscsi-iname)" > /etc/iscsi/initiatorname.iscsi\`, restart iscsid there, and name it among the export's \`initiators\``
                 : "a cloned machine? Give one of them a name of its own: `nvme gen-hostnqn > /etc/nvme/hostnqn`, and its UUID into /etc/nvme/hostid, and name it among the export's `initiators`",
+        },
+    );
+}
+
+/** What is connected under a name that the client had before would be nobody's: not to be told from somebody else's. */
+function refuseFormerName(facts: ClientFacts, before: Declared, declared: Declared): void {
+    const former = pathsOf(facts, before).filter((path) => path.foreign === before.initiator);
+    if (before.initiator === declared.initiator || former.length === 0) return;
+    const names = former.map(({ id }) => id);
+    throw new BlockhostError(
+        "conflict",
+        `${names.join(", ")} ${names.length === 1 ? "is" : "are"} connected to ${declared.target} as ${before.initiator}, which the client was called before: it is ${declared.initiator} now`,
+        {
+            hint: `give it its name back in /etc/nvme/hostnqn; or unmount the device, disconnect (nvme disconnect -d ${names.join(",")}), and run the same again`,
         },
     );
 }

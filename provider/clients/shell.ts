@@ -197,6 +197,8 @@ dying() {
 } 2>/dev/null
 open_of() {
     names=" $(numbers_of "$@" | while read -r number name _; do printf '%x:%x=%s ' "\${number%:*}" "\${number#*:}" "$name"; done)"
+    # That of busybox knows neither, and would find nobody.
+    find / -prune -lname x -xtype b >/dev/null 2>&1 || fail "tools: find(1) is not that of GNU findutils"
     set -- $(find /proc/[0-9]*/fd -lname '/dev/*' -xtype b 2>/dev/null)
     [ $# != 0 ] || return 0
     stat -L -c '%t:%T %n' "$@" 2>/dev/null | while read -r number fd; do

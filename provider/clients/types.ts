@@ -141,6 +141,8 @@ export interface ClientFacts {
     readonly unreadable: ReadonlyMap<string, string>;
     readonly paths: readonly PathFacts[];
     readonly devices: readonly DeviceFacts[];
+    /** Multipath devices, by WWID, that have no path at all: somebody may have them open and wait for one. */
+    readonly pathless: ReadonlySet<string>;
     readonly records: readonly NodeRecord[];
 }
 

@@ -1,7 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { connectionProblems, readConnection } from "../clients/connection";
-import { devicePath, devicesOf, differences, pathsOf, sizeSeen } from "../clients/faults";
+import {
+    devicePath,
+    devicesOf,
+    differences,
+    leadElsewhere,
+    pathlessMap,
+    pathsOf,
+    sizeSeen,
+} from "../clients/faults";
 import { attach, declare, detach, refuseTwins, remark } from "../clients/plan";
 import type {
     AttachmentFacts,
@@ -301,11 +309,14 @@ export const attachment: Lifecycle<AttachmentArgs, AttachmentState> = {
                     const want = {
                         name: state.name,
                         mark,
+                        devicePath: state.devicePath,
                         inUse: state.allow?.includes("session-drop") === true,
                         force: state.force === true,
                         ignoreErrors: state.ignoreErrors === true,
                     };
-                    return detach(client, want, orphan(context, client.facts, state));
+                    const found = orphan(context, client.facts, state);
+                    const gone = found !== undefined && leadElsewhere(client.facts, found.declared);
+                    return detach(client, want, gone ? undefined : found);
                 },
                 result: (facts) => {
                     if (taken === undefined) return;
@@ -397,7 +408,7 @@ function markOf(owner: Owner, generation: string): Mark {
     return { kind: "attachment", owner, generation, phase: "ready", extra: {} };
 }
 
-/** Inputs, and what is found on the client; nothing of a former state. */
+/** Inputs, and what is found on the client; of a former state only where the device was. */
 function stateOf(facts: ClientFacts, args: AttachmentArgs, one: AttachmentFacts): AttachmentState {
     const { declared } = one;
     const inputs = Object.fromEntries(
@@ -407,9 +418,11 @@ function stateOf(facts: ClientFacts, args: AttachmentArgs, one: AttachmentFacts)
     const least = args.sizeBytes === undefined ? 0 : (parseSize(args.sizeBytes).bytes ?? 0);
     const drift = differences(facts, one);
     const device = devicesOf(facts, declared)[0];
+    const former = "devicePath" in args ? String(args.devicePath) : "";
     return {
         ...inputs,
-        devicePath: devicePath(facts, declared) ?? "",
+        // A device that has lost all its sessions is there still: whoever has it open waits for them.
+        devicePath: devicePath(facts, declared) ?? (pathlessMap(facts, former) === undefined ? "" : former),
         deviceBytes: size,
         initiator: declared.initiator,
         paths: pathsOf(facts, declared).map(({ portal, state }) => ({ portal, state })),

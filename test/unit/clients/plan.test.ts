@@ -6,10 +6,16 @@ import {
     readConnection,
     sha256,
 } from "../../../provider/clients/connection";
-import { devicePath, differences, sizeSeen } from "../../../provider/clients/faults";
+import {
+    devicePath,
+    differences,
+    leadElsewhere,
+    pathlessMap,
+    sizeSeen,
+} from "../../../provider/clients/faults";
 import { explain } from "../../../provider/clients/explain";
 import { parseClient } from "../../../provider/clients/parse";
-import { attach, declare, detach, refuseTwins } from "../../../provider/clients/plan";
+import { attach, declare, type Detach, detach, refuseTwins } from "../../../provider/clients/plan";
 import type {
     AttachmentWanted,
     ClientContext,
@@ -143,6 +149,15 @@ function attached(wanted: AttachmentWanted, before: readonly string[] = BARE): s
     ];
 }
 
+/** Detaching as it is without anything allowed. */
+const GENTLY: Detach = {
+    name: "pg",
+    mark,
+    devicePath: "",
+    inUse: false,
+    force: false,
+    ignoreErrors: false,
+};
 const labels = (plan: Plan) => plan.steps.map(({ label }) => label);
 const one = (facts: ClientFacts) => {
     const found = facts.attachments.get("pg");
@@ -167,9 +182,7 @@ describe("planning", () => {
         const now = context(attached(wanted, before));
         expect(differences(now.facts, one(now.facts))).toEqual([]);
         expect(isEmpty(attach(now, wanted))).toBe(true);
-        expect(
-            labels(detach(now, { name: "pg", mark, inUse: false, force: false, ignoreErrors: false })),
-        ).toEqual([
+        expect(labels(detach(now, GENTLY))).toEqual([
             "see that attachment pg is as it was observed",
             "see that nobody uses the device",
             "write out what is not written yet",
@@ -521,8 +534,7 @@ describe("planning", () => {
 
     test("what `allow`, `force` and `ignoreErrors` change of detaching, each by itself", () => {
         const now = context(attached(want(ISCSI)));
-        const plan = (more: object) =>
-            detach(now, { name: "pg", mark, inUse: false, force: false, ignoreErrors: false, ...more });
+        const plan = (more: object) => detach(now, { ...GENTLY, ...more });
         const plain = plan({});
         const scripts = ({ steps }: Plan) => new Map(steps.map(({ label, script }) => [label, script.text]));
         const changed = (one: Plan) =>
@@ -535,6 +547,76 @@ describe("planning", () => {
         expect(changed(plan({ ignoreErrors: true }))).toEqual([
             expect.stringMatching(/^remove the device and/),
         ]);
+    });
+
+    test("detaching asks who uses the device, and writes it out, also where nothing was seen of it", () => {
+        const lines = attached(want(ISCSI)).filter((line) => !/^(?:session|disk|serial) /.test(line));
+        const steps = labels(detach(context(lines), GENTLY));
+        expect(steps).toContain("see that nobody uses the device");
+        expect(steps).toContain("write out what is not written yet");
+    });
+
+    test("detaching takes the node records of portals that a change cut short has left, too", () => {
+        const { auth } = declare(parseClient(BARE.join("\n")), want(ISCSI), undefined);
+        const left = [
+            `session 7 FAILED 10.0.0.8 3260 ${TARGET}`,
+            `record ${TARGET} 10.0.0.8,3260 automatic ${auth}`,
+            `record ${TARGET} 10.0.0.9,3260 automatic ${auth}`,
+        ];
+        const { steps } = detach(context([...attached(want(ISCSI)), ...left]), GENTLY);
+        const away = steps.find(({ label }) => label.startsWith("remove the device"))?.script.text;
+        expect(away).toContain("portals='10.0.0.5:3260 [fd00::5]:3260 10.0.0.8:3260 10.0.0.9:3260'");
+    });
+
+    describe("a multipath device without any path", () => {
+        const wwid = "360014058043fcdb66447f59000000000";
+        const path = `/dev/disk/by-id/dm-uuid-mpath-${wwid}`;
+        const lines = [
+            ...attached(want(ISCSI), [...BARE, "multipathd"]).filter(
+                (line) => !/^(?:session|disk|serial|map) /.test(line),
+            ),
+            "pathless mpath-3600140500000000000000000000000000",
+            `pathless mpath-${wwid}`,
+        ];
+        const texts = (devicePath: string) =>
+            detach(context(lines), { ...GENTLY, devicePath }).steps.map(({ script }) => script.text);
+
+        test("is known by where it was, and asked about before it goes", () => {
+            expect(pathlessMap(context(lines).facts, path)).toBe(wwid);
+            expect(texts(path).filter((text) => text.includes(`pathless=${wwid}`))).toHaveLength(3);
+        });
+
+        test.each(["", "/dev/disk/by-id/wwn-0x60014058043fcdb66447f59000000000", `${path}0`])(
+            "is not concluded from %j",
+            (other) => {
+                expect(pathlessMap(context(lines).facts, other)).toBeUndefined();
+                expect(texts(other).filter((text) => /pathless=3/.test(text))).toEqual([]);
+            },
+        );
+    });
+
+    test("a client that has another NVMe name is told so while it is connected under the former", () => {
+        const former = "nqn.2014-08.org.nvmexpress:uuid:1";
+        const renamed = attached(want(NVME)).map((line) =>
+            line === `nqn ${former}`
+                ? "nqn nqn.2014-08.org.nvmexpress:uuid:2"
+                : line.replace(/^(controller .* 4420) \S+/, `$1 by:${former}`),
+        );
+        expect(() => attach(context(renamed), want(NVME))).toThrow(
+            `nvme0 is connected to ${NQN} as ${former}, which the client was called before: it is nqn.2014-08.org.nvmexpress:uuid:2 now`,
+        );
+        const apart = renamed.filter((line) => !line.startsWith("controller "));
+        expect(isEmpty(attach(context(apart), want(NVME)))).toBe(false);
+    });
+
+    test("sessions that lead to other units only are not those of what was removed", () => {
+        const { declared } = declare(parseClient(BARE.join("\n")), want(ISCSI), undefined);
+        const session = `session 1 LOGGED_IN 10.0.0.5 3260 ${TARGET}`;
+        const unit = (n: number) => `disk 1 ${String(n)} sd${String(n)} 131072 naa.${String(n)}`;
+        const elsewhere = (...lines: string[]) => leadElsewhere(context(lines).facts, declared);
+        expect(elsewhere(session, unit(3))).toBe(true);
+        expect(elsewhere(session, unit(0), unit(3))).toBe(false);
+        expect(elsewhere(session)).toBe(false);
     });
 
     test("multipathd that is just not running makes no other attachment of it", () => {
@@ -680,7 +762,7 @@ describe("refusals", () => {
         const now = context(attached(want(ISCSI)));
         refuse("not-ours", () => attach(now, { ...want(ISCSI), mark: other }));
         refuse("not-ours", () =>
-            detach(now, { name: "pg", mark: other, inUse: true, force: true, ignoreErrors: true }),
+            detach(now, { ...GENTLY, mark: other, inUse: true, force: true, ignoreErrors: true }),
         );
     });
 

@@ -430,11 +430,95 @@ multipath() { :; }
 dmsetup() { echo "0 131072 multipath 2 0 0 0 1 1 A 0 2 0 ${paths.map((path) => `${path} 1`).join(" ")}"; }`;
         const away = takeDown(ISCSI, { only: ["10.0.0.5:3260"], spare: true }).text;
         expect(made.run(away, using("8:0 A", "8:16 F")).stderr).toBe(
-            "multipath: multipathd uses no other path of /dev/dm-1\n",
+            "spare: multipathd uses no other path of /dev/dm-1\n",
         );
         expect(read(`${block}/delete`)).toBe("");
         expect(made.run(away, using("8:0 A", "8:16 A")).stderr).toBe("");
         expect(read(`${block}/delete`)).toBe("1\n");
+    });
+
+    test("of NVMe, where another controller of ours serves the device", () => {
+        for (const name of ["nvme0", "nvme1"]) made.controller({}, "live", name);
+        made.file("sys/class/nvme/nvme1/address", "traddr=10.0.0.6,trsvcid=4420\n");
+        const went = () => read("sys/class/nvme/nvme0/delete_controller") === "1\n";
+        // The kernel takes it away at once.
+        const gone = `sleep() { [ "$(cat $R/sys/class/nvme/nvme0/delete_controller)" != 1 ] || rm -r $R/sys/class/nvme/nvme0; }`;
+        const away = takeDown(NVME, { only: ["10.0.0.5:4420"], spare: true, ignoreErrors: true }).text;
+        const refused = "spare: no other controller serves namespace 1 of the target\n";
+        const other = "sys/class/nvme/nvme1";
+        for (const [file, wrong, right] of [
+            ["state", "connecting", "live"],
+            ["nvme0c1n1/ana_state", "inaccessible", "non-optimized"],
+            ["nvme0c1n1/nsid", "2", "1"],
+            ["hostnqn", "nqn.2024-01.com.example:other", NVME.initiator],
+        ] as const) {
+            made.file(`${other}/${file}`, `${wrong}\n`);
+            expect(made.run(away, gone).stderr, file).toBe(refused);
+            expect(went()).toBe(false);
+            made.file(`${other}/${file}`, `${right}\n`);
+        }
+        // Nothing is lost by the end of one that serves nothing.
+        made.file(`${other}/state`, "connecting\n");
+        made.file("sys/class/nvme/nvme0/state", "connecting\n");
+        expect(made.run(`${away}\necho past`, "sleep() { :; }").stdout).toBe("past\n");
+        expect(went()).toBe(true);
+    });
+
+    test("a session that has other units does not end for a change of ours", () => {
+        made.session();
+        const at = "sys/class/iscsi_session/session1/device/target0";
+        made.file(`${at}/0:0:0:0/delete`);
+        made.file(`${at}/0:0:0:3/block/sdb/size`, "1\n");
+        const asked = "iscsiadm() { echo asked >&2; }\nsystemctl() { :; }";
+        expect(made.run(takeDown(ISCSI, { only: ["10.0.0.5:3260"] }).text, asked).stderr).toBe(
+            "others: session 1 with 10.0.0.5:3260 leads to unit 3 of the target, too\n",
+        );
+        expect(read(`${at}/0:0:0:0/delete`)).toBe("");
+    });
+
+    describe("a multipath device that has lost all its sessions", () => {
+        const wwid = "360014058043fcdb66447f59000000000";
+        beforeEach(() => {
+            for (const [name, uuid] of [
+                ["dm-1", wwid],
+                ["dm-2", "3600140500000000000000000000000000"],
+            ] as const) {
+                made.file(`sys/block/${name}/dm/uuid`, `mpath-${uuid}\n`);
+                made.file(`sys/class/block/${name}/dm/name`, `${name}-name\n`);
+                made.block(name, `253:${name.slice(3)}`);
+            }
+        });
+        const asked = `${FAST}\nmultipath() { echo "$*" >> $R/asked; }`;
+
+        test("is observed", () => {
+            made.file("var/lib/blockhost/attachments/x");
+            made.file("sys/block/dm-2/slaves/sdb");
+            const { stdout } = made.run(observeClient("/var/lib/blockhost").text);
+            expect([...parseClient(stdout).pathless]).toEqual([wwid]);
+        });
+
+        test("does not go while somebody has it open, nor without what was written", () => {
+            made.process(7, "postgres", "dev/dm-1");
+            expect(made.run(refuseUsers(ISCSI, "in-use", wwid).text).stderr).toBe(
+                "in-use: /dev/dm-1 is open by postgres (process 7)\n",
+            );
+            expect(made.run(flush(ISCSI, false, wwid).text, FAST).stderr).toBe(
+                "flush: no path to the device has come up for 60 seconds\n",
+            );
+            expect(made.run(flush(ISCSI, true, wwid).text, FAST).status).toBe(0);
+        });
+
+        test("goes by name, and no other one", () => {
+            expect(made.run(takeDown(ISCSI, { pathless: wwid }).text, asked).status).toBe(0);
+            expect(read("asked")).toBe("-f dm-1-name\n");
+        });
+    });
+
+    test("who has it open cannot be told with a find that knows no links", () => {
+        made.session();
+        made.process(7, "postgres", "dev/sda");
+        const { status, stderr } = made.run(refuseUsers(ISCSI).text, "find() { return 1; }");
+        expect([status, stderr]).toEqual([1, "tools: find(1) is not that of GNU findutils\n"]);
     });
 
     test("goes on as long as something is written", () => {
