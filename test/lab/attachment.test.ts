@@ -656,6 +656,28 @@ describe("over several paths", () => {
         expect(await left()).toBe("");
     });
 
+    test("with all its sessions ended by hand it is not detached while it is open, and an update brings it back", async () => {
+        await multipathd("start");
+        const data = await both.volume("pg");
+        const lun = await both.export("pg", "iscsi");
+        const one = await both.attach("pg", lun, { multipath: "require" });
+        // Written, and not brought to the storage host yet.
+        const { stdout } = await c().run(`sleep 600 <> ${one.devicePath} >/dev/null 2>&1 & echo $!
+printf later | dd of=${one.devicePath} conv=notrunc status=none iflag=fullblock bs=4096
+iscsiadm -m session --logout >/dev/null`);
+        both.hosts.get(DB).forget();
+        const seen = await both.read(one);
+        expect(seen).toMatchObject({ devicePath: one.devicePath, paths: [] });
+        expect(seen?.drift).toContain("missing: no session");
+        expect((await refused(both.detach(seen ?? one), "in-use")).message).toContain("sleep");
+        const back = await both.change(seen ?? one, {});
+        expect(back).toMatchObject({ drift: [], devicePath: one.devicePath, multipathed: true });
+        await c().run(`kill ${stdout.trim()}`);
+        await both.detach(back);
+        expect(await left()).toBe("");
+        expect((await a().run(`head -c 5 ${data.path}`)).stdout).toBe("later");
+    });
+
     test("all come back after a restart beside open-iscsi's own logins and multipathd", async () => {
         const units = "open-iscsi.service multipathd.service";
         await c().run(
