@@ -340,6 +340,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         if (one === undefined) {
             // Without an answer it may well be served still.
             if (found.problem !== undefined) throw problemError(host.config, found);
+            refuseUnreadable(found, state.name, host.config.stateDirectory);
             return undefined;
         }
         if (one.mark.generation !== state.generation) return undefined;
@@ -372,7 +373,10 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
                         [ownerOf(context, state.owner)],
                         state.generation,
                     );
-                    if (one === undefined) return NOTHING;
+                    if (one === undefined) {
+                        refuseUnreadable(found, state.name, host.config.stateDirectory);
+                        return NOTHING;
+                    }
                     const nobody = one.sessions.every(hasGone);
                     if (!nobody) {
                         const who = initiatorsOf(one.sessions);
@@ -976,6 +980,19 @@ function ownExport(
         );
     }
     return one;
+}
+
+/**
+ * Of what a boot file that cannot be read makes, nothing is known: it is not gone.
+ *
+ * @throws BlockhostError `not-ours`
+ */
+function refuseUnreadable({ protocol, extra }: TargetFacts, name: string, stateDirectory: string): void {
+    const why = extra?.unreadable.get(name);
+    if (why === undefined) return;
+    throw new BlockhostError("not-ours", `export "${name}" has a boot file that cannot be read: ${why}`, {
+        hint: `it stays untouched, and may be served: give the host the target back that it was made with (\`targets\`), and run the same again; or else take it away by hand, with ${stateDirectory}/exports/${protocol}/${name}`,
+    });
 }
 
 function exportId(args: ExportArgs): string {

@@ -192,8 +192,11 @@ export interface TargetFacts {
     readonly bootUnit?: BootUnitState;
     /** Device paths that objects of other tools export: path → what. */
     readonly foreign: ReadonlyMap<string, string>;
-    /** What only the helper understands. */
-    readonly extra: unknown;
+    /**
+     * What only the helper understands, and boot files that it cannot read, with the reason: what they make may be served
+     * still. `undefined`: the observation is not complete.
+     */
+    readonly extra: { readonly unreadable: ReadonlyMap<string, string> } | undefined;
 }
 
 /** What os-brick, Nomad, libvirt or a script need to attach it. */

@@ -44,11 +44,12 @@ export function faults(declared: LioDeclared, secrets: Secrets, live: Live): Fau
     // What others have made of the unit goes before it.
     const unit = [...otherGroups(declared, tree), ...unitFaults(declared, live)];
     if (!tree.has(groupOf(declared))) return [...unit, { text: "state: the target is missing" }];
+    // The kernel lets no unit go that an initiator is shown, under whatever number: access comes first.
     return [
         ...unit,
+        ...accessFaults(declared, secrets, tree),
         ...lunFaults(declared, tree),
         ...groupFaults(declared, live),
-        ...accessFaults(declared, secrets, tree),
     ];
 }
 
@@ -312,8 +313,8 @@ function mappedFaults(declared: LioDeclared, tree: Tree, name: string): Fault[] 
     const value = tree.value(`${mapped}/write_protect`);
     if (value === (declared.readOnly ? "1" : "0")) return [];
     const text = `readOnly: ${name} ${value === "1" ? "cannot" : "can"} write`;
-    // An initiator asks whether a disk is writable when it logs in.
-    return [declared.readOnly ? { text, take: sh`printf 0 > ${`${group}/enable`}`, cuts: [name] } : { text }];
+    // An initiator asks whether a disk is writable when it logs in; to disable the group ends everybody's session.
+    return [declared.readOnly ? { text, take: sh`printf 0 > ${`${group}/enable`}`, cuts: "all" } : { text }];
 }
 
 function attributeFaults(

@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { commonDeclared, type Declaration, digestOf, type KernelExport, secretHash } from "../configfs/model";
+import {
+    commonDeclared,
+    type Declaration,
+    digestOf,
+    exportsOf,
+    type KernelExport,
+    type KernelExtra,
+    secretHash,
+} from "../configfs/model";
 import type { Tree } from "../configfs/tree";
 import { normalizeIscsiName } from "../iqn";
 import { covers, formatPortal, parsePortal } from "../portal";
@@ -8,7 +16,7 @@ import { portalsOf } from "../portals";
 import { unitIdentity } from "../serial";
 import type { ExportWanted, TargetContext, TargetRef } from "../types";
 import type { LioOptions } from "./options";
-import { ownOf } from "./own";
+import { type LioOwn, ownOf } from "./own";
 
 export type LioRef = TargetRef<LioOptions>;
 export type LioContext = TargetContext<LioOptions>;
@@ -80,7 +88,10 @@ export function declare(
         if (mutualChap !== undefined) secrets[mutualKey(initiator)] = secretHash(mutualChap.password.value);
     }
     const portals = portalsOf(target, want);
-    const blockSize = before === undefined ? target.options.blockSize : before.declared.blockSize;
+    const backstore = `core/${hba(want)}/${want.name}.${want.mark.generation.slice(0, 8)}`;
+    // What is made stays as it is, also where its boot file is gone: the options may be others by now.
+    const made = before === undefined ? madeBlockSize(context, backstore) : before.declared;
+    const { blockSize } = made ?? target.options;
     const fields = {
         devicePath: want.devicePath,
         readOnly: want.readOnly,
@@ -88,7 +99,7 @@ export function declare(
         initiators: Object.keys(users).sort(),
         portals,
         serial: unitIdentity(want.mark.generation).serial,
-        backstore: `core/${hba(want)}/${want.name}.${want.mark.generation.slice(0, 8)}`,
+        backstore,
         target: `iscsi/${targetName}`,
         users: Object.fromEntries(Object.entries(users).sort(([a], [b]) => (a < b ? -1 : 1))),
         listen: listen(context, portals, before),
@@ -98,6 +109,14 @@ export function declare(
     };
     const declared: LioDeclared = { digest: digestOf(want, fields, secrets), ...fields };
     return { declared, secrets, roots: [declared.backstore, declared.target] };
+}
+
+/** Of a file's backstore that the kernel has, the block size, which is 512 where none was asked for; `undefined`: it has none. */
+function madeBlockSize({ facts }: LioContext, backstore: string): Pick<LioDeclared, "blockSize"> | undefined {
+    const tree = (facts.extra as KernelExtra<LioOwn> | undefined)?.live.tree;
+    const value = isFile({ backstore }) ? tree?.value(`${backstore}/attrib/block_size`) : undefined;
+    if (value === undefined) return undefined;
+    return value === "512" ? {} : { blockSize: Number(value) };
 }
 
 /**
@@ -114,7 +133,14 @@ function hba({ devicePath, mark }: ExportWanted): string {
 function listen({ facts }: LioContext, portals: readonly string[], before: LioExport | undefined): string[] {
     if (before !== undefined && before.declared.portals.join() === portals.join())
         return [...before.declared.listen];
-    const others = ownOf(facts)?.portals ?? new Map<string, string>();
+    // Ours may have chosen beside somebody's target that is gone by now: they have the socket.
+    const alike = exportsOf<LioDeclared>(facts).filter(
+        ({ declared }) => declared.portals.join() === portals.join(),
+    );
+    const others = new Set([
+        ...(ownOf(facts)?.portals.keys() ?? []),
+        ...alike.flatMap(({ declared }) => declared.listen),
+    ]);
     const chosen = portals.map((text) => {
         const portal = parsePortal(text);
         if (portal === undefined || others.has(text)) return text;

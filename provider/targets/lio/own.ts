@@ -1,5 +1,6 @@
 import type { KernelExtra } from "../configfs/model";
 import type { Tree } from "../configfs/tree";
+import { normalizePortal } from "../portal";
 import type { TargetFacts } from "../types";
 
 /** What LIO has that is none of ours: targetcli's, mostly. */
@@ -26,7 +27,8 @@ export function readOwn(tree: Tree, ours: ReadonlySet<string>): LioOwn {
         if (ours.has(target) || !/^(iqn|eui|naa)\./.test(name)) continue;
         targets.add(name);
         for (const group of tree.children(target).filter((one) => one.startsWith("tpgt_"))) {
-            for (const portal of tree.children(`${target}/${group}/np`)) portals.set(portal, name);
+            for (const portal of tree.children(`${target}/${group}/np`))
+                portals.set(normalizePortal(portal), name);
             for (const lun of tree.children(`${target}/${group}/lun`)) {
                 for (const { to } of tree.linksIn(`${target}/${group}/lun/${lun}`)) {
                     served.set(to, `iSCSI target ${name}, LUN ${lun.replace("lun_", "")} (not ours)`);

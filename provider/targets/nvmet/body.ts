@@ -98,8 +98,10 @@ if [ "$v" != 1 ]; then
     write "$s/device_nguid" ${declared.nguid}
     may "$s/buffered_io" 0
     note && printf 1 > "$s/enable" || fail "nvmet cannot open $device: it may be in use, or its file system cannot be read without the page cache"
-elif [ "$(identify "$device")" != "$(noted)" ]; then
-    printf 1 > "$s/revalidate_size" && note || fail "nvmet does not take the new size of $device"
+elif now=$(identify "$device"); was=$(noted); [ "$now" != "$was" ]; then
+    # Another file or device at the path is not the one that is served, and is not noted as that.
+    id=\${now#* } id="\${now%% *} \${id%% *}"
+    case $was in '' | "$id "*) printf 1 > "$s/revalidate_size" && note || fail "nvmet does not take the new size of $device" ;; esac
 fi
 may "$s/ana_grpid" 1`;
 }
@@ -134,7 +136,7 @@ listen() {
         t= f= a= s=
         read -r t < "$d/addr_trtype"; read -r f < "$d/addr_adrfam"; read -r a < "$d/addr_traddr"; read -r s < "$d/addr_trsvcid"
         if [ "$t $f $s" = "tcp $1 $3" ] && [ "$a" = "$2" ]; then p=$d; break; fi
-        if [ "$t $f $s" = "tcp $1 $3" ] && [ "$a" = "$4" ]; then p=$d; fi
+        if [ "$t $f $s" = "tcp $1 $3" ] && [ "$a" = "$4" ]; then p=\${p:-$d}; fi
         if [ -e "$made/$d" ] && [ -z "$s" ]; then half=$d; fi
     done
     [ -z "$p" ] || return 0

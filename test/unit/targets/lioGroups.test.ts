@@ -8,11 +8,18 @@ import type { Sh } from "../../../provider/sh";
 import { Sections } from "../../../provider/targets/configfs/sections";
 import { Tree } from "../../../provider/targets/configfs/tree";
 import { faults } from "../../../provider/targets/lio/faults";
-import type { LioDeclared, LioExport } from "../../../provider/targets/lio/model";
+import {
+    declare,
+    type LioContext,
+    type LioDeclared,
+    type LioExport,
+} from "../../../provider/targets/lio/model";
+import { readOwn } from "../../../provider/targets/lio/own";
 import { sessions } from "../../../provider/targets/lio/sessions";
 import { dropPortalGroup, guard } from "../../../provider/targets/lio/take";
+import type { ExportWanted } from "../../../provider/targets/types";
 
-/** Who is logged in to which portal group of an export's target, and who must not be cut off. */
+/** Who is logged in to which portal group of an export's target, who must not be cut off, and what others have beside. */
 
 const CLIENT = "iqn.2024-01.com.example:client";
 const target = "iscsi/iqn.2010-10.org.blockhost:pg:01234567";
@@ -46,6 +53,114 @@ test("an initiator of the export's own group loses nothing with another group, t
         { initiator: CLIENT },
         { initiator: "iqn.2024-01.com.example:eve", group: `${target}/tpgt_2` },
     ]);
+});
+
+describe("faults", () => {
+    const group = `${target}/tpgt_1`;
+    const made = (more: (tree: Tree) => void, of: Partial<LioDeclared> = {}) => {
+        const tree = new Tree();
+        for (const name of [declared.backstore, group]) tree.addDirectory(name);
+        tree.addLine(`${declared.backstore}/enable`, "1");
+        tree.addLine(`${declared.backstore}/info`, "iBlock: UDEV PATH: /dev/vg/pg  readonly: 0");
+        tree.addLink(`${group}/lun/lun_0/blockhost`, declared.backstore);
+        tree.addDirectory(`${group}/acls/${CLIENT}/lun_0`);
+        tree.addLink(`${group}/acls/${CLIENT}/lun_0/blockhost`, `${group}/lun/lun_0`);
+        more(tree);
+        return faults(
+            { ...declared, readOnly: false, ...of },
+            {},
+            { tree, listeners: [], sections: new Sections("") },
+        );
+    };
+
+    test.each([
+        [true, "0", "all"],
+        [false, "1", undefined],
+    ])("where write_protect is to be %s, who is cut off by putting it back", (readOnly, value, cuts) => {
+        const found = made(
+            (tree) => {
+                tree.addLine(`${group}/acls/${CLIENT}/lun_0/write_protect`, value);
+            },
+            { readOnly },
+        ).find(({ text }) => text.startsWith(`readOnly: ${CLIENT}`));
+        expect(found?.cuts).toEqual(cuts);
+    });
+
+    test("what initiators are shown of a unit that somebody has added goes before the unit", () => {
+        const taken = made((tree) => {
+            tree.addDirectory(`${group}/lun/lun_1`);
+            for (const path of [`${CLIENT}/lun_5`, "iqn.2024-01.com.example:eve/lun_0"]) {
+                tree.addDirectory(`${group}/acls/${path}`);
+                tree.addLink(`${group}/acls/${path}/x`, `${group}/lun/lun_1`);
+            }
+        })
+            .filter(({ take }) => take !== undefined)
+            .map(({ text }) => text);
+        expect(taken).toEqual([
+            "initiators: iqn.2024-01.com.example:eve is admitted",
+            `devicePath: ${CLIENT} is shown lun_5 too`,
+            "devicePath: there is a LUN 1 too",
+        ]);
+    });
+});
+
+describe("what is chosen for an export", () => {
+    const PORTAL = "10.0.0.5:3260";
+    const want = {
+        name: "new",
+        mark: { generation: "fedcba9876543210" },
+        devicePath: "/srv/new.img",
+        sizeBytes: 1,
+        initiators: [],
+        addresses: [],
+        portals: [],
+    } as unknown as ExportWanted;
+    const context = (facts: object, blockSize?: number) =>
+        ({
+            target: { portals: [PORTAL], options: { blockSize } },
+            facts: { exports: new Map(), ...facts },
+        }) as unknown as LioContext;
+    const ours = (portals: string[], listen: string[]) => ({
+        exports: new Map([["old", { name: "old", declared: { portals, listen } }]]),
+    });
+    const others = (...portals: string[]) => {
+        const tree = new Tree();
+        for (const portal of portals)
+            tree.addDirectory(`iscsi/iqn.2003-01.org.linux-iscsi:x/tpgt_1/np/${portal}`);
+        return { extra: { own: readOwn(tree, new Set()), live: { tree } } };
+    };
+    const listen = (facts: object) => declare(context(facts), want, "iqn.x").declared.listen;
+
+    test.each([
+        ["nobody listens", {}, PORTAL],
+        ["somebody's target listens on all addresses", others("0.0.0.0:3260"), "0.0.0.0:3260"],
+        ["and on the portal itself", others("0.0.0.0:3260", PORTAL), PORTAL],
+        ["ours do, beside a target that is gone by now", ours([PORTAL], ["0.0.0.0:3260"]), "0.0.0.0:3260"],
+        ["ours do, as they were told", ours(["0.0.0.0:3260"], ["0.0.0.0:3260"]), PORTAL],
+    ])("where %s", (_, facts, chosen) => {
+        expect(listen(facts)).toEqual([chosen]);
+    });
+
+    test("somebody's portals are known in any spelling", () => {
+        expect([...readOwn(new Tree(), new Set()).portals]).toEqual([]);
+        expect([...others("[::0]:3260").extra.own.portals.keys()]).toEqual(["[::]:3260"]);
+    });
+
+    test("the block size of a file that is served already stays, whatever the options are by now", () => {
+        const chosen = (option: number | undefined, live?: string) => {
+            const { backstore } = declare(context({}), want, "iqn.x").declared;
+            const tree = new Tree();
+            if (live !== undefined) tree.addLine(`${backstore}/attrib/block_size`, live);
+            const extra = { live: { tree } };
+            return declare(context({ extra }, option), want, "iqn.x").declared.blockSize;
+        };
+        expect([chosen(undefined), chosen(4096)]).toEqual([undefined, 4096]);
+        expect([chosen(undefined, "4096"), chosen(4096, "4096"), chosen(4096, "512")]).toEqual([
+            4096,
+            4096,
+            undefined,
+        ]);
+    });
 });
 
 describe.each([[["dash"]], [["bash", "--posix"]], [["busybox", "sh"]]])("in %j", (shell) => {

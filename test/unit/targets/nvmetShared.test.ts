@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { GUARD_FAILED } from "../../../provider/host/plan";
 import { Secret } from "../../../provider/sh";
@@ -31,6 +32,24 @@ test("an export is made, is as declared, and leaves nothing", async () => {
     expect(await hostKey()).toBe(`${key("1").value}\n`);
     await kernel.host.remove(pg);
     expect(await kernel.dump()).toBe(pristine);
+});
+
+test("a boot file that runs while another file is at the path does not take that for the one that is served", async () => {
+    const pg = want("pg");
+    await kernel.host.ensure(pg);
+    const differences = async () => (await kernel.host.facts("pg"))?.differences;
+    const boot = () => kernel.sh(`. ${join(kernel.directory, "state/exports/nvme-tcp/pg")}`);
+    await kernel.sh("printf more >> ../pg");
+    expect(await differences()).toEqual([expect.stringContaining("size: ")]);
+    await boot();
+    expect(await differences()).toEqual([]);
+    await kernel.sh("cp ../pg ../restored && mv ../restored ../pg && printf more >> ../pg");
+    const exchanged = await differences();
+    expect(exchanged).toEqual([expect.stringContaining("what was at the path before")]);
+    await boot();
+    expect(await differences()).toEqual(exchanged);
+    await kernel.host.ensure(pg);
+    expect(await differences()).toEqual([]);
 });
 
 describe("a host's keys, when a plan was made before another stack", () => {

@@ -193,7 +193,10 @@ function expectAs(want: ExportWanted, exports = 1): void {
     expect(host.facts(want.name)).toMatchObject({ differences: [], applied: true });
     expect(inquire({ ...login(want), chap, mutual }).output).toMatch(/DIRECT_ACCESS/);
     const users = [chap, mutual].flatMap((one) => (one === undefined ? [] : [one.username])).sort();
-    const { accounts, names: targets } = host.observe().extra as { accounts: string[]; names: Set<string> };
+    const { accounts, names: targets } = host.observe().extra as unknown as {
+        accounts: string[];
+        names: Set<string>;
+    };
     expect([...accounts].sort()).toEqual(users);
     expect(targets.size).toBe(exports);
 }
