@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sh } from "../../provider/sh";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
 import type { TargetCapabilities, Protocol } from "../../provider/targets/types";
 import { Client, type ClientOptions, type ConfiguredHost, HOST, MiB, refused } from "../support/client";
@@ -314,6 +315,30 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             // What the former one has left is of an export that is not there.
             await another().delete(exported);
             expect(await exportLifecycle.read(another().context, exported)).toBeUndefined();
+        });
+
+        test("whose boot file cannot be read is not taken for gone, and goes on being served", async () => {
+            const fresh = another();
+            await fresh.volume("e15");
+            const exported = await makes(fresh, "e15-x", "e15");
+            const { stateDirectory } = backend.host.configuration() as { stateDirectory: string };
+            const [file, kept] = [
+                `${stateDirectory}/exports/${backend.protocol}/e15-x`,
+                `${stateDirectory}/kept`,
+            ];
+            // As another version, or another target for the same protocol, has written it.
+            const alter = sh`cp -p ${file} ${kept} && sed -i 's/^#bh declared .*/#bh declared {}/' ${file}`;
+            await fresh.host.ask(alter, "alter");
+            for (const attempt of [
+                () => makes(another(), "e15-x", "e15"),
+                () => exportLifecycle.read(another().context, exported),
+                () => another().delete(exported),
+            ])
+                expect((await refused(attempt(), "not-ours")).message).toContain("cannot be read");
+            expect(await letsIn(exported)).toBe(true);
+            await fresh.host.ask(sh`mv ${kept} ${file}`, "put back");
+            await another().delete(exported);
+            expect(await letsIn(exported)).toBe(false);
         });
 
         test("is one remote run once the host is known, and so are its change, its volume's growth and its removal", async () => {
