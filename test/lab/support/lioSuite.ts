@@ -280,6 +280,12 @@ mkdir "$g" "$g/np/${other}" "$g/lun/lun_0" && ln -s "$PWD/$s" "$g/lun/lun_0/x" &
             property: "devicePath",
             adds: true,
         },
+        // The kernel lets no unit go that is shown to somebody, under whatever number.
+        {
+            by: `${WHERE}\nmkdir "$p/lun/lun_3" "$a/lun_5" && ln -s "$PWD/$s" "$p/lun/lun_3/x" && ln -s "$PWD/$p/lun/lun_3" "$a/lun_5/x"`,
+            property: "devicePath",
+            adds: true,
+        },
         {
             by: `${WHERE}\n${UNLINK} && rm "$p/lun/lun_0/blockhost" && printf 0 > $s/attrib/emulate_tas && printf 1 > $s/attrib/emulate_ua_intlck_ctrl && ln -s "$PWD/$s" "$p/lun/lun_0/blockhost"`,
             property: "state",
