@@ -10,16 +10,16 @@ function begin(declared: Declared, pathless = ""): Sh {
 ${KNOWING}
 blocks= maps= pathless=${pathless}
 ${GOES[declared.protocol]}
+add_map() { case " $maps " in *" $1 "*) ;; *) maps="$maps $1" ;; esac; }
 collect() {
     goes || return 0
     blocks="$blocks $block"
     map_of "$block"
-    [ -z "$map" ] || case " $maps " in *" $map "*) ;; *) maps="$maps $map" ;; esac
+    [ -z "$map" ] || add_map "$map"
 }
 each_device collect
 [ -z "$pathless" ] || for m in /sys/block/dm-*; do
-    get "$m/dm/uuid" && [ "$v" = "mpath-$pathless" ] || continue
-    case " $maps " in *" \${m##*/} "*) ;; *) maps="$maps \${m##*/}" ;; esac
+    ! get "$m/dm/uuid" || [ "$v" != "mpath-$pathless" ] || add_map "\${m##*/}"
 done`;
 }
 

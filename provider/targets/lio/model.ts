@@ -6,7 +6,6 @@ import {
     digestOf,
     exportsOf,
     type KernelExport,
-    type KernelExtra,
     secretHash,
 } from "../configfs/model";
 import type { Tree } from "../configfs/tree";
@@ -16,7 +15,7 @@ import { portalsOf } from "../portals";
 import { unitIdentity } from "../serial";
 import type { ExportWanted, TargetContext, TargetRef } from "../types";
 import type { LioOptions } from "./options";
-import { type LioOwn, ownOf } from "./own";
+import { lioExtra, ownOf } from "./own";
 
 export type LioRef = TargetRef<LioOptions>;
 export type LioContext = TargetContext<LioOptions>;
@@ -113,8 +112,8 @@ export function declare(
 
 /** Of a file's backstore that the kernel has, the block size, which is 512 where none was asked for; `undefined`: it has none. */
 function madeBlockSize({ facts }: LioContext, backstore: string): Pick<LioDeclared, "blockSize"> | undefined {
-    const tree = (facts.extra as KernelExtra<LioOwn> | undefined)?.live.tree;
-    const value = isFile({ backstore }) ? tree?.value(`${backstore}/attrib/block_size`) : undefined;
+    if (!isFile({ backstore })) return undefined;
+    const value = lioExtra(facts)?.live.tree.value(`${backstore}/attrib/block_size`);
     if (value === undefined) return undefined;
     return value === "512" ? {} : { blockSize: Number(value) };
 }

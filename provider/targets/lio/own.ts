@@ -13,8 +13,13 @@ export interface LioOwn {
     readonly devices: ReadonlyMap<string, string>;
 }
 
+/** `undefined`: the observation is not complete. */
+export function lioExtra(facts: TargetFacts): KernelExtra<LioOwn> | undefined {
+    return facts.extra as KernelExtra<LioOwn> | undefined;
+}
+
 export function ownOf(facts: TargetFacts): LioOwn | undefined {
-    return (facts.extra as KernelExtra<LioOwn> | undefined)?.own;
+    return lioExtra(facts)?.own;
 }
 
 export function readOwn(tree: Tree, ours: ReadonlySet<string>): LioOwn {
