@@ -62,7 +62,10 @@ const MAX_ROUNDS = 8;
 const STALL_TIMEOUT = 120_000;
 /** Milliseconds for which a host that could not be reached is not tried again. */
 const UNREACHABLE_FOR = 5_000;
-const OBSERVE_TIMEOUT = 60_000;
+/** Milliseconds for a look at all of a host: a thousand exports of a slow one are read for minutes. */
+const OBSERVE_TIMEOUT = 180_000;
+/** Milliseconds for reading back what was touched, and for a question. */
+const READ_TIMEOUT = 60_000;
 /** Milliseconds for which it is taken as read that something is not there. */
 const GONE_FOR_SURE = 5_000;
 
@@ -335,7 +338,7 @@ export class Host {
         const script = composeObservation(observationSections(this.config, touched));
         const run = await this.transport.run(script.text, {
             signal: options.signal,
-            timeout: OBSERVE_TIMEOUT,
+            timeout: READ_TIMEOUT,
         });
         const { frames } = parseRun(script.nonce, run.stdout, run.stderr);
         this.current =
@@ -346,7 +349,7 @@ export class Host {
 
     /** Runs a script that only reads, and gives what it printed. */
     async ask(script: Sh, doing: string): Promise<string> {
-        const run = await this.transport.run(script.text, { doing, timeout: OBSERVE_TIMEOUT });
+        const run = await this.transport.run(script.text, { doing, timeout: READ_TIMEOUT });
         if (run.exitStatus === 0) return run.stdout;
         throw new BlockhostError("command-failed", "the host could not be asked", {
             host: this.config.name,
