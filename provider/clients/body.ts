@@ -232,6 +232,9 @@ const NVME = raw(`ready() {
     nqn=$v
     get /etc/nvme/hostid || fail "initiator: there is no /etc/nvme/hostid"
     hostid=$v
+    # What it lists are the options that it takes; before Linux 5.17 it cannot be read, and takes no keys.
+    [ -z "$key" ] || { get /dev/nvme-fabrics && case $v in *dhchap_secret=*) ;; *) false ;; esac; } ||
+        fail "no-keys: /dev/nvme-fabrics takes none"
 }
 holds() { get "/sys/class/nvme/$path/$1"; [ "$v" != none ] || v=; [ "$v" = "$2" ]; }
 fits() { holds dhchap_secret "$key" && holds dhchap_ctrl_secret "$controller_key"; }

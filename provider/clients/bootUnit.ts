@@ -13,7 +13,8 @@ import { asWord, raw, type Sh, sh, writeOut } from "../sh";
  * The systemd unit that attaches everything anew when the host starts, as the one of exports does. It comes after
  * open-iscsi's own, which logs in to what its records say by itself, and before remote file systems are mounted; and
  * after what may serve this host itself, so that it ends before that does, with the file systems before it. What
- * cannot be attached, since the storage host is down, is tried again every ten seconds, for as long as that takes.
+ * cannot be attached, since the storage host is down, is tried again every ten seconds, for as long as that takes, but
+ * by a systemd that is older than that (244: `Restart=` of `Type=oneshot`).
  *
  * open-iscsi gives a portal that does not answer up after half a minute. The boot does not wait for all of that: a trial
  * ends after ten minutes, and each begins elsewhere, so that those that come last are tried, too. The lock is held for one
@@ -23,7 +24,7 @@ import { asWord, raw, type Sh, sh, writeOut } from "../sh";
  */
 
 /** First line of the unit; a later version writes another, and so replaces it. */
-const UNIT_HEADER = "# pulumi-blockhost: attachments, format 5";
+const UNIT_HEADER = "# pulumi-blockhost: attachments, format 6";
 
 export function attachmentUnitName(stateDirectory: string): string {
     return bootUnitName(stateDirectory).replace("-exports", "-attachments");
@@ -33,7 +34,8 @@ function unitFile(stateDirectory: string): string {
     return `${UNIT_DIRECTORY}/${attachmentUnitName(stateDirectory)}`;
 }
 
-export function attachmentUnit(stateDirectory: string): string {
+/** @param again whether it may say that it is tried again: before systemd 244, such a unit is not loaded. */
+export function attachmentUnit(stateDirectory: string, again = true): string {
     return `${UNIT_HEADER}
 [Unit]
 Description=Attachments of pulumi-blockhost
@@ -49,9 +51,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 RemainAfterExit=yes
 TimeoutStartSec=20min
-Restart=on-failure
-RestartSec=10
-ExecStart=/bin/sh ${systemdWord(`${stateDirectory}/boot-attachments`)}
+${again ? "Restart=on-failure\nRestartSec=10\n" : ""}ExecStart=/bin/sh ${systemdWord(`${stateDirectory}/boot-attachments`)}
 
 [Install]
 WantedBy=multi-user.target
@@ -106,12 +106,16 @@ fi`;
 /** It is wanted by a link, and not by systemd's own command: that would have it read all units of the host anew. */
 export function installUnit(stateDirectory: string): Step {
     const link = wanted(stateDirectory);
+    const unit = (again: boolean) => asWord(raw(attachmentUnit(stateDirectory, again)));
     return {
         label: "have attachments made anew at boot",
         script: sh`${whereSystemdRuns}
-dir=${stateDirectory} unit=${unitFile(stateDirectory)}
+dir=${stateDirectory} unit=${unitFile(stateDirectory)} text=${unit(true)}
+v=$(systemctl --version) || v=
+v=\${v#systemd } v=\${v%%[!0-9]*}
+[ "\${v:-244}" -ge 244 ] || text=${unit(false)}
 ${writeOut(sh`printf '%s\\n' ${asWord(raw(BOOT_SCRIPT))}`, raw('"$dir/boot-attachments.new"'))} && mv "$dir/boot-attachments.new" "$dir/boot-attachments" &&
-${writeOut(sh`printf '%s' ${asWord(raw(attachmentUnit(stateDirectory)))}`, raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
+${writeOut(raw(`printf %s "$text"`), raw('"$unit.new"'))} && mv "$unit.new" "$unit" &&
 mkdir -p ${link.slice(0, link.lastIndexOf("/"))} && ln -sfn "$unit" ${link} && sync -f "$dir" ${UNIT_DIRECTORY}`,
     };
 }

@@ -75,6 +75,12 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         hint: "on Debian: apt-get install nvme-cli; a kernel without nvme-tcp has to be replaced",
     },
     {
+        says: /^no-keys: /m,
+        code: "unsupported",
+        summary: "the client's kernel has no NVMe in-band authentication",
+        hint: "boot one there that has (CONFIG_NVME_HOST_AUTH, before Linux 6.7 CONFIG_NVME_AUTH), or leave `dhchap` out of the export's `initiators`",
+    },
+    {
         says: /^in-use: /m,
         code: "in-use",
         summary: "the device is in use on the client",

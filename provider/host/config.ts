@@ -25,7 +25,7 @@ const portal = z
 
 export const poolSchema = z
     .looseObject({
-        driver: text("The driver that keeps the bytes: `file`."),
+        driver: text("The driver that keeps the bytes: `file` or `lvm`."),
         maxOverSubscriptionRatio: z
             .union([z.number().min(1), z.literal("auto")])
             .optional()
@@ -46,7 +46,7 @@ export const poolSchema = z
 
 export const targetSchema = z
     .looseObject({
-        helper: text("What serves initiators on the host: `tgt`."),
+        helper: text("What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP."),
         portals: z.array(portal).min(1).describe("Addresses and ports on which initiators reach the host."),
     })
     .meta({
@@ -130,7 +130,7 @@ const hostShape = {
 };
 
 /** A host as named in `blockhost:hosts`. */
-export const hostSchema = z.strictObject(hostShape).meta({ id: "Host", description: "A storage host." });
+export const hostSchema = z.strictObject(hostShape).meta({ id: "Host", description: "A storage host, or a client." });
 /** A host given inline: the same, with the name that ids and errors use. */
 export const inlineHostSchema = z
     .strictObject({

@@ -1,8 +1,8 @@
 import { BlockhostError } from "../errors";
 import { type HostFacts, type ObjectFacts, exportsOf } from "../host/facts";
-import { NOTHING, type Plan } from "../host/plan";
+import { joinPlans, NOTHING, type Plan } from "../host/plan";
 import type { HostConfig } from "../host/config";
-import type { Protocol } from "../targets/types";
+import type { ExportFacts, Protocol } from "../targets/types";
 import type { UsablePool } from "./common";
 
 /** Who depends on an object, or uses it now. */
@@ -58,6 +58,13 @@ export function refuseDependants(
     });
 }
 
+/** Opens the exports of an object that a revert has closed, and that a later round, or a run cut short, has left so. */
+export function openExports(config: HostConfig, facts: HostFacts, object: ObjectFacts): Plan {
+    const closed = ({ closed = false }: ExportFacts) => closed;
+    const { close, open } = reopenExports(config, facts, object, object.sizeBytes ?? 0, true, closed);
+    return joinPlans(close, open);
+}
+
 /** Steps around a change of an object's size or content, for every export that has it open. */
 export function reopenExports(
     config: HostConfig,
@@ -65,6 +72,7 @@ export function reopenExports(
     object: ObjectFacts,
     sizeBytes: number,
     exchanged: boolean,
+    which: (one: ExportFacts) => boolean = () => true,
 ): { close: Plan; open: Plan } {
     const close: Plan["steps"][number][] = [];
     const open: Plan["steps"][number][] = [];
@@ -72,7 +80,7 @@ export function reopenExports(
     for (const { protocol, facts: one } of exportsOf(facts, object.path)) {
         const configured = config.targets.get(protocol as Protocol);
         const targetFacts = facts.targets.get(protocol);
-        if (configured === undefined || targetFacts === undefined) continue;
+        if (configured === undefined || targetFacts === undefined || !which(one)) continue;
         const context = { target: configured.ref, facts: targetFacts, host: facts };
         const steps = configured.target.reopen(context, { name: one.name, sizeBytes, exchanged });
         close.push(...steps.close);

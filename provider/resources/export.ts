@@ -22,6 +22,7 @@ import type {
     TargetContext,
     TargetFacts,
 } from "../targets/types";
+import { refuseUnreadable } from "../targets/boot";
 import { attachable } from "../targets/attachable";
 import { differencesOf } from "../targets/bootUnit";
 import { CHAP_SECRET_MAX_LENGTH, CHAP_USERNAME, CHAP_USERNAME_RULE, chapProblems } from "../targets/chap";
@@ -118,11 +119,13 @@ export const exportArgs = z
                 "Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.",
             ),
         name: nameSchema.optional(),
-        initiators: z.array(initiatorSchema).describe("Who may log in; nobody else can."),
+        initiators: z.array(initiatorSchema).describe("Who may log in."),
         addresses: z
             .array(z.string())
             .optional()
-            .describe("Addresses or networks from which they may; default: any."),
+            .describe(
+                "Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.",
+            ),
         portals: z.array(z.string()).optional().describe("Which of the host's portals; default: all."),
         readOnly: z.boolean().optional().describe("Initiators cannot write. Always so for snapshots."),
         discard: z
@@ -980,19 +983,6 @@ function ownExport(
         );
     }
     return one;
-}
-
-/**
- * Of what a boot file that cannot be read makes, nothing is known: it is not gone.
- *
- * @throws BlockhostError `not-ours`
- */
-function refuseUnreadable({ protocol, extra }: TargetFacts, name: string, stateDirectory: string): void {
-    const why = extra?.unreadable.get(name);
-    if (why === undefined) return;
-    throw new BlockhostError("not-ours", `export "${name}" has a boot file that cannot be read: ${why}`, {
-        hint: `it stays untouched, and may be served: give the host the target back that it was made with (\`targets\`), and run the same again; or else take it away by hand, with ${stateDirectory}/exports/${protocol}/${name}`,
-    });
 }
 
 function exportId(args: ExportArgs): string {

@@ -43,7 +43,7 @@ import {
 import { importPlace, importedObject, importedOwner, notTakenOver, ownerInput } from "./imports";
 import { previewed } from "./previews";
 import { performCreation } from "./creation";
-import { refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
+import { openExports, refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
 import {
     type Condition,
     completion,
@@ -583,6 +583,7 @@ function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Oper
                 () => renaming(planContext, pool, object, ownerOf(context, news.owner)),
                 () => reverting(planContext, pool, object, news, config),
                 () => settling(planContext, pool, object),
+                () => (object.mark?.phase === "ready" ? openExports(config, facts, object) : NOTHING),
                 () => growing(planContext, pool, object, news, config),
                 () => mending(planContext, pool, object),
             );

@@ -1,9 +1,10 @@
+import { BlockhostError } from "../errors";
 import { asWord, hasContent, raw, Sh, sh, writeOut } from "../sh";
 import type { Activation } from "../host/facts";
 import { decodeMark, encodeMark, type Mark } from "../host/mark";
 import { endEpoch } from "../host/epoch";
 import { GUARD_FAILED, type Step } from "../host/plan";
-import type { ExportFacts, Protocol, TargetRef } from "./types";
+import type { ExportFacts, Protocol, TargetFacts, TargetRef } from "./types";
 
 /**
  * Boot files: one per export, `<stateDirectory>/exports/<protocol>/<name>`, an idempotent `sh` script that makes the
@@ -27,10 +28,13 @@ import type { ExportFacts, Protocol, TargetRef } from "./types";
  * The last five are there only where a helper has them. An empty file, or one of nothing but NULs, is none.
  *
  * `applied 0`: it was written, but what it declares was not carried out to the end; one byte is overwritten when it was.
+ * `applied c`, or `C` where it was 0: closed, while the content of its device is exchanged, and not to be run at boot.
  */
 export interface BootHeader {
     readonly mark: Mark;
     readonly applied: boolean;
+    /** Taken off while the content of its device is exchanged ({@link noteClosed}). */
+    readonly closed: boolean;
     readonly sizeBytes: number;
     readonly targetName: string;
     /** User names of accounts that several exports may share. */
@@ -76,6 +80,24 @@ export function bootFile({ stateDirectory, protocol, name }: BootPlace): string 
 }
 
 /**
+ * Of what a boot file that cannot be read makes, nothing is known: it is neither gone nor to be made.
+ *
+ * @throws BlockhostError `not-ours`
+ */
+export function refuseUnreadable(
+    { extra, protocol }: TargetFacts,
+    name: string,
+    stateDirectory: string,
+): void {
+    const why = extra?.unreadable.get(name);
+    if (why === undefined) return;
+    const file = bootFile({ stateDirectory, protocol, name });
+    throw new BlockhostError("not-ours", `export "${name}" has a boot file that cannot be read: ${why}`, {
+        hint: `it stays untouched, and may be served: give the host the target back that it was made with (\`targets\`), and run the same again; or else take it away by hand, with ${file}`,
+    });
+}
+
+/**
  * First step of whatever writes or removes a boot file: ends the plan, to observe and plan again, unless the file bears
  * the mark that was observed. Another process may have given the name away, or taken it, since.
  *
@@ -115,7 +137,7 @@ const PAGE = 4096;
  */
 export function writeBootFile(
     at: BootPlace,
-    header: Omit<BootHeader, "applied">,
+    header: Omit<BootHeader, "applied" | "closed">,
     body: Sh,
     fresh = false,
 ): Step {
@@ -153,7 +175,7 @@ export function bootFlush(at: BootPlace, notes: readonly string[] = []): readonl
     return [...notes, bootFile(at), bootDirectory(at.stateDirectory, at.protocol)];
 }
 
-function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied">): Sh {
+function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied" | "closed">): Sh {
     const found: Sh[] = [];
     if (activation !== undefined)
         found.push(comment("activate", `${activation.command}\t${activation.object}`));
@@ -165,6 +187,27 @@ function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied"
         found.map((one) => `${one.text}\n`).join(""),
         found.map((one) => `${one.display}\n`).join(""),
     );
+}
+
+/**
+ * Notes that an export is closed while the content of its device is exchanged, so that a boot in between does not serve
+ * what is half one content and half the other; what opens it again notes that it is applied. Comes after
+ * {@link guardBootFile}, and before it is closed; flushed at once.
+ */
+export function noteClosed(at: BootPlace): Step {
+    return {
+        label: `note that ${what(at)} is closed`,
+        script: sh`file=${bootFile(at)} v=
+{ read -r v && read -r v && read -r v && IFS= read -r v; } < "$file" || exit
+case $v in '#bh applied 1') v=c ;; '#bh applied 0') v=C ;; *) exit 0 ;; esac
+{ read -r line && read -r line && read -r line && printf '#bh applied %s' "$v" >&0; } 0<>"$file" && sync "$file"`,
+    };
+}
+
+/** In what an export differs from what is declared by what its boot file says. */
+export function unfinished({ applied, closed }: Pick<BootHeader, "applied" | "closed">): readonly string[] {
+    if (closed) return ["closed: its volume began to go back to a snapshot"];
+    return applied ? [] : ["unfinished: the last change was not carried out to its end"];
 }
 
 /** Puts another owner mark into a boot file, and touches nothing else. */
@@ -240,10 +283,12 @@ export function parseBootHeader(lines: readonly string[]): BootHeader | undefine
         return undefined;
     }
     const torn = fields.has("until") && !fields.has("end");
-    const applied = fields.get("applied") === "1" && !torn;
+    const state = fields.get("applied") ?? "";
+    const applied = /^[1c]$/.test(state) && !torn;
     return {
         mark: applied ? mark : { ...mark, phase: "creating" },
         applied,
+        closed: /^[cC]$/.test(state),
         sizeBytes: size,
         targetName: target,
         accounts: (fields.get("accounts") ?? "").split(" ").filter((user) => user !== ""),

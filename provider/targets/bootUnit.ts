@@ -22,7 +22,7 @@ import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, wantedAtBoot, whereSystem
 
 const DEFAULT_STATE_DIRECTORY = "/var/lib/blockhost";
 /** First line of the unit; a later version writes another, and so replaces it. */
-export const UNIT_HEADER = "# pulumi-blockhost: exports, format 6";
+export const UNIT_HEADER = "# pulumi-blockhost: exports, format 7";
 
 /** A unit that makes things at boot; `none`: systemd does not run the host, or we are not root. */
 export type BootUnitState = "installed" | "missing" | "none";
@@ -41,14 +41,28 @@ export function bootUnitName(stateDirectory: string): string {
     return `blockhost-exports-${stateDirectoryKey(stateDirectory)}.service`;
 }
 
-/** What tells an observation that the unit is installed: the file, with {@link UNIT_HEADER}, and the link that enables it. */
-export function bootUnitFiles(stateDirectory: string): { readonly file: string; readonly link: string } {
+/**
+ * What tells an observation that the unit is installed: the file, with {@link UNIT_HEADER}, the link that enables it, and
+ * whatever else has to be there, as it is not where the state directory was lost.
+ */
+export function bootUnitFiles(stateDirectory: string): {
+    readonly file: string;
+    readonly link: string;
+    readonly others: readonly string[];
+} {
     const name = bootUnitName(stateDirectory);
     return {
         file: `${UNIT_DIRECTORY}/${name}`,
         link: wantedAtBoot(name),
+        others: [
+            `${UNIT_DIRECTORY}/${shutdownUnitName(stateDirectory)}`,
+            ...SCRIPTS.map((script) => `${stateDirectory}/${script}`),
+        ],
     };
 }
+
+/** What the units run, in the state directory. */
+const SCRIPTS = ["boot-exports", "shutdown-exports"] as const;
 
 /** `blockhost-shutdown.service`, which the other one wants. */
 export function shutdownUnitName(stateDirectory: string): string {
@@ -82,8 +96,9 @@ WantedBy=multi-user.target ${TARGET_SERVICES}
 }
 
 /**
- * Activates devices that are missing, those of the same kind with one command, and runs every boot file. What fails, since
- * a device, an address or a daemon comes late, is tried again for three minutes.
+ * Activates devices that are missing, those of the same kind with one command, and runs every boot file, but of exports
+ * that are closed. What fails, since a device, an address or a daemon comes late, is tried again for three minutes; what
+ * hangs, as on a disk that does not answer, is given up after one, so that the others come up.
  *
  * A port of nvmet's listens from its first subsystem on, and hosts (Linux 6.10 and later) that hear of no such subsystem
  * there give up for good. So boot files only write down which are to be on which port, and then a port gets all at once.
@@ -119,31 +134,37 @@ activate() {
     last= objects=
     while IFS='	' read -r command object; do
         if [ "$command" != "$last" ]; then
-            [ -z "$last" ] || eval "$last $objects" </dev/null
+            [ -z "$last" ] || eval "timeout -k 10 60 $last $objects" </dev/null
             last=$command objects=
         fi
         objects="$objects $object"
     done
-    [ -z "$last" ] || { eval "$last $objects" </dev/null; udevadm settle 2>/dev/null; }
+    [ -z "$last" ] || { eval "timeout -k 10 60 $last $objects" </dev/null; udevadm settle -t 30 2>/dev/null; }
 }
-n=0
+now() { read -r now rest < /proc/uptime; now=\${now%.*}; }
+now
+end=$((now + 180))
 while :; do
     flock -w 600 9 || exit 1
     missing 9>&- | activate 9>&-
-    failed=
+    failed= closed=
     rm -f "$links"
     for file in "$dir"/exports/*/*; do
         [ -f "$file" ] || continue
-        BLOCKHOST_LINKS=$links sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
+        v=
+        { read -r v && read -r v && read -r v && IFS= read -r v; } < "$file"
+        case $v in '#bh applied '[cC]) closed="$closed \${file##*/}"; continue ;; esac
+        BLOCKHOST_LINKS=$links timeout -k 10 60 sh "$file" 9>&- </dev/null || failed="$failed \${file##*/}"
     done
     ( link ) 9>&- </dev/null || failed="$failed (NVMe/TCP)"
     rm -f "$links"
     flock -u 9
-    [ -n "$failed" ] || exit 0
-    n=$((n + 1))
-    [ "$n" -lt 36 ] || { echo "not exported:$failed" >&2; exit 1; }
+    [ -n "$failed" ] || break
+    now
+    [ "$now" -lt "$end" ] || { echo "not exported:$failed" >&2; exit 1; }
     sleep 5
-done`;
+done
+[ -z "$closed" ] || echo "left closed, since their volumes are going back to snapshots:$closed" >&2`;
 
 /**
  * Installs and enables the unit, and the one for the shutdown, which has to be started to be stopped; does nothing where
@@ -209,7 +230,10 @@ export function differencesOf({ bootUnit }: TargetFacts, { differences }: Export
 }
 
 function requireBootUnit(stateDirectory: string): Sh {
-    return sh`[ -e ${bootUnitFiles(stateDirectory).file} ] || { echo "the unit that makes exports at boot is gone" >&2; exit ${GUARD_FAILED}; }`;
+    const { file, others } = bootUnitFiles(stateDirectory);
+    return sh`for file in ${[file, ...others]}; do
+    [ -e "$file" ] || { echo "what makes exports at boot is gone: $file" >&2; exit ${GUARD_FAILED}; }
+done`;
 }
 
 /**
@@ -226,7 +250,7 @@ export function removeBootUnit({ target, facts }: TargetContext, last: string): 
     // A making that was cut short has left some of them, perhaps.
     const files = [
         ...[bootFile, `${UNIT_DIRECTORY}/${shutdown}`].flatMap((file) => [file, `${file}.new`]),
-        ...["boot-exports", "shutdown-exports"].map((name) => `${stateDirectory}/${name}`),
+        ...SCRIPTS.map((name) => `${stateDirectory}/${name}`),
     ];
     // Disabled first, since that is what an observation goes by.
     return sh`dir=${stateDirectory} other= left=

@@ -180,6 +180,8 @@ export interface ExportFacts {
     readonly sessions: readonly Session[];
     /** Its boot file is gone while it is still served: only the state can tell that it is ours ({@link Target.orphan}). */
     readonly orphaned?: true;
+    /** Taken off while the content of its volume is exchanged; not made at boot until it was opened again. */
+    readonly closed?: boolean;
     readonly extra: Readonly<Record<string, string>>;
 }
 

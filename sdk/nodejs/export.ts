@@ -13,9 +13,9 @@ export interface ExportArgs {
     host?: Host;
     /** Name on the host; default: the resource's name. */
     name?: pulumi.Input<string>;
-    /** Who may log in; nobody else can. */
+    /** Who may log in. */
     initiators: pulumi.Input<pulumi.Input<InitiatorArgs>[]>;
-    /** Addresses or networks from which they may; default: any. */
+    /** Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`. */
     addresses?: pulumi.Input<pulumi.Input<string>[]>;
     /** Which of the host's portals; default: all. */
     portals?: pulumi.Input<pulumi.Input<string>[]>;

@@ -72,7 +72,7 @@ export class Export extends pulumi.CustomResource {
     }
 
     /**
-     * Addresses or networks from which they may; default: any.
+     * Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
      */
     declare public readonly addresses: pulumi.Output<string[] | undefined>;
     /**
@@ -104,7 +104,7 @@ export class Export extends pulumi.CustomResource {
      */
     declare public readonly host: pulumi.Output<string | outputs.InlineHost>;
     /**
-     * Who may log in; nobody else can.
+     * Who may log in.
      */
     declare public readonly initiators: pulumi.Output<outputs.Initiator[]>;
     /**
@@ -207,7 +207,7 @@ export interface ExportState {
  */
 export interface ExportArgs {
     /**
-     * Addresses or networks from which they may; default: any.
+     * Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
      */
     addresses?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
@@ -223,7 +223,7 @@ export interface ExportArgs {
      */
     host?: pulumi.Input<string | inputs.InlineHostArgs | undefined>;
     /**
-     * Who may log in; nobody else can.
+     * Who may log in.
      */
     initiators: pulumi.Input<pulumi.Input<inputs.InitiatorArgs>[]>;
     /**

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sh } from "../../provider/sh";
+import { noteClosed } from "../../provider/targets/boot";
 import { exportLifecycle, type ExportArgs, type ExportState } from "../../provider/resources/export";
 import type { TargetCapabilities, Protocol } from "../../provider/targets/types";
 import { Client, type ClientOptions, type ConfiguredHost, HOST, MiB, refused } from "../support/client";
@@ -339,6 +340,51 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             await fresh.host.ask(sh`mv ${kept} ${file}`, "put back");
             await another().delete(exported);
             expect(await letsIn(exported)).toBe(false);
+        });
+
+        test("that a revert has closed, and a run cut short has left so, is shown, not made at boot, and opened again", async () => {
+            const fresh = another();
+            const volume = await fresh.volume("e16");
+            const exported = await makes(fresh, "e16-x", "e16");
+            const { stateDirectory } = backend.host.configuration() as { stateDirectory: string };
+            const place = { stateDirectory, protocol: backend.protocol, name: "e16-x" };
+            const close = () => fresh.host.ask(noteClosed(place).script, "note that it is closed");
+            const drift = async () => (await exportLifecycle.read(another().context, exported))?.state.drift;
+            const atBoot = `${stateDirectory}/boot-exports`;
+            const boot = () => fresh.host.ask(sh`[ ! -e ${atBoot} ] || sh ${atBoot} 2>&1`, "make exports");
+            await close();
+            expect(await drift()).toEqual(["closed: its volume began to go back to a snapshot"]);
+            expect(await boot()).toMatch(/^(left closed, .*: e16-x\n)?$/);
+            // Its own update opens it, and so does the next of its volume.
+            expect(await another().changeExport(exported, {})).toEqual(exported);
+            expect(await drift()).toEqual([]);
+            expect(await boot()).toBe("");
+            await close();
+            await another().change(volume, {});
+            expect(await drift()).toEqual([]);
+            expect(await letsIn(exported)).toBe(true);
+            await another().delete(exported);
+        });
+
+        test("whose host has lost what makes exports at boot has drift, and gets it back", async () => {
+            const fresh = another();
+            await fresh.volume("e17");
+            const exported = await makes(fresh, "e17-x", "e17");
+            const { stateDirectory } = backend.host.configuration() as { stateDirectory: string };
+            const drift = async () => (await exportLifecycle.read(another().context, exported))?.state.drift;
+            for (const script of ["boot-exports", "shutdown-exports"]) {
+                const file = `${stateDirectory}/${script}`;
+                // Only where systemd runs the host, and the provider is root there.
+                const was = await fresh.host.ask(
+                    sh`[ ! -e ${file} ] || { rm ${file} && echo yes; }`,
+                    "lose it",
+                );
+                expect((await drift())?.map((line) => line.slice(0, 5))).toEqual(was === "" ? [] : ["unit:"]);
+                expect(await another().changeExport(exported, {})).toEqual(exported);
+                expect(await drift()).toEqual([]);
+                expect(await fresh.host.ask(sh`[ ! -e ${file} ] || echo yes`, "look")).toBe(was);
+            }
+            await another().delete(exported);
         });
 
         test("is one remote run once the host is known, and so are its change, its volume's growth and its removal", async () => {

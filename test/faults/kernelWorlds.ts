@@ -25,7 +25,7 @@ rm tpgt_1/acls/*/lun_*/blockhost tpgt_1/lun/lun_0/blockhost &&
 rmdir tpgt_1/acls/*/lun_* tpgt_1/acls/* tpgt_1/lun/lun_0 tpgt_1/np/* tpgt_1 && cd .. && rmdir ${name}`,
             skip: ["*statistics", "alua", "pr"],
             skipFiles: ["info", "wwn", "hba_info"],
-            bare: /^target (?:core|iscsi|iscsi\/(?:discovery_auth|lio_version).*)$/,
+            bare: /^target (?:core|iscsi|iscsi\/(?:discovery_auth|lio_version|cpus_allowed_list).*)$/,
             initiator,
         },
         parts,

@@ -8,6 +8,7 @@ import {
     bootFlush,
     guardBootFile,
     placeOf,
+    refuseUnreadable,
     remarkBootFile,
     removeBootFile,
     writeBootFile,
@@ -53,7 +54,7 @@ function planChange<O, D extends CommonDeclared, Own>(
             problems.map(({ path, reason }) => `${path}: ${reason}`).join("; "),
         );
     requireAnswer(facts);
-    refuseUnreadable(context, want.name);
+    refuseUnreadable(facts, want.name, target.stateDirectory);
     const before = exportOf<D>(facts, want.name);
     if (before === undefined) refuseUnknown(helper, context, want.name);
     else refuseOthers(before, want);
@@ -69,6 +70,7 @@ function planChange<O, D extends CommonDeclared, Own>(
     const written =
         before !== undefined &&
         before.applied &&
+        !before.closed &&
         before.digest === declared.digest &&
         sameMark(before.mark, want.mark);
     if (written && faults.length === 0) return undefined;
@@ -237,14 +239,6 @@ export function remark<O>(context: TargetContext<O>, want: { name: string; from:
 
 function sameMark(a: Mark, b: Mark): boolean {
     return encodeMark({ ...a, phase: "ready" }) === encodeMark({ ...b, phase: "ready" });
-}
-
-function refuseUnreadable({ facts }: TargetContext, name: string): void {
-    const why = extraOf(facts).unreadable.get(name);
-    if (why === undefined) return;
-    throw new BlockhostError("not-ours", `export "${name}" has a boot file that cannot be read: ${why}`, {
-        hint: "it stays untouched: give this export another `name`",
-    });
 }
 
 /** Of whatever generation: a lost boot file must not lead to a second target beside the first. */

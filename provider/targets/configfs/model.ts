@@ -50,6 +50,7 @@ export interface Live {
 export interface KernelExport<Declared extends CommonDeclared = CommonDeclared> extends ExportFacts {
     readonly declared: Declared;
     readonly applied: boolean;
+    readonly closed: boolean;
     /** SHA-256 of each secret. */
     readonly secrets: Readonly<Record<string, string>>;
     readonly activation?: Activation | undefined;

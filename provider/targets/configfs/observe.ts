@@ -200,10 +200,12 @@ if [ -z "$nonlocal" ]; then
 fi`);
 
 function unitLine(target: TargetRef): Sh {
-    const { file, link } = bootUnitFiles(target.stateDirectory);
+    const { file, link, others } = bootUnitFiles(target.stateDirectory);
     return sh`echo '== unit'
 if [ -d /run/systemd/system ] && [ -w ${UNIT_DIRECTORY} ]; then
     line=; [ ! -e ${file} ] || IFS= read -r line < ${file}
-    [ "$line" = ${UNIT_HEADER} ] && [ -L ${link} ] && echo installed || echo missing
+    [ -L ${link} ] || line=
+    for file in ${[...others]}; do [ -e "$file" ] || line=; done
+    [ "$line" = ${UNIT_HEADER} ] && echo installed || echo missing
 fi`;
 }

@@ -37,6 +37,7 @@ export function orphan<O, D extends CommonDeclared, Own>(
         extra: {},
         declared,
         applied: false,
+        closed: false,
         secrets,
         activation: want.activation,
         live,

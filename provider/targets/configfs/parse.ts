@@ -1,5 +1,5 @@
 import { BlockhostError } from "../../errors";
-import { type BootHeader, parseBootHeader } from "../boot";
+import { type BootHeader, parseBootHeader, unfinished } from "../boot";
 import { bootUnitState } from "../bootUnit";
 import { parseAddresses } from "../portals";
 import type { TargetFacts, TargetRef } from "../types";
@@ -99,7 +99,7 @@ function exportFacts<O, D extends CommonDeclared, Own>(
     const differences = helper.faults(declared, secrets, live).map(({ text }) => text);
     if (live.device === undefined)
         differences.push(`devicePath: there is nothing at ${declared.devicePath} any more`);
-    if (!header.applied) differences.push("unfinished: the last change was not carried out to its end");
+    differences.push(...unfinished(header));
     return {
         name,
         mark: header.mark,
@@ -112,6 +112,7 @@ function exportFacts<O, D extends CommonDeclared, Own>(
         extra: {},
         declared,
         applied: header.applied,
+        closed: header.closed,
         secrets,
         activation: header.activation,
         live,

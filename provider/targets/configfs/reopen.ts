@@ -1,6 +1,6 @@
 import type { Step } from "../../host/plan";
 import { sh } from "../../sh";
-import { bootFile, guardBootFile, placeOf } from "../boot";
+import { bootFile, guardBootFile, noteClosed, placeOf } from "../boot";
 import type { TargetContext } from "../types";
 import { type CommonDeclared, exportOf, type Helper } from "./model";
 
@@ -18,18 +18,24 @@ export function reopen<O, D extends CommonDeclared, Own>(
 ): { close: readonly Step[]; open: readonly Step[] } {
     const nothing = { close: [], open: [] };
     const before = exportOf<D>(facts, want.name);
-    if (before === undefined || !helper.isOpen(before.declared, before.live)) return nothing;
+    if (before === undefined) return nothing;
     const place = placeOf(target, want.name);
+    const open = helper.isOpen(before.declared, before.live);
+    // An earlier round has closed it, or a run that was cut short.
+    const closed = want.exchanged && before.closed && !open;
+    if (!open && !closed) return nothing;
     // Asked before the device changes; then there is no way back.
     const asSeen = guardBootFile(place, before);
     const run = sh`. ${bootFile(place)}`;
     if (want.exchanged) {
+        const again = { label: `open export ${want.name}`, script: run };
+        if (closed) return { close: [], open: [again] };
         const close = sh`cd ${helper.root} || exit
 ${helper.guard(before, "all")}
 ${helper.close(before.declared)}`;
         return {
-            close: [asSeen, { label: `close export ${want.name}`, script: close }],
-            open: [{ label: `open export ${want.name}`, script: run }],
+            close: [asSeen, noteClosed(place), { label: `close export ${want.name}`, script: close }],
+            open: [again],
         };
     }
     if (helper.knowsSize(before, want.sizeBytes)) return nothing;

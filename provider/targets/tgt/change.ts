@@ -1,6 +1,7 @@
 import { BlockhostError } from "../../errors";
 import { describeOwner, encodeMark, sameOwner } from "../../host/mark";
 import { addressAdmitted } from "../address";
+import { refuseUnreadable } from "../boot";
 import { refuseAddresses, refuseTaken } from "../portals";
 import { isTargetOf } from "../iqn";
 import type { ExportWanted, Session } from "../types";
@@ -113,6 +114,7 @@ export function planChange(context: TgtContext, want: ExportWanted): Change | un
 function isAsWanted(context: TgtContext, before: TgtExport, declared: Declared, want: ExportWanted): boolean {
     return (
         before.applied &&
+        !before.closed &&
         before.declared.digest === declared.digest &&
         encodeMark({ ...before.mark, phase: "ready" }) === encodeMark({ ...want.mark, phase: "ready" }) &&
         before.sizeBytes === (before.deviceSizeBytes ?? want.sizeBytes) &&
@@ -151,16 +153,7 @@ function refuseOthers(
     before: TgtExport | undefined,
     want: ExportWanted,
 ): void {
-    const unreadable = extraOf(facts).unreadable.get(want.name);
-    if (unreadable !== undefined) {
-        throw new BlockhostError(
-            "not-ours",
-            `export "${want.name}" has a boot file that cannot be read: ${unreadable}`,
-            {
-                hint: "it stays untouched: give this export another `name`",
-            },
-        );
-    }
+    refuseUnreadable(facts, want.name, target.stateDirectory);
     if (before === undefined) {
         // Of whatever generation: a lost boot file must not lead to a second target beside the first.
         const { names, ours } = extraOf(facts);

@@ -78,7 +78,12 @@ sub ask {
 sub targets {
     $show = ask("list targets", 1, 2);
     %tids = ();
-    $tids{$2} = $1 while $show =~ /^Target (\\d+): (\\S+)$/mg;
+    my %seen;
+    # What an initiator calls itself is in the list, too, and might look like a target.
+    while ($show =~ /^Target (\\d+): (\\S+)$/mg) {
+        fail(1, "tgtd lists a target twice: what an initiator calls itself looks like one") if $tids{$2} || $seen{$1}++;
+        $tids{$2} = $1;
+    }
 }
 sub sessions {
     my ($error, $text) = request(6, 2, { tid => $tid });
@@ -175,7 +180,7 @@ my %do = (
             my ($other) = $declared =~ /"user":\\Q$named\\E,"fingerprint":"(\\w+)"/ or next;
             if ($other eq $fingerprint) {
                 my ($uncertain) = $declared =~ /"uncertain":\\[([^\\]]*)\\]/;
-                $vouched ||= $header =~ /^#bh applied 1$/m || index($uncertain // "", $named) < 0;
+                $vouched ||= $header =~ /^#bh applied [1c]$/m || index($uncertain // "", $named) < 0;
             } elsif ($file ne $self) {
                 fail(${String(GUARD_FAILED)}, "export $file gives user $user another secret");
             }
@@ -191,9 +196,13 @@ my %do = (
     },
     applied => sub {
         my ($file, $text);
-        open($file, "+<", $_[0]) && sysread($file, $text, 8192) or fail(1, "$_[0]: $!");
-        my $at = index($text, "\\n#bh applied 0\\n");
-        $at < 0 or (sysseek($file, $at + 13, 0) && syswrite($file, "1")) or fail(1, "$_[0]: $!");
+        open($file, "+<", $_[0]) && sysread($file, $text, 1 << 20) or fail(1, "$_[0]: $!");
+        my ($was) = $text =~ /\\n#bh applied ([0cC])\\n/ or return;
+        my $at = $-[1];
+        # Of accounts that a change has left in doubt, or to be removed, only the orders that come first know: without
+        # them, as at boot, it stays unfinished.
+        my $now = @ARGV || $was eq "c" || $text !~ /^#bh declared .*"(?:uncertain|retired)":\\["/m ? 1 : 0;
+        sysseek($file, $at, 0) && syswrite($file, $now) or fail(1, "$_[0]: $!");
     },
     request => sub {
         my ($label, $mode, $op, $on, $lun, $dir, $force, $fine, $params) = @_;

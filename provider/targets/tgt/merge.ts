@@ -1,6 +1,7 @@
 import type { ExportFacts, TargetFacts } from "../types";
+import { unfinished } from "../boot";
 import { differences } from "./compare";
-import { exportsOf, type TgtExport, type TgtExtra, UNFINISHED } from "./model";
+import { exportsOf, type TgtExport, type TgtExtra } from "./model";
 import type { LiveTarget } from "./show";
 
 /**
@@ -31,7 +32,7 @@ function withAccounts(one: TgtExport, now: TgtExtra): TgtExport {
     const live = brief === undefined ? undefined : bindAs(was, brief);
     if (live === was) return one;
     const found = differences(one.declared, live, one, now);
-    if (!one.applied) found.push(UNFINISHED);
+    found.push(...unfinished(one));
     return {
         ...rest,
         differences: found,

@@ -49,6 +49,7 @@ export type Account = Readonly<z.output<typeof account>>;
 export interface TgtExport extends ExportFacts {
     readonly declared: Declared;
     readonly applied: boolean;
+    readonly closed: boolean;
     /** Size of the device when tgtd last opened it. */
     readonly sizeBytes: number;
     /** Whether tgtd has open what is at the path now. */
@@ -56,9 +57,6 @@ export interface TgtExport extends ExportFacts {
     readonly deviceSizeBytes?: number;
     readonly live?: LiveTarget;
 }
-
-/** The difference of an export whose boot file says that it was not carried out. */
-export const UNFINISHED = "unfinished: the last change was not carried out to its end";
 
 /** Facts about tgtd as a whole. */
 export interface TgtExtra {

@@ -21,7 +21,7 @@ import { REQUEST } from "./protocol";
  *     Z                 that was all
  */
 const PROGRAM = raw(`${REQUEST}
-my (%want, @ports, $directory, $unit, $enabled);
+my (%want, @ports, $directory, $unit, $enabled, @others);
 while (<DATA>) {
     chomp;
     my ($key, $value) = split / /, $_, 2;
@@ -31,6 +31,7 @@ while (<DATA>) {
     elsif ($key eq "only") { $want{$value} = 1 }
     elsif ($key eq "unit") { $unit = $value }
     elsif ($key eq "enabled") { $enabled = $value }
+    elsif ($key eq "beside") { push @others, $value }
 }
 my $all = !%want;
 my (%ours, %device);
@@ -131,7 +132,8 @@ unless ($nonlocal) {
 if (-d "/run/systemd/system" && $> == 0) {
     my $header = "";
     if (open(my $file, "<", $unit)) { chomp($header = <$file> // "") }
-    print "U ", $header eq "${UNIT_HEADER}" && -l $enabled ? "installed" : "missing", "\\n";
+    my $whole = $header eq "${UNIT_HEADER}" && -l $enabled && !grep { !-e } @others;
+    print "U ", $whole ? "installed" : "missing", "\\n";
 }
 print "Z\\n";
 `);
@@ -146,6 +148,7 @@ export function observe(target: TargetRef<TgtOptions>, only?: readonly string[])
         ...[...new Set(ports)].flatMap((port) => (port === undefined ? [] : [`port ${String(port)}`])),
         `unit ${unit.file}`,
         `enabled ${unit.link}`,
+        ...unit.others.map((file) => `beside ${file}`),
         ...(only ?? []).map((name) => `only ${name}`),
     ];
     if (words.some((word) => word.includes("\n"))) throw new TypeError("a line holds one word");

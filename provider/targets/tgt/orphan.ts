@@ -38,6 +38,7 @@ export function orphan(context: TgtContext, want: ExportWanted, targetName: stri
         extra: {},
         declared: { ...declared, retired: [], uncertain: users.filter((user) => !bound.includes(user)) },
         applied: false,
+        closed: false,
         sizeBytes: want.sizeBytes,
         device: "unknown",
         live,

@@ -1,18 +1,11 @@
 import { BlockhostError } from "../../errors";
-import { type BootHeader, parseBootHeader } from "../boot";
+import { type BootHeader, parseBootHeader, unfinished } from "../boot";
 import { bootUnitState } from "../bootUnit";
 import { parseAddresses } from "../portals";
 import { formatPortal, normalizePortal, shortestIPv6 } from "../portal";
 import type { TargetFacts } from "../types";
 import { differences } from "./compare";
-import {
-    type Declared,
-    declaredSchema,
-    type TgtExport,
-    type TgtExtra,
-    type TgtRef,
-    UNFINISHED,
-} from "./model";
+import { type Declared, declaredSchema, type TgtExport, type TgtExtra, type TgtRef } from "./model";
 import { type LiveTarget, parseAccounts, parsePortals, parseTargets } from "./show";
 
 type Header = BootHeader & { readonly declared: Declared };
@@ -160,7 +153,7 @@ function exportFacts(
         ...(device === undefined || device.size < 0 ? {} : { deviceSizeBytes: device.size }),
     };
     const found = answered ? differences(declared, live, state, extra) : ["unknown: tgtd does not answer"];
-    if (!header.applied) found.push(UNFINISHED);
+    found.push(...unfinished(header));
     return {
         name,
         mark: header.mark,
@@ -173,6 +166,7 @@ function exportFacts(
         extra: {},
         declared,
         applied: header.applied,
+        closed: header.closed,
         ...state,
         ...(live === undefined ? {} : { live }),
     };

@@ -1,5 +1,5 @@
 import type { Step } from "../../host/plan";
-import { guardBootFile, placeOf, resizeBootFile } from "../boot";
+import { guardBootFile, noteClosed, placeOf, resizeBootFile } from "../boot";
 import { unitOf, LUN } from "./compare";
 import { runBootFile } from "./ensure";
 import { management, type Order } from "./management";
@@ -26,16 +26,20 @@ export function reopen(
     const resized = sizeBytes !== want.sizeBytes;
     const asSeen = guardBootFile(placeOf(target, want.name), before);
     const note = resized ? [resizeBootFile(placeOf(target, want.name), want.sizeBytes)] : [];
-    if (live === undefined || unitOf(live) === undefined)
-        return { close: note.length === 0 ? [] : [asSeen], open: note };
+    const has = live !== undefined && unitOf(live) !== undefined;
+    const again = { label: `open export ${want.name}`, script: runBootFile(target, want.name) };
+    // An earlier round has closed it, or a run that was cut short.
+    if (!has && want.exchanged && before.closed) return { close: [], open: [...note, again] };
+    if (!has) return { close: note.length === 0 ? [] : [asSeen], open: note };
     if (!resized && !want.exchanged) return { close: [], open: [] };
     const use: Order = { verb: "use", name: targetName };
     const known = namesOf(live.sessions);
     if (want.exchanged) {
-        const close = [use, ...closeTarget(known), removeUnit(LUN)];
+        const close = management(controlPort, [use, ...closeTarget(known), removeUnit(LUN)]);
+        const label = `close export ${want.name}`;
         return {
-            close: [asSeen, { label: `close export ${want.name}`, script: management(controlPort, close) }],
-            open: [...note, { label: `open export ${want.name}`, script: runBootFile(target, want.name) }],
+            close: [asSeen, noteClosed(placeOf(target, want.name)), { label, script: close }],
+            open: [...note, again],
         };
     }
     // Whether somebody else is logged in is asked before the device grows; then there is no way back.

@@ -28,7 +28,7 @@ import (
 type Export struct {
 	pulumi.CustomResourceState
 
-	// Addresses or networks from which they may; default: any.
+	// Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
 	Addresses pulumi.StringArrayOutput `pulumi:"addresses"`
 	// Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
 	Allow ChangeClassArrayOutput `pulumi:"allow"`
@@ -44,7 +44,7 @@ type Export struct {
 	Generation pulumi.StringOutput `pulumi:"generation"`
 	// Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
 	Host pulumi.AnyOutput `pulumi:"host"`
-	// Who may log in; nobody else can.
+	// Who may log in.
 	Initiators InitiatorArrayOutput `pulumi:"initiators"`
 	// Name on the host; default: the resource's name.
 	Name pulumi.StringOutput `pulumi:"name"`
@@ -131,7 +131,7 @@ func (ExportState) ElementType() reflect.Type {
 }
 
 type exportArgs struct {
-	// Addresses or networks from which they may; default: any.
+	// Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
 	Addresses []string `pulumi:"addresses"`
 	// Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
 	Allow []ChangeClass `pulumi:"allow"`
@@ -139,7 +139,7 @@ type exportArgs struct {
 	Discard *bool `pulumi:"discard"`
 	// Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
 	Host interface{} `pulumi:"host"`
-	// Who may log in; nobody else can.
+	// Who may log in.
 	Initiators []Initiator `pulumi:"initiators"`
 	// Name on the host; default: the resource's name.
 	Name *string `pulumi:"name"`
@@ -155,7 +155,7 @@ type exportArgs struct {
 
 // The set of arguments for constructing a Export resource.
 type ExportArgs struct {
-	// Addresses or networks from which they may; default: any.
+	// Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
 	Addresses pulumi.StringArrayInput
 	// Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
 	Allow ChangeClassArrayInput
@@ -163,7 +163,7 @@ type ExportArgs struct {
 	Discard pulumi.BoolPtrInput
 	// Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
 	Host pulumi.Input
-	// Who may log in; nobody else can.
+	// Who may log in.
 	Initiators InitiatorArrayInput
 	// Name on the host; default: the resource's name.
 	Name pulumi.StringPtrInput
@@ -264,7 +264,7 @@ func (o ExportOutput) ToExportOutputWithContext(ctx context.Context) ExportOutpu
 	return o
 }
 
-// Addresses or networks from which they may; default: any.
+// Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
 func (o ExportOutput) Addresses() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Export) pulumi.StringArrayOutput { return v.Addresses }).(pulumi.StringArrayOutput)
 }
@@ -304,7 +304,7 @@ func (o ExportOutput) Host() pulumi.AnyOutput {
 	return o.ApplyT(func(v *Export) pulumi.AnyOutput { return v.Host }).(pulumi.AnyOutput)
 }
 
-// Who may log in; nobody else can.
+// Who may log in.
 func (o ExportOutput) Initiators() InitiatorArrayOutput {
 	return o.ApplyT(func(v *Export) InitiatorArrayOutput { return v.Initiators }).(InitiatorArrayOutput)
 }

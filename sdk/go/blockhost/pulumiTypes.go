@@ -395,7 +395,7 @@ func (o DhchapPtrOutput) Key() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A storage host.
+// A storage host, or a client.
 type Host struct {
 	// Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
 	Address string `pulumi:"address"`
@@ -452,7 +452,7 @@ type HostInput interface {
 	ToHostOutputWithContext(context.Context) HostOutput
 }
 
-// A storage host.
+// A storage host, or a client.
 type HostArgs struct {
 	// Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
 	Address pulumi.StringInput `pulumi:"address"`
@@ -535,7 +535,7 @@ func (i HostMap) ToHostMapOutputWithContext(ctx context.Context) HostMapOutput {
 	return pulumi.ToOutputWithContext(ctx, i).(HostMapOutput)
 }
 
-// A storage host.
+// A storage host, or a client.
 type HostOutput struct{ *pulumi.OutputState }
 
 func (HostOutput) ElementType() reflect.Type {
@@ -880,7 +880,7 @@ type HostPool struct {
 	DeviceFilter []string `pulumi:"deviceFilter"`
 	// Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
 	Directory *string `pulumi:"directory"`
-	// The driver that keeps the bytes: `file`.
+	// The driver that keeps the bytes: `file` or `lvm`.
 	Driver string `pulumi:"driver"`
 	// Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
 	Initialize *bool `pulumi:"initialize"`
@@ -925,7 +925,7 @@ type HostPoolArgs struct {
 	DeviceFilter pulumi.StringArrayInput `pulumi:"deviceFilter"`
 	// Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
 	Directory pulumi.StringPtrInput `pulumi:"directory"`
-	// The driver that keeps the bytes: `file`.
+	// The driver that keeps the bytes: `file` or `lvm`.
 	Driver pulumi.StringInput `pulumi:"driver"`
 	// Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
 	Initialize pulumi.BoolPtrInput `pulumi:"initialize"`
@@ -1015,7 +1015,7 @@ func (o HostPoolOutput) Directory() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostPool) *string { return v.Directory }).(pulumi.StringPtrOutput)
 }
 
-// The driver that keeps the bytes: `file`.
+// The driver that keeps the bytes: `file` or `lvm`.
 func (o HostPoolOutput) Driver() pulumi.StringOutput {
 	return o.ApplyT(func(v HostPool) string { return v.Driver }).(pulumi.StringOutput)
 }
@@ -1108,7 +1108,7 @@ type HostTarget struct {
 	ControlPort *int `pulumi:"controlPort"`
 	// Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
 	DhGroup *HostTargetDhGroup `pulumi:"dhGroup"`
-	// What serves initiators on the host: `tgt`.
+	// What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
 	Helper string `pulumi:"helper"`
 	// Addresses and ports on which initiators reach the host.
 	Portals []string `pulumi:"portals"`
@@ -1139,7 +1139,7 @@ type HostTargetArgs struct {
 	ControlPort pulumi.IntPtrInput `pulumi:"controlPort"`
 	// Diffie-Hellman group of in-band authentication; `null`: none, the keys alone. A host's keys and group count for all exports to it. (helper nvmet)
 	DhGroup HostTargetDhGroupPtrInput `pulumi:"dhGroup"`
-	// What serves initiators on the host: `tgt`.
+	// What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
 	Helper pulumi.StringInput `pulumi:"helper"`
 	// Addresses and ports on which initiators reach the host.
 	Portals pulumi.StringArrayInput `pulumi:"portals"`
@@ -1218,7 +1218,7 @@ func (o HostTargetOutput) DhGroup() HostTargetDhGroupPtrOutput {
 	return o.ApplyT(func(v HostTarget) *HostTargetDhGroup { return v.DhGroup }).(HostTargetDhGroupPtrOutput)
 }
 
-// What serves initiators on the host: `tgt`.
+// What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
 func (o HostTargetOutput) Helper() pulumi.StringOutput {
 	return o.ApplyT(func(v HostTarget) string { return v.Helper }).(pulumi.StringOutput)
 }

@@ -51,7 +51,7 @@ export interface DhchapArgs {
 }
 
 /**
- * A storage host.
+ * A storage host, or a client.
  */
 export interface HostArgs {
     /**
@@ -261,7 +261,7 @@ export interface HostPool {
      */
     directory?: string;
     /**
-     * The driver that keeps the bytes: `file`.
+     * The driver that keeps the bytes: `file` or `lvm`.
      */
     driver: string;
     /**
@@ -327,7 +327,7 @@ export interface HostPoolArgs {
      */
     directory?: pulumi.Input<string | undefined>;
     /**
-     * The driver that keeps the bytes: `file`.
+     * The driver that keeps the bytes: `file` or `lvm`.
      */
     driver: pulumi.Input<string>;
     /**
@@ -397,7 +397,7 @@ export interface HostTarget {
      */
     dhGroup?: enums.HostTargetDhGroup;
     /**
-     * What serves initiators on the host: `tgt`.
+     * What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
      */
     helper: string;
     /**
@@ -435,7 +435,7 @@ export interface HostTargetArgs {
      */
     dhGroup?: pulumi.Input<enums.HostTargetDhGroup | undefined>;
     /**
-     * What serves initiators on the host: `tgt`.
+     * What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
      */
     helper: pulumi.Input<string>;
     /**

@@ -51,7 +51,7 @@ export interface Dhchap {
 }
 
 /**
- * A storage host.
+ * A storage host, or a client.
  */
 export interface Host {
     /**
@@ -207,7 +207,7 @@ export interface HostPool {
      */
     directory?: string;
     /**
-     * The driver that keeps the bytes: `file`.
+     * The driver that keeps the bytes: `file` or `lvm`.
      */
     driver: string;
     /**
@@ -277,7 +277,7 @@ export interface HostTarget {
      */
     dhGroup?: enums.HostTargetDhGroup;
     /**
-     * What serves initiators on the host: `tgt`.
+     * What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
      */
     helper: string;
     /**

@@ -211,7 +211,7 @@ class DhchapArgs:
 
 class HostArgsDict(TypedDict):
     """
-    A storage host.
+    A storage host, or a client.
     """
     address: pulumi.Input[_builtins.str]
     """
@@ -323,7 +323,7 @@ class HostArgs:
                  tries: pulumi.Input[Optional[_builtins.int]] = None,
                  user: pulumi.Input[Optional[_builtins.str]] = None):
         """
-        A storage host.
+        A storage host, or a client.
 
         :param pulumi.Input[_builtins.str] address: Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
         :param pulumi.Input[_builtins.int] connect_timeout: Milliseconds until a connection attempt fails; default 10000.
@@ -1154,7 +1154,7 @@ class HostPoolDict(TypedDict):
     """
     driver: _builtins.str
     """
-    The driver that keeps the bytes: `file`.
+    The driver that keeps the bytes: `file` or `lvm`.
     """
     device_filter: NotRequired[Sequence[_builtins.str]]
     """
@@ -1234,7 +1234,7 @@ class HostPool:
         """
         A pool: where volumes live. The driver adds options of its own.
 
-        :param _builtins.str driver: The driver that keeps the bytes: `file`.
+        :param _builtins.str driver: The driver that keeps the bytes: `file` or `lvm`.
         :param Sequence[_builtins.str] device_filter: Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
         :param _builtins.str directory: Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
         :param _builtins.bool initialize: Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
@@ -1284,7 +1284,7 @@ class HostPool:
     @pulumi.getter
     def driver(self) -> _builtins.str:
         """
-        The driver that keeps the bytes: `file`.
+        The driver that keeps the bytes: `file` or `lvm`.
         """
         return pulumi.get(self, "driver")
 
@@ -1467,7 +1467,7 @@ class HostPoolArgsDict(TypedDict):
     """
     driver: pulumi.Input[_builtins.str]
     """
-    The driver that keeps the bytes: `file`.
+    The driver that keeps the bytes: `file` or `lvm`.
     """
     device_filter: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
     """
@@ -1547,7 +1547,7 @@ class HostPoolArgs:
         """
         A pool: where volumes live. The driver adds options of its own.
 
-        :param pulumi.Input[_builtins.str] driver: The driver that keeps the bytes: `file`.
+        :param pulumi.Input[_builtins.str] driver: The driver that keeps the bytes: `file` or `lvm`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] device_filter: Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
         :param pulumi.Input[_builtins.str] directory: Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
         :param pulumi.Input[_builtins.bool] initialize: Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
@@ -1597,7 +1597,7 @@ class HostPoolArgs:
     @pulumi.getter
     def driver(self) -> pulumi.Input[_builtins.str]:
         """
-        The driver that keeps the bytes: `file`.
+        The driver that keeps the bytes: `file` or `lvm`.
         """
         return pulumi.get(self, "driver")
 
@@ -1780,7 +1780,7 @@ class HostTargetDict(TypedDict):
     """
     helper: _builtins.str
     """
-    What serves initiators on the host: `tgt`.
+    What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
     """
     portals: Sequence[_builtins.str]
     """
@@ -1825,7 +1825,7 @@ class HostTarget:
         """
         How initiators reach volumes over one protocol. The helper adds options of its own.
 
-        :param _builtins.str helper: What serves initiators on the host: `tgt`.
+        :param _builtins.str helper: What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
         :param Sequence[_builtins.str] portals: Addresses and ports on which initiators reach the host.
         :param _builtins.float block_size: Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
         :param _builtins.int control_port: Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
@@ -1853,7 +1853,7 @@ class HostTarget:
     @pulumi.getter
     def helper(self) -> _builtins.str:
         """
-        What serves initiators on the host: `tgt`.
+        What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
         """
         return pulumi.get(self, "helper")
 
@@ -1952,7 +1952,7 @@ class HostTargetArgsDict(TypedDict):
     """
     helper: pulumi.Input[_builtins.str]
     """
-    What serves initiators on the host: `tgt`.
+    What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
     """
     portals: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]
     """
@@ -1997,7 +1997,7 @@ class HostTargetArgs:
         """
         How initiators reach volumes over one protocol. The helper adds options of its own.
 
-        :param pulumi.Input[_builtins.str] helper: What serves initiators on the host: `tgt`.
+        :param pulumi.Input[_builtins.str] helper: What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] portals: Addresses and ports on which initiators reach the host.
         :param pulumi.Input[_builtins.float] block_size: Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
         :param pulumi.Input[_builtins.int] control_port: Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
@@ -2025,7 +2025,7 @@ class HostTargetArgs:
     @pulumi.getter
     def helper(self) -> pulumi.Input[_builtins.str]:
         """
-        What serves initiators on the host: `tgt`.
+        What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
         """
         return pulumi.get(self, "helper")
 

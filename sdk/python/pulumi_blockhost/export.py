@@ -37,10 +37,10 @@ class ExportArgs:
         """
         The set of arguments for constructing a Export resource.
 
-        :param pulumi.Input[Sequence[pulumi.Input['InitiatorArgs']]] initiators: Who may log in; nobody else can.
+        :param pulumi.Input[Sequence[pulumi.Input['InitiatorArgs']]] initiators: Who may log in.
         :param pulumi.Input['Protocol'] protocol: How initiators reach it.
         :param pulumi.Input[Union[_builtins.str, 'Volume', 'Snapshot']] source: What is exported: a `Volume` or `Snapshot`, or its id.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which they may; default: any.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
         :param pulumi.Input[Sequence[pulumi.Input['ChangeClass']]] allow: Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
         :param pulumi.Input[_builtins.bool] discard: Offer discard (UNMAP). Default true, false where read-only.
         :param pulumi.Input[Union[_builtins.str, 'InlineHostArgs']] host: Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
@@ -70,7 +70,7 @@ class ExportArgs:
     @pulumi.getter
     def initiators(self) -> pulumi.Input[Sequence[pulumi.Input['InitiatorArgs']]]:
         """
-        Who may log in; nobody else can.
+        Who may log in.
         """
         return pulumi.get(self, "initiators")
 
@@ -106,7 +106,7 @@ class ExportArgs:
     @pulumi.getter
     def addresses(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Addresses or networks from which they may; default: any.
+        Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
         """
         return pulumi.get(self, "addresses")
 
@@ -266,11 +266,11 @@ class Export(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which they may; default: any.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] addresses: Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
         :param pulumi.Input[Sequence[pulumi.Input['ChangeClass']]] allow: Classes of change that may be carried out: `session-drop`, `offline`, `data-loss`.
         :param pulumi.Input[_builtins.bool] discard: Offer discard (UNMAP). Default true, false where read-only.
         :param pulumi.Input[Union[_builtins.str, Union['InlineHostArgs', 'InlineHostArgsDict']]] host: Only where the host is given inline; or, where several hosts serve the protocol, to have all told in the preview of an export of what is only going to be made.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['InitiatorArgs', 'InitiatorArgsDict']]]] initiators: Who may log in; nobody else can.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['InitiatorArgs', 'InitiatorArgsDict']]]] initiators: Who may log in.
         :param pulumi.Input[_builtins.str] name: Name on the host; default: the resource's name.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] portals: Which of the host's portals; default: all.
         :param pulumi.Input['Protocol'] protocol: How initiators reach it.
@@ -426,7 +426,7 @@ class Export(pulumi.CustomResource):
     @pulumi.getter
     def addresses(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
-        Addresses or networks from which they may; default: any.
+        Addresses or networks from which anybody may log in; with tgt only, in place of `initiators`.
         """
         return pulumi.get(self, "addresses")
 
@@ -490,7 +490,7 @@ class Export(pulumi.CustomResource):
     @pulumi.getter
     def initiators(self) -> pulumi.Output[Sequence['outputs.Initiator']]:
         """
-        Who may log in; nobody else can.
+        Who may log in.
         """
         return pulumi.get(self, "initiators")
 

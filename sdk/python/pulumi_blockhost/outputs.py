@@ -164,7 +164,7 @@ class Dhchap(dict):
 @pulumi.output_type
 class Host(dict):
     """
-    A storage host.
+    A storage host, or a client.
     """
     def __init__(__self__, *,
                  address: _builtins.str,
@@ -189,7 +189,7 @@ class Host(dict):
                  tries: Optional[_builtins.int] = None,
                  user: Optional[_builtins.str] = None):
         """
-        A storage host.
+        A storage host, or a client.
 
         :param _builtins.str address: Host name, IP address, alias of `~/.ssh/config`, or `local` for this machine itself.
         :param _builtins.int connect_timeout: Milliseconds until a connection attempt fails; default 10000.
@@ -667,7 +667,7 @@ class HostPool(dict):
         """
         A pool: where volumes live. The driver adds options of its own.
 
-        :param _builtins.str driver: The driver that keeps the bytes: `file`.
+        :param _builtins.str driver: The driver that keeps the bytes: `file` or `lvm`.
         :param Sequence[_builtins.str] device_filter: Which devices LVM may look at, as its own `devices/filter`; an empty list: what the host's lvm.conf says. Default: all but DRBD, NBD, RBD and ZFS devices and disks attached over iSCSI. Logical volumes are never looked into. (driver lvm)
         :param _builtins.str directory: Absolute path of the directory that holds the pool; best a file system of its own. A symbolic link is followed: device paths name the directory that it leads to. (driver file)
         :param _builtins.bool initialize: Make a pool of the directory if it exists, is empty and never was a pool of this host. Otherwise a directory without a pool's identity is an error. (driver file)
@@ -717,7 +717,7 @@ class HostPool(dict):
     @pulumi.getter
     def driver(self) -> _builtins.str:
         """
-        The driver that keeps the bytes: `file`.
+        The driver that keeps the bytes: `file` or `lvm`.
         """
         return pulumi.get(self, "driver")
 
@@ -876,7 +876,7 @@ class HostTarget(dict):
         """
         How initiators reach volumes over one protocol. The helper adds options of its own.
 
-        :param _builtins.str helper: What serves initiators on the host: `tgt`.
+        :param _builtins.str helper: What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
         :param Sequence[_builtins.str] portals: Addresses and ports on which initiators reach the host.
         :param _builtins.float block_size: Logical block size in bytes; default: 512 for files, a block device's own. A change counts for exports made afterwards. (helper lio)
         :param _builtins.int control_port: Control port of the tgtd to use (`tgtd -C`, `tgtadm -C`): its socket is /var/run/tgtd/socket.<port>. (helper tgt)
@@ -904,7 +904,7 @@ class HostTarget(dict):
     @pulumi.getter
     def helper(self) -> _builtins.str:
         """
-        What serves initiators on the host: `tgt`.
+        What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP.
         """
         return pulumi.get(self, "helper")
 

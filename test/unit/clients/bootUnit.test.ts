@@ -3,8 +3,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { attachmentUnit, BOOT_SCRIPT } from "../../../provider/clients/bootUnit";
+import {
+    attachmentUnit,
+    attachmentUnitName,
+    BOOT_SCRIPT,
+    installUnit,
+} from "../../../provider/clients/bootUnit";
 import { verifyUnit } from "../../support/systemdUnit";
+import { Made } from "./made";
 
 let directory: string;
 
@@ -27,7 +33,33 @@ const run = (shell = ["sh"]) =>
 
 test("the unit is one to systemd", () => {
     const file = join(directory, "blockhost-attachments.service");
-    expect(verifyUnit(file, attachmentUnit("/var/lib/blockhost"))).toEqual({ status: 0, said: "" });
+    for (const again of [true, false])
+        expect(verifyUnit(file, attachmentUnit("/var/lib/blockhost", again))).toEqual({
+            status: 0,
+            said: "",
+        });
+});
+
+test.each([
+    ["systemd 252 (252.39-1~deb12u1)", true],
+    ["systemd 244 (244)", true],
+    ["systemd 239 (239-82.el8_10.5)", false],
+    ["", true],
+])("is not said to be tried again where systemd cannot read that: %s", (says, again) => {
+    const made = new Made();
+    made.file("run/systemd/system/x");
+    made.file("etc/systemd/system/x");
+    const functions = `systemctl() { echo '${says}'; echo '+PAM'; }\nid() { echo 0; }`;
+    const { script } = installUnit(join(directory, "state"));
+    mkdirSync(join(directory, "state"));
+    expect(made.run(script.text, functions)).toEqual({ status: 0, stdout: "", stderr: "" });
+    const unit = readFileSync(
+        join(made.root, "etc/systemd/system", attachmentUnitName(join(directory, "state"))),
+        "utf8",
+    );
+    expect(unit.includes("\nRestart=on-failure\n")).toBe(again);
+    expect(unit).toContain("\nExecStart=");
+    made.remove();
 });
 
 test("what fails is told, and the others are attached", () => {

@@ -95,7 +95,10 @@ export class Made {
         this.file(`${at}/dhchap_ctrl_secret`, `${keys.controllerKey ?? "none"}\n`);
         this.file("etc/nvme/hostnqn", "nqn.2014-08.org.nvmexpress:uuid:1\n");
         this.file("etc/nvme/hostid", "1\n");
-        this.file("dev/nvme-fabrics");
+        this.file(
+            "dev/nvme-fabrics",
+            "transport=%s,traddr=%s,nqn=%s,dhchap_secret=%s,dhchap_ctrl_secret=%s\n",
+        );
         this.file("sys/module/nvme_tcp/refcnt");
     }
 

@@ -72,6 +72,22 @@ describe("NVMe keys", () => {
         expect([mode("nvme0/dhchap_secret"), mode("nvme0/dhchap_ctrl_secret")]).toEqual([0o600, 0o600]);
     });
 
+    test.each([
+        ["takes none", "transport=%s,traddr=%s,nqn=%s\n"],
+        ["does not tell what it takes", ""],
+    ])("are refused where the client's kernel %s, before it is asked for anything", (_, takes) => {
+        made.controller();
+        made.file("dev/nvme-fabrics", takes);
+        const refused = login(keyed(K1), connecting({ key: K1 }));
+        expect(refused.status).not.toBe(0);
+        expect(explain(refused.stderr)).toMatchObject({
+            code: "unsupported",
+            summary: "the client's kernel has no NVMe in-band authentication",
+        });
+        expect(existsSync(join(made.root, "asked"))).toBe(false);
+        expect(login({}).status).toBe(0);
+    });
+
     test("that fit leave the controller alone", () => {
         made.controller({ key: K1, controllerKey: C1 });
         expect(login(keyed(K1, C1))).toMatchObject({ status: 0, stderr: "" });

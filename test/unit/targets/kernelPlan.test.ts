@@ -222,10 +222,38 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         expect(target.reopen(known, { ...growth, sizeBytes: 2 ** 27 }).open).toHaveLength(1);
     });
 
-    test("of a closed export there is nothing to reopen", () => {
+    test("of an export that the kernel does not have there is nothing to reopen", () => {
         exported();
         const all = { name: "pg", sizeBytes: 2 ** 27, exchanged: true };
         expect(target.reopen(context(observe()), all)).toEqual({ close: [], open: [] });
+    });
+
+    test.each([
+        ["was as declared", "1", true],
+        ["was unfinished", "0", false],
+    ])("that it is closed for an exchange stays known: one that %s", (_, state, applied) => {
+        const all = { name: "pg", sizeBytes: 2 ** 27, exchanged: true };
+        const { close } = target.reopen(context(exported()), all);
+        const file = bootFile(placeOf(ref, "pg"));
+        writeFileSync(file, readFileSync(file, "utf8").replace(/^#bh applied 0$/m, `#bh applied ${state}`));
+        const before = readFileSync(file, "utf8");
+        expect(run(close.filter(({ label }) => label.startsWith("note")))).toBe(0);
+        expect(readFileSync(file, "utf8")).toBe(
+            before.replace(/^#bh applied .$/m, `#bh applied ${applied ? "c" : "C"}`),
+        );
+        // Once more, by a run that was cut short, changes nothing.
+        expect(run(close.filter(({ label }) => label.startsWith("note")))).toBe(0);
+        const facts = observe();
+        expect(facts.exports.get("pg")).toMatchObject({ applied, closed: true });
+        expect(facts.exports.get("pg")?.differences).toContain(
+            "closed: its volume began to go back to a snapshot",
+        );
+        // A later round, or another run, opens it; so does the export's own update.
+        const later = target.reopen(context(facts), all);
+        expect([later.close, later.open.length]).toEqual([[], 1]);
+        expect(target.reopen(context(facts), { ...all, exchanged: false })).toEqual({ close: [], open: [] });
+        const wanted = { ...want(), activation: { command: "lvchange -ay -K", object: "vg0/pg" } };
+        expect(target.ensure(context(facts), wanted).steps).not.toEqual([]);
     });
 
     test.each(["01234567", "fedcba98"])(

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Step } from "../../../provider/host/plan";
@@ -74,6 +75,18 @@ describe.each(Object.entries(cases))("%s", (operation, { before, after }) => {
         await eachPoint((k) => {
             const ended = runUntil(host, tgtTarget.ensure(host.context(), want).steps, k);
             expectClosed(want);
+            host.ensure(want);
+            expectAs(want);
+            reset();
+            return ended;
+        });
+    });
+
+    test("nor is it taken for done where its boot file was run meanwhile, as at a reload of tgt", async () => {
+        await eachPoint((k) => {
+            const ended = runUntil(host, tgtTarget.ensure(host.context(), want).steps, k);
+            const file = join(host.ref.stateDirectory, "exports/iscsi", want.name);
+            if (existsSync(file)) spawnSync("sh", [file]);
             host.ensure(want);
             expectAs(want);
             reset();
