@@ -32,7 +32,11 @@ export function labExports(target: keyof typeof EXPORT_WORLDS, kind: StoreKind):
     labFaults(
         `exports of ${kind} volumes by ${target}`,
         () => EXPORT_WORLDS[target](kind),
-        CASES.exports.filter(({ readOnly }) => target !== "nvmet" || readOnly !== true),
+        [
+            ...CASES.exports.filter(({ readOnly }) => target !== "nvmet" || readOnly !== true),
+            // Only what copies has long work.
+            ...(kind === "thick" ? CASES.longExports : []),
+        ],
         target === "tgt" ? STOPS.daemon : [],
     );
 }

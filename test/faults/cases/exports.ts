@@ -8,6 +8,7 @@ import { type Case, type States, need } from "./types";
 /** Exports: create, change, heal, grow, rename, delete. */
 
 const SIZE = 4 * MiB;
+const LONG = 72 * MiB;
 const SECRET = "Open-Sesame-123";
 const BACK = "Who-Are-You-456";
 
@@ -257,6 +258,46 @@ export const exports: readonly Case[] = [
                 (await world.targets()).filter((target) => target.includes(`:${name}:`)),
                 [],
             );
+        },
+    },
+];
+
+/** Exports as they were, with what their volumes may hold in full: before a revert and after it. */
+const whole = new Map<string, { state: ExportState; digests: readonly string[] }>();
+
+/** Of volumes that are large and copied: it takes more than one run. */
+export const longExports: readonly Case[] = [
+    {
+        title: "revert an exported volume, as long work",
+        exported: true,
+        slow: true,
+        prepare: async (client, name, world) => {
+            const volume = await client.volume(name, { size: LONG });
+            await world.fill(name, 1, LONG);
+            const back = await world.digest(name);
+            const snapshot = await client.snapshot(`${name}-s`, name);
+            await world.fill(name, 2, LONG);
+            const whom = access(client.protocol, who(name));
+            const state = await client.export(name, name, whom);
+            whole.set(name, { state, digests: [back, await world.digest(name)] });
+            return { volume, snapshot, export: state };
+        },
+        // The volume alone: its export comes back with it.
+        act: async (client, name, before) => ({
+            volume: await client.change(need(before.volume), {
+                revertTo: { snapshot: id(`${name}-s`), token: "one" },
+            }),
+            export: need(before.export),
+        }),
+        always: async (world, name) => {
+            const { state, digests } = need(whole.get(name));
+            if ((await world.login(state, who(name))) !== "") return;
+            assert.ok(digests.includes(await world.digest(name)), "what is served is old content or new");
+        },
+        verify: async (world, name, after) => {
+            await admits(world, after, who(name));
+            assert.equal((await world.readThrough(need(after.export), who(name), 512))[0], 1);
+            assert.equal(await world.digest(name), whole.get(name)?.digests[0]);
         },
     },
 ];

@@ -1,11 +1,21 @@
 import { attachments, multipathd } from "./attachments";
-import { exports } from "./exports";
+import { exports, longExports } from "./exports";
 import { ownership } from "./ownership";
 import { pools } from "./pools";
 import type { Case } from "./types";
 import { copies, creations, longWork } from "./volumes";
 
-export const CASES = { creations, copies, longWork, ownership, exports, attachments, multipathd, pools };
+export const CASES = {
+    creations,
+    copies,
+    longWork,
+    ownership,
+    exports,
+    longExports,
+    attachments,
+    multipathd,
+    pools,
+};
 
 /** A case by its title: all that another process can be told of it. */
 export function caseOf(title: string): Pick<Case, "act"> {
