@@ -9,6 +9,9 @@
  *     pulumi up
  *     pulumi stack output
  *
+ * What has to be installed on both, and which ports open: docs/getting-started.md, "Two servers". `dataSize` and `walSize`
+ * (200GiB, 20GiB) are configuration, too.
+ *
  * In `blockhost:hosts` (see docs/configuration.md):
  *
  *     san1:
