@@ -26,6 +26,14 @@ export const MENDING: Change = {
     reason: "what is wrong with it on the host is mended",
 };
 
+/** A revert has closed an export, and has left it so. */
+export const OPENING: Change = {
+    property: "revertTo",
+    kind: "update",
+    class: "none",
+    reason: "what going back to a snapshot has closed is exported again",
+};
+
 /** What was imported without a mark gets one. */
 export const TAKING_OVER: Change = {
     property: "generation",

@@ -1,7 +1,8 @@
 import { BlockhostError } from "../errors";
 import { type HostFacts, type ObjectFacts, exportsOf } from "../host/facts";
-import { joinPlans, NOTHING, type Plan } from "../host/plan";
+import { NOTHING, type Plan } from "../host/plan";
 import type { HostConfig } from "../host/config";
+import { bootFile, placeOf } from "../targets/boot";
 import type { ExportFacts, Protocol } from "../targets/types";
 import type { UsablePool } from "./common";
 
@@ -58,11 +59,18 @@ export function refuseDependants(
     });
 }
 
+/** Whether a revert has closed an export of an object that is whole, and left it so. */
+export function hasClosed(facts: HostFacts, object: ObjectFacts): boolean {
+    return (
+        object.mark?.phase === "ready" &&
+        exportsOf(facts, object.path).some(({ facts: one }) => one.closed === true)
+    );
+}
+
 /** Opens the exports of an object that a revert has closed, and that a later round, or a run cut short, has left so. */
 export function openExports(config: HostConfig, facts: HostFacts, object: ObjectFacts): Plan {
     const closed = ({ closed = false }: ExportFacts) => closed;
-    const { close, open } = reopenExports(config, facts, object, object.sizeBytes ?? 0, true, closed);
-    return joinPlans(close, open);
+    return reopenExports(config, facts, object, object.sizeBytes ?? 0, true, closed).open;
 }
 
 /** Steps around a change of an object's size or content, for every export that has it open. */
@@ -77,6 +85,7 @@ export function reopenExports(
     const close: Plan["steps"][number][] = [];
     const open: Plan["steps"][number][] = [];
     const touched: Record<string, string[]> = {};
+    const flush: string[] = [];
     for (const { protocol, facts: one } of exportsOf(facts, object.path)) {
         const configured = config.targets.get(protocol as Protocol);
         const targetFacts = facts.targets.get(protocol);
@@ -86,7 +95,11 @@ export function reopenExports(
         close.push(...steps.close);
         open.push(...steps.open);
         (touched[protocol] ??= []).push(one.name);
+        flush.push(bootFile(placeOf(configured.ref, one.name)));
     }
     if (close.length === 0 && open.length === 0) return { close: NOTHING, open: NOTHING };
-    return { close: { steps: close, touched: {} }, open: { steps: open, touched: { targets: touched } } };
+    return {
+        close: { steps: close, touched: {} },
+        open: { steps: open, touched: { targets: touched }, flush },
+    };
 }

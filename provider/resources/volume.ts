@@ -11,7 +11,15 @@ import { NOTHING, type Plan, isEmpty, joinPlans } from "../host/plan";
 import { type Id, SAFETY_SUFFIX, formatId, parseId } from "../names";
 import { SECTOR, exactSize, formatSize, parseSize, roundUp } from "../size";
 import { type Failure, UNKNOWN, distinct, hasUnknown, problemsOf } from "../validate";
-import { COMPLETION, MENDING, RECORDED, TAKING_OVER, recorded, refuseUnlessAllowed } from "./changes";
+import {
+    COMPLETION,
+    MENDING,
+    OPENING,
+    RECORDED,
+    TAKING_OVER,
+    recorded,
+    refuseUnlessAllowed,
+} from "./changes";
 import {
     type OwnerInput,
     type UsablePool,
@@ -43,7 +51,7 @@ import {
 import { importPlace, importedObject, importedOwner, notTakenOver, ownerInput } from "./imports";
 import { previewed } from "./previews";
 import { performCreation } from "./creation";
-import { openExports, refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
+import { hasClosed, openExports, refuseDependants, reopenExports, sessionsOn, usersOf } from "./dependants";
 import {
     type Condition,
     completion,
@@ -244,6 +252,7 @@ export const volume: Lifecycle<VolumeArgs, VolumeState> = {
         if (half.length > 0) changes.push(...half);
         else if (olds.incomplete === true) changes.push(COMPLETION);
         else if (olds.mendable === true) changes.push(MENDING);
+        else if (live !== undefined && hasClosed(live.facts, live.object)) changes.push(OPENING);
         for (const property of ["host", "pool", "name"] as const) {
             if (sameInput(property, olds, news)) continue;
             changes.push(
@@ -583,9 +592,9 @@ function alteration(context: Context, olds: VolumeState, news: VolumeArgs): Oper
                 () => renaming(planContext, pool, object, ownerOf(context, news.owner)),
                 () => reverting(planContext, pool, object, news, config),
                 () => settling(planContext, pool, object),
-                () => (object.mark?.phase === "ready" ? openExports(config, facts, object) : NOTHING),
                 () => growing(planContext, pool, object, news, config),
                 () => mending(planContext, pool, object),
+                () => (hasClosed(facts, object) ? openExports(config, facts, object) : NOTHING),
             );
         },
         result: (facts) => stateOf(config, facts, news),

@@ -99,29 +99,33 @@ export function refuseUnreadable(
 
 /**
  * First step of whatever writes or removes a boot file: ends the plan, to observe and plan again, unless the file bears
- * the mark that was observed. Another process may have given the name away, or taken it, since.
+ * the mark that was observed. Another process may have given the name away, or taken it, since; or it may have closed the
+ * export ({@link noteClosed}), so that to make it would serve what is half one content and half another.
  *
  * @param seen The export as it was observed; `undefined`: there was none.
  * @param more More to be asked, under the same lock; its exit status counts.
  */
 export function guardBootFile(
     at: BootPlace,
-    seen: Pick<ExportFacts, "mark" | "orphaned"> | undefined,
+    seen: Pick<ExportFacts, "mark" | "orphaned" | "closed"> | undefined,
     more: Sh = raw(""),
 ): Step {
     const expected = seen === undefined || seen.orphaned === true ? "" : `=${markLine(seen.mark).text}`;
     return {
         label: `see that ${what(at)} is as it was observed`,
-        script: sh`file=${bootFile(at)} mark=
+        script: sh`file=${bootFile(at)} mark= v=
 if [ -L "$file" ] || { [ -e "$file" ] && ${hasContent(raw('"$file"'))}; }; then
-    { read -r mark && read -r mark && IFS= read -r mark; } < "$file"
+    { read -r mark && read -r mark && IFS= read -r mark && IFS= read -r v; } < "$file"
     mark="=$mark"
 fi
 [ "$mark" = ${expected} ] || { echo "its boot file is another one now" >&2; exit ${GUARD_FAILED}; }
-${more}`,
+${seen?.closed === true ? raw("") : CLOSED_SINCE}${more}`,
         guard: true,
     };
 }
+
+const CLOSED_SINCE = sh`case $v in '#bh applied '[cC]) echo "its volume is going back to a snapshot now" >&2; exit ${GUARD_FAILED} ;; esac
+`;
 
 /** A write is cut short at the end of a page, if at all. */
 const PAGE = 4096;
@@ -191,17 +195,31 @@ function more({ activation, roots, device, secrets }: Omit<BootHeader, "applied"
 
 /**
  * Notes that an export is closed while the content of its device is exchanged, so that a boot in between does not serve
- * what is half one content and half the other; what opens it again notes that it is applied. Comes after
- * {@link guardBootFile}, and before it is closed; flushed at once.
+ * what is half one content and half the other. Comes after {@link guardBootFile}, and when it is closed: until then it may
+ * be refused. It is flushed at once.
  */
 export function noteClosed(at: BootPlace): Step {
     return {
         label: `note that ${what(at)} is closed`,
-        script: sh`file=${bootFile(at)} v=
-{ read -r v && read -r v && read -r v && IFS= read -r v; } < "$file" || exit
-case $v in '#bh applied 1') v=c ;; '#bh applied 0') v=C ;; *) exit 0 ;; esac
-{ read -r line && read -r line && read -r line && printf '#bh applied %s' "$v" >&0; } 0<>"$file" && sync "$file"`,
+        script: sh`${rewriteApplied(at, ["1", "c"], ["0", "C"])} && sync "$file"`,
     };
+}
+
+/** Takes the note back when the content is whole again, before the export is opened; the plan has it flushed. */
+export function noteOpened(at: BootPlace): Step {
+    return {
+        label: `note that ${what(at)} is no longer closed`,
+        script: rewriteApplied(at, ["c", "1"], ["C", "0"]),
+    };
+}
+
+/** Overwrites one byte in place. */
+function rewriteApplied(at: BootPlace, ...changes: readonly (readonly [string, string])[]): Sh {
+    const cases = changes.map(([from, to]) => `'#bh applied ${from}') v=${to} ;; `).join("");
+    return sh`file=${bootFile(at)} v=
+{ read -r v && read -r v && read -r v && IFS= read -r v; } < "$file" || exit
+case $v in ${raw(cases)}*) exit 0 ;; esac
+{ read -r line && read -r line && read -r line && printf '#bh applied %s' "$v" >&0; } 0<>"$file"`;
 }
 
 /** In what an export differs from what is declared by what its boot file says. */

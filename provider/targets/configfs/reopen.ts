@@ -1,6 +1,6 @@
 import type { Step } from "../../host/plan";
 import { sh } from "../../sh";
-import { bootFile, guardBootFile, noteClosed, placeOf } from "../boot";
+import { bootFile, guardBootFile, noteClosed, noteOpened, placeOf } from "../boot";
 import type { TargetContext } from "../types";
 import { type CommonDeclared, exportOf, type Helper } from "./model";
 
@@ -21,23 +21,24 @@ export function reopen<O, D extends CommonDeclared, Own>(
     if (before === undefined) return nothing;
     const place = placeOf(target, want.name);
     const open = helper.isOpen(before.declared, before.live);
-    // An earlier round has closed it, or a run that was cut short.
-    const closed = want.exchanged && before.closed && !open;
-    if (!open && !closed) return nothing;
     // Asked before the device changes; then there is no way back.
     const asSeen = guardBootFile(place, before);
     const run = sh`. ${bootFile(place)}`;
     if (want.exchanged) {
-        const again = { label: `open export ${want.name}`, script: run };
-        if (closed) return { close: [], open: [again] };
+        const again = [noteOpened(place), { label: `open export ${want.name}`, script: run }];
+        // An earlier round has closed it, or a run that was cut short.
+        if (!open && before.closed) return { close: [], open: [asSeen, ...again] };
+        // Nor is what is not up to come up meanwhile; after that it does as before, at boot or by an update of its own.
+        if (!open) return { close: [asSeen, noteClosed(place)], open: [noteOpened(place)] };
         const close = sh`cd ${helper.root} || exit
 ${helper.guard(before, "all")}
 ${helper.close(before.declared)}`;
         return {
-            close: [asSeen, noteClosed(place), { label: `close export ${want.name}`, script: close }],
-            open: [again],
+            close: [asSeen, { label: `close export ${want.name}`, script: close }, noteClosed(place)],
+            open: again,
         };
     }
+    if (!open) return nothing;
     if (helper.knowsSize(before, want.sizeBytes)) return nothing;
     const label = `tell ${helper.label} that export ${want.name} has grown`;
     return { close: [asSeen], open: [{ label, script: run }] };

@@ -197,12 +197,11 @@ my %do = (
     applied => sub {
         my ($file, $text);
         open($file, "+<", $_[0]) && sysread($file, $text, 1 << 20) or fail(1, "$_[0]: $!");
-        my ($was) = $text =~ /\\n#bh applied ([0cC])\\n/ or return;
-        my $at = $-[1];
+        my $at = index($text, "\\n#bh applied 0\\n");
         # Of accounts that a change has left in doubt, or to be removed, only the orders that come first know: without
         # them, as at boot, it stays unfinished.
-        my $now = @ARGV || $was eq "c" || $text !~ /^#bh declared .*"(?:uncertain|retired)":\\["/m ? 1 : 0;
-        sysseek($file, $at, 0) && syswrite($file, $now) or fail(1, "$_[0]: $!");
+        return if $at < 0 || !@ARGV && $text =~ /^#bh declared .*"(?:uncertain|retired)":\\["/m;
+        sysseek($file, $at + 13, 0) && syswrite($file, "1") or fail(1, "$_[0]: $!");
     },
     request => sub {
         my ($label, $mode, $op, $on, $lun, $dir, $force, $fine, $params) = @_;

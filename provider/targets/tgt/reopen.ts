@@ -1,5 +1,5 @@
 import type { Step } from "../../host/plan";
-import { guardBootFile, noteClosed, placeOf, resizeBootFile } from "../boot";
+import { guardBootFile, noteClosed, noteOpened, placeOf, resizeBootFile } from "../boot";
 import { unitOf, LUN } from "./compare";
 import { runBootFile } from "./ensure";
 import { management, type Order } from "./management";
@@ -27,19 +27,27 @@ export function reopen(
     const asSeen = guardBootFile(placeOf(target, want.name), before);
     const note = resized ? [resizeBootFile(placeOf(target, want.name), want.sizeBytes)] : [];
     const has = live !== undefined && unitOf(live) !== undefined;
-    const again = { label: `open export ${want.name}`, script: runBootFile(target, want.name) };
-    // An earlier round has closed it, or a run that was cut short.
-    if (!has && want.exchanged && before.closed) return { close: [], open: [...note, again] };
+    const place = placeOf(target, want.name);
+    const run = { label: `open export ${want.name}`, script: runBootFile(target, want.name) };
+    const again = [...note, noteOpened(place), run];
+    if (!has && want.exchanged) {
+        // An earlier round has closed it, or a run that was cut short.
+        if (before.closed && facts.problem === undefined) return { close: [], open: [asSeen, ...again] };
+        // Nor is what is not up to come up meanwhile; after that it does as before, at boot or by an update of its own.
+        return {
+            close: before.closed ? [] : [asSeen, noteClosed(place)],
+            open: [...note, noteOpened(place)],
+        };
+    }
     if (!has) return { close: note.length === 0 ? [] : [asSeen], open: note };
     if (!resized && !want.exchanged) return { close: [], open: [] };
     const use: Order = { verb: "use", name: targetName };
     const known = namesOf(live.sessions);
     if (want.exchanged) {
         const close = management(controlPort, [use, ...closeTarget(known), removeUnit(LUN)]);
-        const label = `close export ${want.name}`;
         return {
-            close: [asSeen, noteClosed(placeOf(target, want.name)), { label, script: close }],
-            open: [...note, again],
+            close: [asSeen, { label: `close export ${want.name}`, script: close }, noteClosed(place)],
+            open: again,
         };
     }
     // Whether somebody else is logged in is asked before the device grows; then there is no way back.

@@ -177,7 +177,7 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
     ])("that the device %s is told only to the export that was observed", (_, exchanged) => {
         const reopened = { name: "pg", sizeBytes: 2 ** 27, exchanged };
         const { close, open } = target.reopen(context(exported()), reopened);
-        expect(open).toHaveLength(1);
+        expect(open).toHaveLength(exchanged ? 2 : 1);
         const [guard] = close;
         expect(guard?.guard).toBe(true);
         if (guard === undefined) return;
@@ -222,10 +222,31 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         expect(target.reopen(known, { ...growth, sizeBytes: 2 ** 27 }).open).toHaveLength(1);
     });
 
-    test("of an export that the kernel does not have there is nothing to reopen", () => {
+    test("of an export that the kernel does not have there is nothing to reopen, but a boot is not to make it meanwhile", () => {
         exported();
         const all = { name: "pg", sizeBytes: 2 ** 27, exchanged: true };
-        expect(target.reopen(context(observe()), all)).toEqual({ close: [], open: [] });
+        const { close, open } = target.reopen(context(observe()), all);
+        expect(target.reopen(context(observe()), { ...all, exchanged: false })).toEqual({
+            close: [],
+            open: [],
+        });
+        const applied = () =>
+            /^#bh applied (.)$/m.exec(readFileSync(bootFile(placeOf(ref, "pg")), "utf8"))?.[1];
+        expect([run(close), applied()]).toEqual([0, "C"]);
+        expect([run(open), applied()]).toEqual([0, "0"]);
+    });
+
+    test("an export that has been closed since is made by nobody who has not seen that", () => {
+        const seen = context(exported());
+        const wanted = { ...want(), activation: { command: "lvchange -ay -K", object: "vg0/pg" } };
+        const steps = (facts: TargetContext) =>
+            target.ensure(facts, wanted).steps.filter(({ label }) => /boot file|observed/.test(label));
+        expect(run(steps(seen))).toBe(0);
+        const { close } = target.reopen(seen, { name: "pg", sizeBytes: 2 ** 27, exchanged: true });
+        expect(run(close.filter(({ label }) => label.startsWith("note")))).toBe(0);
+        expect(run(steps(seen))).toBe(GUARD_FAILED);
+        // Whoever has seen it asks whether its volume is whole.
+        expect(run(steps(context(observe())))).toBe(0);
     });
 
     test.each([
@@ -250,7 +271,17 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
         );
         // A later round, or another run, opens it; so does the export's own update.
         const later = target.reopen(context(facts), all);
-        expect([later.close, later.open.length]).toEqual([[], 1]);
+        expect([later.close, later.open.map(({ label }) => label)]).toEqual([
+            [],
+            [
+                "see that export pg is as it was observed",
+                "note that export pg is no longer closed",
+                "open export pg",
+            ],
+        ]);
+        const notes = later.open.slice(0, 2);
+        expect(run(notes)).toBe(0);
+        expect(readFileSync(file, "utf8")).toBe(before);
         expect(target.reopen(context(facts), { ...all, exchanged: false })).toEqual({ close: [], open: [] });
         const wanted = { ...want(), activation: { command: "lvchange -ay -K", object: "vg0/pg" } };
         expect(target.ensure(context(facts), wanted).steps).not.toEqual([]);
