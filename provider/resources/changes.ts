@@ -28,7 +28,7 @@ export const MENDING: Change = {
 
 /** A revert has closed an export, and has left it so. */
 export const OPENING: Change = {
-    property: "revertTo",
+    property: "health",
     kind: "update",
     class: "none",
     reason: "what going back to a snapshot has closed is exported again",

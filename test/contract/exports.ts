@@ -359,7 +359,11 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             expect(await another().changeExport(exported, {})).toEqual(exported);
             expect(await drift()).toEqual([]);
             expect(await boot()).toBe("");
+            expect(await another().due(volume)).toEqual([]);
             await close();
+            expect(await another().due(volume)).toEqual([
+                "what going back to a snapshot has closed is exported again",
+            ]);
             await another().change(volume, {});
             expect(await drift()).toEqual([]);
             expect(await letsIn(exported)).toBe(true);

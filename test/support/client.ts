@@ -96,6 +96,12 @@ export class Client {
         return (await exportLifecycle.create(this.context, this.exportArgs(name, source, more))).state;
     }
 
+    /** What an update without another input would do. */
+    async due(olds: VolumeState): Promise<string[]> {
+        const changes = await volume.diff(this.context, olds, volumeInputs(olds));
+        return changes.map(({ reason }) => reason);
+    }
+
     /** As an update of the inputs named; what `diff` refuses is refused. */
     async change(olds: VolumeState, more: Partial<VolumeArgs>): Promise<VolumeState> {
         const news = { ...volumeInputs(olds), ...more };
