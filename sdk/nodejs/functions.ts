@@ -74,7 +74,7 @@ function output<Result>(name: string, args: object): pulumi.Output<Result> {
         .apply((known) => call<Result>(name, known as object));
 }
 
-/** Facts of a host: what it is, what it lacks, and its names as an initiator. */
+/** Facts of a host: what it is, what its pools and targets lack, and its names as an initiator. */
 export const getHost = (args: Plain<GetHostArgs>) => call<results.GetHostResult>("getHost", args);
 export const getHostOutput = (args: Inputs<GetHostArgs>) => output<results.GetHostResult>("getHost", args);
 

@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Facts of a host: what it is, what it lacks, and its names as an initiator.
+ * Facts of a host: what it is, what its pools and targets lack, and its names as an initiator.
  *
  * Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
  *
@@ -87,7 +87,7 @@ export interface GetHostResult {
     readonly tools: string[];
 }
 /**
- * Facts of a host: what it is, what it lacks, and its names as an initiator.
+ * Facts of a host: what it is, what its pools and targets lack, and its names as an initiator.
  *
  * Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
  *

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Facts of a host: what it is, what it lacks, and its names as an initiator.
+// Facts of a host: what it is, what its pools and targets lack, and its names as an initiator.
 //
 // Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
 //

@@ -184,7 +184,7 @@ class AwaitableGetHostResult(GetHostResult):
 def get_host(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHostDict']]] = None,
              opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetHostResult:
     """
-    Facts of a host: what it is, what it lacks, and its names as an initiator.
+    Facts of a host: what it is, what its pools and targets lack, and its names as an initiator.
 
     Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
 
@@ -222,7 +222,7 @@ def get_host(host: Optional[Union[_builtins.str, Union['InlineHost', 'InlineHost
 def get_host_output(host: pulumi.Input[Optional[Union[_builtins.str, Union['InlineHost', 'InlineHostDict']]]] = None,
                     opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetHostResult]:
     """
-    Facts of a host: what it is, what it lacks, and its names as an initiator.
+    Facts of a host: what it is, what its pools and targets lack, and its names as an initiator.
 
     Nothing is changed on the host; it need not have what pools and targets want, as that is what is told.
 
