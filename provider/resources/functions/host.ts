@@ -36,7 +36,9 @@ export const getHost: HostFunction<{ host: HostReference }> = {
     name: "getHost",
     args: z
         .strictObject({ host: hostArgument })
-        .describe("Facts of a host: what it is, what its pools and targets lack, and its names as an initiator."),
+        .describe(
+            "Facts of a host: what it is, what its pools and targets lack, and its names as an initiator.",
+        ),
     result: hostResult,
     async run(context, { host: reference }) {
         const { host, facts } = await placeOf(context, reference);
