@@ -1,4 +1,4 @@
-import { Client, POOL } from "../support/client";
+import { Client, MiB, POOL } from "../support/client";
 import type { VolumeBackend } from "../contract/support/volumeBackend";
 import type { Lab } from "./lab.mjs";
 
@@ -49,7 +49,7 @@ export function lvmBackend(kind: keyof typeof GROUPS, start: () => Promise<Lab>)
     const octal = (byte: number) => `\\${byte.toString(8).padStart(3, "0")}`;
     const fillScript = (name: string, byte: number, length: number) =>
         `head -c ${String(length)} /dev/zero | tr '\\000' '${octal(byte)}' |
-    dd of=${device(name)} bs=4096 iflag=fullblock oflag=direct conv=notrunc status=none`;
+    dd of=${device(name)} bs=${length < MiB ? "4096" : "1M"} iflag=fullblock oflag=direct conv=notrunc status=none`;
     const spare = `/var/tmp/${group}.img`;
     const prepare = async () => {
         await run(`vgremove -q -ff -y ${group} >/dev/null 2>&1
