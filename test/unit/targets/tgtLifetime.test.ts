@@ -1,5 +1,5 @@
 import { truncateSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { isEmpty } from "../../../provider/host/plan";
 import { Secret } from "../../../provider/sh";
 import { tgtTarget } from "../../../provider/targets/tgt";
@@ -31,7 +31,12 @@ describe("growth", () => {
         host.ensure(want);
         const loads = [new Load(login(want)), new Load(login(want), "write")];
         try {
-            await sleep(300);
+            const back = () =>
+                vi.waitFor(() => expect(host.facts("pg")?.sessions).toHaveLength(2), {
+                    timeout: 20_000,
+                    interval: 100,
+                });
+            await back();
             for (const size of [32, 48, 64]) {
                 const steps = tgtTarget.reopen(host.context(), {
                     name: "pg",
@@ -41,8 +46,10 @@ describe("growth", () => {
                 host.run(steps.close);
                 truncateSync(want.devicePath, size * MIB);
                 host.run(steps.open);
-                await sleep(500);
+                await back();
             }
+            // Time for I/O after the last.
+            await sleep(300);
             expect(loads.map((load) => load.errors)).toEqual(["", ""]);
         } finally {
             for (const load of loads) await load.close();
