@@ -130,7 +130,9 @@ const hostShape = {
 };
 
 /** A host as named in `blockhost:hosts`. */
-export const hostSchema = z.strictObject(hostShape).meta({ id: "Host", description: "A storage host, or a client." });
+export const hostSchema = z
+    .strictObject(hostShape)
+    .meta({ id: "Host", description: "A storage host, or a client." });
 /** A host given inline: the same, with the name that ids and errors use. */
 export const inlineHostSchema = z
     .strictObject({
