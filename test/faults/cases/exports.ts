@@ -282,12 +282,12 @@ export const longExports: readonly Case[] = [
             whole.set(name, { state, digests: [back, await world.digest(name)] });
             return { volume, snapshot, export: state };
         },
-        // The volume alone: its export comes back with it.
+        // As a program has it: where tgtd was killed, say, the volume leaves it to its export to come back.
         act: async (client, name, before) => ({
             volume: await client.change(need(before.volume), {
                 revertTo: { snapshot: id(`${name}-s`), token: "one" },
             }),
-            export: need(before.export),
+            export: await client.changeExport(need(before.export), access(client.protocol, who(name))),
         }),
         always: async (world, name) => {
             const { state, digests } = need(whole.get(name));
