@@ -1,4 +1,4 @@
-import { noteApplied } from "../targets/configfs/shell";
+import { noteApplied } from "../targets/boot";
 import { Sh, joined, quote, raw, sh } from "../sh";
 import { authLines } from "./connection";
 import { ISCSID, KNOWING, variables } from "./shell";

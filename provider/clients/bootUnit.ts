@@ -4,6 +4,7 @@ import {
     systemdWord,
     TARGET_SERVICES,
     UNIT_DIRECTORY,
+    UPTIME,
     wantedAtBoot,
     whereSystemdRuns,
 } from "../targets/systemd";
@@ -63,7 +64,7 @@ export const BOOT_SCRIPT = `#!/bin/sh
 dir=\${0%/*}
 exec 9>>"$dir/lock"
 failed= down=
-now() { read -r now rest < /proc/uptime; now=\${now%.*}; }
+${UPTIME}
 now
 end=$((now + 600))
 set -- "$dir"/attachments/*

@@ -213,13 +213,22 @@ export function noteOpened(at: BootPlace): Step {
     };
 }
 
-/** Overwrites one byte in place. */
 function rewriteApplied(at: BootPlace, ...changes: readonly (readonly [string, string])[]): Sh {
-    const cases = changes.map(([from, to]) => `'#bh applied ${from}') v=${to} ;; `).join("");
+    const cases = changes.map(([from, to]) => `'#bh applied ${from}') to=${to} ;; `).join("");
     return sh`file=${bootFile(at)} v=
 { read -r v && read -r v && read -r v && IFS= read -r v; } < "$file" || exit
 case $v in ${raw(cases)}*) exit 0 ;; esac
-{ read -r line && read -r line && read -r line && printf '#bh applied %s' "$v" >&0; } 0<>"$file"`;
+${overwriteApplied(raw('"$file"'), raw('"#bh applied $to"'))}`;
+}
+
+/** Notes in a boot file that all of it was carried out. */
+export function noteApplied(file: string): Sh {
+    return overwriteApplied(sh`${file}`, raw("'#bh applied 1'"));
+}
+
+/** The line is overwritten in place, without a process. */
+function overwriteApplied(file: Sh, line: Sh): Sh {
+    return sh`{ read -r v && read -r v && read -r v && printf ${line} >&0; } 0<>${file}`;
 }
 
 /** In what an export differs from what is declared by what its boot file says. */

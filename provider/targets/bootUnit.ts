@@ -4,7 +4,14 @@ import { stateDirectoryKey } from "../host/runDirectory";
 import { guardBootFile, placeOf } from "./boot";
 import { SHUTDOWN_SCRIPT, shutdownUnit } from "./shutdownUnit";
 import type { ExportFacts, TargetContext, TargetFacts } from "./types";
-import { systemdWord, TARGET_SERVICES, UNIT_DIRECTORY, wantedAtBoot, whereSystemdRuns } from "./systemd";
+import {
+    systemdWord,
+    TARGET_SERVICES,
+    UNIT_DIRECTORY,
+    UPTIME,
+    wantedAtBoot,
+    whereSystemdRuns,
+} from "./systemd";
 
 /**
  * The systemd unit that runs all boot files when the host, or what is behind them, starts. There is one for each state
@@ -141,7 +148,7 @@ activate() {
     done
     [ -z "$last" ] || { eval "timeout -k 10 60 $last $objects" </dev/null; udevadm settle -t 30 2>/dev/null; }
 }
-now() { read -r now rest < /proc/uptime; now=\${now%.*}; }
+${UPTIME}
 now
 end=$((now + 180))
 while :; do

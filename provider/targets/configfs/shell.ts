@@ -56,8 +56,3 @@ export function enter(root: string, modules: readonly string[]): Sh {
     cd ${root} || fail configfs: ${root} is not there although it is mounted
 fi`;
 }
-
-/** Notes in the boot file that all of it was carried out: the line is overwritten in place, without a process. */
-export function noteApplied(file: string): Sh {
-    return sh`{ read -r v && read -r v && read -r v && printf '#bh applied 1' >&0; } 0<>${file}`;
-}

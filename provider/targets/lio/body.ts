@@ -1,7 +1,7 @@
 import { lines, raw, type Sh, sh } from "../../sh";
-import { bootFile, placeOf } from "../boot";
+import { bootFile, noteApplied, placeOf } from "../boot";
 import { noteFile, noteFunction } from "../configfs/notes";
-import { activate, enter, MAKING, mayAll, noteApplied, TAKING } from "../configfs/shell";
+import { activate, enter, MAKING, mayAll, TAKING } from "../configfs/shell";
 import { normalizeIscsiName } from "../iqn";
 import type { ExportWanted, Initiator } from "../types";
 import {

@@ -1,7 +1,7 @@
 import { lines, raw, type Sh, sh } from "../../sh";
-import { bootFile, placeOf } from "../boot";
+import { bootFile, noteApplied, placeOf } from "../boot";
 import { IDENTIFY, noteFile, noteFunction } from "../configfs/notes";
-import { activate, enter, MAKING, mayAll, noteApplied } from "../configfs/shell";
+import { activate, enter, MAKING, mayAll } from "../configfs/shell";
 import { parsePortal } from "../portal";
 import type { ExportWanted } from "../types";
 import { MODEL, NAMESPACE, type NvmetDeclared, type NvmetRef, ROOT } from "./model";

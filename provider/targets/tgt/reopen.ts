@@ -24,10 +24,10 @@ export function reopen(
     const { targetName, live, declared, sizeBytes } = before;
     const { controlPort, devicePath } = declared;
     const resized = sizeBytes !== want.sizeBytes;
-    const asSeen = guardBootFile(placeOf(target, want.name), before);
-    const note = resized ? [resizeBootFile(placeOf(target, want.name), want.sizeBytes)] : [];
-    const has = live !== undefined && unitOf(live) !== undefined;
     const place = placeOf(target, want.name);
+    const asSeen = guardBootFile(place, before);
+    const note = resized ? [resizeBootFile(place, want.sizeBytes)] : [];
+    const has = live !== undefined && unitOf(live) !== undefined;
     const run = { label: `open export ${want.name}`, script: runBootFile(target, want.name) };
     const again = [...note, noteOpened(place), run];
     if (!has && want.exchanged) {
