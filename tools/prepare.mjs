@@ -3,6 +3,7 @@
  * Brings a machine to the state that tests, examples and the quickstart need. Every step is skipped at once where its
  * result is there already. Uses nothing but Node's own modules, as it runs before `npm install`.
  */
+import { fetchEmulator, findEmulator } from "../test/lab/emulator.mjs";
 import { buildImage, findImage } from "../test/lab/image/index.mjs";
 import { temporaryDirectory } from "./lifetime.mjs";
 import { packageIsUnpacked, unpackPackage } from "./packed.mjs";
@@ -92,6 +93,9 @@ async function prepareMachine(needs, progress) {
         await progress.step(`installing ${packages.join(", ")}`, (say) =>
             installDebianPackages(packages, say),
         );
+    }
+    if (needs.lab && !findEmulator()) {
+        await progress.step("fetching the QEMU of Debian's backports, once", fetchEmulator);
     }
     if (needs.lab && !findImage()) {
         await progress.step(

@@ -17,7 +17,8 @@ import { spawnDaemon } from "../../tools/embedded-host/processes.mjs";
 import { createDisk } from "./disks.mjs";
 import { diskSize, forwardedPorts } from "./layout.mjs";
 import { freeLabPort } from "./ports.mjs";
-import { blockNode, dataDisk, diskDevice, program, qemuArguments, qmpSocket } from "./qemu.mjs";
+import { emulator } from "./emulator.mjs";
+import { blockNode, dataDisk, diskDevice, qemuArguments, qmpSocket } from "./qemu.mjs";
 import { qmp } from "./qmp.mjs";
 
 /** Holds the lab's mark in the environment of each of its processes, so that they are found again and no others. */
@@ -163,7 +164,8 @@ export class Machine {
         writeFileSync(this.#file("console.log"), "");
         const log = openSync(this.#file("qemu.log"), "w");
         const start = keep ? spawn : spawnDaemon;
-        const args = qemuArguments({ name, directory, image, disks, ports, switches }, state);
+        const { program, options } = emulator();
+        const args = qemuArguments({ name, directory, image, disks, ports, switches }, state, options);
         const child = start(program, args, {
             stdio: ["ignore", log, log],
             env: { PATH: process.env["PATH"], [markVariable]: mark },

@@ -4,8 +4,6 @@ import { join } from "node:path";
 import { accelerator } from "./accelerator.mjs";
 import { diskSerial, hostNumbers, memory } from "./layout.mjs";
 
-export const program = "qemu-system-x86_64";
-
 /**
  * @typedef {object} Machine
  * @property {import("./layout.mjs").HostName} name
@@ -19,13 +17,15 @@ export const program = "qemu-system-x86_64";
 /**
  * @param {Machine} machine
  * @param {string} [state] file with the state of a host that ran already
+ * @param {readonly string[]} [options] first ones
  * @returns {string[]}
  */
-export function qemuArguments(machine, state) {
+export function qemuArguments(machine, state, options = []) {
     const { name, directory, image, disks, ports, switches } = machine;
     const number = hostNumbers[name];
     const forwards = Object.entries(ports).map(([port, own]) => `hostfwd=tcp:127.0.0.1:${own}-:${port}`);
     return [
+        ...options,
         ...["-name", `lab-${name}`, "-nodefaults", "-no-user-config", "-display", "none"],
         ...["-machine", "q35", ...processor[accelerator()], "-smp", "1", "-m", memory],
         ...["-kernel", image.kernel, "-initrd", image.initrd, "-append", commandLine(name, number)],

@@ -14,7 +14,7 @@ import { withLock } from "../../tools/prepare/lock.mjs";
 import { acceleratorKey } from "./accelerator.mjs";
 import { createDisk, createOverlay } from "./disks.mjs";
 import { diskNames, diskSize } from "./layout.mjs";
-import { program } from "./qemu.mjs";
+import { emulator } from "./emulator.mjs";
 
 /**
  * @typedef {object} Snapshot
@@ -28,7 +28,7 @@ import { program } from "./qemu.mjs";
  * @returns {Promise<Snapshot & { directory: string }>}
  */
 async function describe(image, name) {
-    const version = (await run(program, ["--version"])).stdout;
+    const version = (await run(emulator().program, ["--version"])).stdout;
     const digest = createHash("sha256").update(image.key).update(version).update(acceleratorKey());
     for (const file of ["machine.mjs", "qemu.mjs", "snapshot.mjs"]) {
         digest.update(readFileSync(fileURLToPath(new URL(file, import.meta.url))));

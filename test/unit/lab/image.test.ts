@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryDirectory } from "../../../tools/lifetime.mjs";
+import { backports } from "../../lab/emulator.mjs";
 import { moduleOrder } from "../../lab/image/kernel.mjs";
 import { aptSources } from "../../lab/image/sources.mjs";
 
@@ -42,6 +43,21 @@ describe("the mirror of this machine", () => {
         expect(aptSources("bookworm", directory)).toEqual([
             "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main\n",
             "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\nComponents: main\n",
+        ]);
+    });
+
+    test("has the release's backports where it has the release", () => {
+        const lines = [
+            "deb [signed-by=/bookworm.gpg] http://mirror.example/debian bookworm main contrib",
+            "deb http://mirror.example/debian bookworm-updates main",
+        ];
+        const stanzas = [
+            "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\nComponents: main",
+            "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\nComponents: main",
+        ];
+        expect(backports([`${lines.join("\n")}\n`, `${stanzas.join("\n\n")}\n`], "bookworm")).toEqual([
+            "deb [signed-by=/bookworm.gpg] http://mirror.example/debian bookworm-backports main contrib\n",
+            "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm-backports\nComponents: main\n",
         ]);
     });
 
