@@ -37,9 +37,10 @@ ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-expor
  * Takes exports off the network, and flushes their devices. (tgtd would end by itself, but Debian's unit has it go
  * offline first, and initiators take that for an error of the disk.)
  *
- * Hosts must hear what makes them try again. Of tgtd that is that nobody listens: it closes what it has just accepted
- * while it has no target, and when it ends, and an open-iscsi that meets this between two of its steps never logs in
- * again (open-iscsi/open-iscsi#387; tried). Of a port of nvmet's that has nothing more it is that the connection is
+ * Hosts must hear what makes them try again. Of iSCSI that is that nobody listens: tgtd closes what it has just accepted
+ * while it has no target, and when it ends, LIO whatever logs in on a portal while any portal group on it ends, and an
+ * open-iscsi that meets this between two of its steps never logs in again (open-iscsi/open-iscsi#387; tried). So portals
+ * go first, but those that have a target of somebody else's, or one that this host has attached itself. Of a port of nvmet's that has nothing more it is that the connection is
  * refused, but of one that has another's subsystem that there is no such subsystem, and they give up for good. So such a
  * port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be unmounted after
  * this.
@@ -66,6 +67,26 @@ for port in nvmet/ports/*; do
     set -- "$@" $found
 done
 [ $# = 0 ] || rm -f -- "$@"
+kept=' '
+set --
+for portal in target/iscsi/*/tpgt_*/np/*; do
+    name=\${portal#target/iscsi/}
+    name=\${name%%/*}
+    case $attached in *" $name "*) kept="$kept\${portal##*/} "; continue ;; esac
+    case $ours in *" iscsi/$name "*) ;; *) kept="$kept\${portal##*/} " ;; esac
+done
+for portal in target/iscsi/*/tpgt_*/np/*; do
+    case $kept in *" \${portal##*/} "*) ;; *) set -- "$@" "$portal" ;; esac
+done
+if [ $# != 0 ]; then
+    rmdir -- "$@" 9>&- 2>/dev/null &
+    # Were one held up, as by a login that does not go on, the flushing must not wait for it.
+    n=0
+    while kill -0 $! 2>/dev/null && [ $n -lt 50 ]; do
+        sleep 0.2 2>/dev/null || sleep 1
+        n=$((n + 1))
+    done
+fi
 stop() {
     for root in $1; do
         case $root in iscsi/*) ;; *) continue ;; esac

@@ -94,6 +94,57 @@ test("our exports are served no more, those of others are, and all of ours are f
     expect(left).toBe(`${at(link(2, "nqn.theirs:x"))}\n`);
 });
 
+test("portals of LIO go before the portal groups end, but those that others are on, or that this host has attached", () => {
+    const portal = (name: string, address: string) =>
+        `sys/kernel/config/target/iscsi/${name}/tpgt_1/np/${address}`;
+    const open = (name: string, ...addresses: string[]) => {
+        put(lio(name), "1\n");
+        for (const address of addresses) mkdirSync(at(portal(name, address)), { recursive: true });
+    };
+    for (const name of ["a", "b", "c"])
+        bootFile("iscsi", name, `core/iblock_1/${name} iscsi/iqn.ours:${name}`);
+    open("iqn.ours:a", "192.0.2.1:3260", "[2001:db8::1]:3260", "192.0.2.1:3262");
+    open("iqn.ours:b", "192.0.2.1:3260", "192.0.2.1:3261");
+    open("iqn.ours:c", "192.0.2.1:3262");
+    open("iqn.theirs:a", "192.0.2.1:3261");
+    put("sys/class/iscsi_session/session1/targetname", "iqn.ours:c\n");
+    // What a portal group finds when it ends.
+    put(
+        "bin/rmdir",
+        `#!/bin/sh\ncat "${at("sys/kernel/config/target/iscsi")}"/*ours*/tpgt_1/enable > "${at("enabled")}"\nexec /bin/rmdir "$@"\n`,
+    );
+    spawnSync("chmod", ["+x", at("bin/rmdir")]);
+    expect(shutDown()).toHaveLength(3);
+    expect(readFileSync(at("enabled"), "utf8")).toBe("1\n1\n1\n");
+    const left = spawnSync("find", [".", "-path", "*/np/*"], {
+        encoding: "utf8",
+        cwd: at("sys/kernel/config/target/iscsi"),
+    }).stdout;
+    expect(left.trim().split("\n").sort()).toEqual([
+        "./iqn.ours:a/tpgt_1/np/192.0.2.1:3262",
+        "./iqn.ours:b/tpgt_1/np/192.0.2.1:3261",
+        "./iqn.ours:c/tpgt_1/np/192.0.2.1:3262",
+        "./iqn.theirs:a/tpgt_1/np/192.0.2.1:3261",
+    ]);
+    for (const [name, enabled] of [
+        ["iqn.ours:a", 0],
+        ["iqn.ours:b", 0],
+        ["iqn.ours:c", 1],
+    ] as const) {
+        expect(readFileSync(at(lio(name)), "utf8")).toBe(`${String(enabled)}\n`);
+    }
+});
+
+test("a portal of LIO that does not go keeps nothing from being flushed", () => {
+    bootFile("iscsi", "a", "core/iblock_1/a iscsi/iqn.ours:a");
+    put(lio("iqn.ours:a"), "1\n");
+    mkdirSync(at("sys/kernel/config/target/iscsi/iqn.ours:a/tpgt_1/np/192.0.2.1:3260"), { recursive: true });
+    put("bin/rmdir", "#!/bin/sh\nexec sleep 5 >/dev/null\n");
+    spawnSync("chmod", ["+x", at("bin/rmdir")]);
+    expect(shutDown(undefined, SHUTDOWN_SCRIPT.replace("-lt 50", "-lt 5"))).toEqual([at("dev/a of ours")]);
+    expect(readFileSync(at(lio("iqn.ours:a")), "utf8")).toBe("0\n");
+});
+
 test("a port that somebody else's subsystem keeps open keeps ours: hosts would hear that it is gone for good", () => {
     bootFile("nvme-tcp", "b", "subsystems/nqn.ours:b");
     serve(1, "nqn.ours:b");
