@@ -149,6 +149,12 @@ async function onePoint<W extends Tormented>(
     }
 }
 
+/** An error's text, with what led to it. */
+function withCauses(error: unknown): string {
+    if (!(error instanceof Error)) return String(error);
+    return error.cause === undefined ? error.message : `${error.message}: ${withCauses(error.cause)}`;
+}
+
 /** One trial, recorded; true as long as there may be further points. */
 async function tried<W extends Tormented>(
     trials: Trials<W>,
@@ -170,7 +176,7 @@ async function tried<W extends Tormented>(
         if (met) record({ ...result(), ok: true });
         return met;
     } catch (error) {
-        const text = error instanceof Error ? error.message : String(error);
+        const text = withCauses(error);
         failures.push(`${stop.title}, point ${String(at)}: ${text}`);
         record({ ...result(), ok: false, error: text });
         // Many failures in a row have one cause: no use to find them all.
