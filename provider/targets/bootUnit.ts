@@ -29,7 +29,7 @@ import {
 
 const DEFAULT_STATE_DIRECTORY = "/var/lib/blockhost";
 /** First line of the unit; a later version writes another, and so replaces it. */
-export const UNIT_HEADER = "# pulumi-blockhost: exports, format 8";
+export const UNIT_HEADER = "# pulumi-blockhost: exports, format 9";
 
 /** A unit that makes things at boot; `none`: systemd does not run the host, or we are not root. */
 export type BootUnitState = "installed" | "missing" | "none";

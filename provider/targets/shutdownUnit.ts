@@ -40,7 +40,7 @@ ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-expor
  * Hosts must hear what makes them try again. Of iSCSI that is that nobody listens: tgtd closes what it has just accepted
  * while it has no target, and when it ends, LIO whatever logs in on a portal while any portal group on it ends, and an
  * open-iscsi that meets this between two of its steps never logs in again (open-iscsi/open-iscsi#387; tried). So portals
- * go first, but those that have a target of somebody else's, or one that this host has attached itself. Of a port of nvmet's that has nothing more it is that the connection is
+ * go first; where others are on them, too, LIO then says that the target is not there for now. Of a port of nvmet's that has nothing more it is that the connection is
  * refused, but of one that has another's subsystem that there is no such subsystem, and they give up for good. So such a
  * port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be unmounted after
  * this.
@@ -67,27 +67,26 @@ for port in nvmet/ports/*; do
     set -- "$@" $found
 done
 [ $# = 0 ] || rm -f -- "$@"
-kept=' '
+began=$(date +%s)
+# Waits for a process, but no longer than until so many seconds after the beginning.
+await() {
+    while kill -0 "$1" 2>/dev/null && [ $(($(date +%s) - began)) -lt "$2" ]; do
+        sleep 0.2 2>/dev/null || sleep 1
+    done
+}
 set --
 for portal in target/iscsi/*/tpgt_*/np/*; do
     name=\${portal#target/iscsi/}
     name=\${name%%/*}
-    case $attached in *" $name "*) kept="$kept\${portal##*/} "; continue ;; esac
-    case $ours in *" iscsi/$name "*) ;; *) kept="$kept\${portal##*/} " ;; esac
+    case $attached in *" $name "*) continue ;; esac
+    case $ours in *" iscsi/$name "*)
+        rmdir -- "$portal" 9>&- 2>/dev/null &
+        set -- "$@" $!
+        ;;
+    esac
 done
-for portal in target/iscsi/*/tpgt_*/np/*; do
-    case $kept in *" \${portal##*/} "*) ;; *) set -- "$@" "$portal" ;; esac
-done
-if [ $# != 0 ]; then
-    rmdir -- "$@" 9>&- 2>/dev/null &
-    # Were one held up, as by a login that does not go on, the flushing must not wait for it.
-    n=0
-    while kill -0 $! 2>/dev/null && [ $n -lt 50 ]; do
-        sleep 0.2 2>/dev/null || sleep 1
-        n=$((n + 1))
-    done
-fi
-stop() {
+for process; do await "$process" 10; done
+disable() {
     for root in $1; do
         case $root in iscsi/*) ;; *) continue ;; esac
         case $attached in *" \${root#iscsi/} "*) continue ;; esac
@@ -95,12 +94,16 @@ stop() {
             [ ! -e "$group" ] || echo 0 > "$group"
         done
     done
+}
+# The kernel may wait without end for a login that does not go on.
+stop() {
+    disable "$1" &
+    await $! 20
     sync -- "$2"
 }
 # A tgtd that does not answer is given up after 25 seconds in all, so that there is time to flush what it has served.
-deadline=$(($(date +%s) + 25))
 tgt() {
-    left=$((deadline - $(date +%s)))
+    left=$((began + 25 - $(date +%s)))
     [ "$left" -gt 0 ] && timeout "$left" tgtadm -C "$port" --lld iscsi "$@" </dev/null
 }
 # Connections first: while a command is under way tgtd refuses to delete its target, whatever is forced.

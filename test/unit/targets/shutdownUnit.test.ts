@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
     existsSync,
     mkdirSync,
@@ -94,7 +94,7 @@ test("our exports are served no more, those of others are, and all of ours are f
     expect(left).toBe(`${at(link(2, "nqn.theirs:x"))}\n`);
 });
 
-test("portals of LIO go before the portal groups end, but those that others are on, or that this host has attached", () => {
+test("portals of LIO go before the portal groups end, but of what this host has attached", () => {
     const portal = (name: string, address: string) =>
         `sys/kernel/config/target/iscsi/${name}/tpgt_1/np/${address}`;
     const open = (name: string, ...addresses: string[]) => {
@@ -111,18 +111,16 @@ test("portals of LIO go before the portal groups end, but those that others are 
     // What a portal group finds when it ends.
     put(
         "bin/rmdir",
-        `#!/bin/sh\ncat "${at("sys/kernel/config/target/iscsi")}"/*ours*/tpgt_1/enable > "${at("enabled")}"\nexec /bin/rmdir "$@"\n`,
+        `#!/bin/sh\ncat "${at("sys/kernel/config/target/iscsi")}"/*ours*/tpgt_1/enable >> "${at("enabled")}"\nexec /bin/rmdir "$@"\n`,
     );
     spawnSync("chmod", ["+x", at("bin/rmdir")]);
     expect(shutDown()).toHaveLength(3);
-    expect(readFileSync(at("enabled"), "utf8")).toBe("1\n1\n1\n");
+    expect(readFileSync(at("enabled"), "utf8")).toBe("1\n1\n1\n".repeat(5));
     const left = spawnSync("find", [".", "-path", "*/np/*"], {
         encoding: "utf8",
         cwd: at("sys/kernel/config/target/iscsi"),
     }).stdout;
     expect(left.trim().split("\n").sort()).toEqual([
-        "./iqn.ours:a/tpgt_1/np/192.0.2.1:3262",
-        "./iqn.ours:b/tpgt_1/np/192.0.2.1:3261",
         "./iqn.ours:c/tpgt_1/np/192.0.2.1:3262",
         "./iqn.theirs:a/tpgt_1/np/192.0.2.1:3261",
     ]);
@@ -135,14 +133,30 @@ test("portals of LIO go before the portal groups end, but those that others are 
     }
 });
 
-test("a portal of LIO that does not go keeps nothing from being flushed", () => {
+test.each([
+    ["a portal of LIO that does not go", "rmdir"],
+    ["a portal group of LIO that does not end", "enable"],
+])("%s keeps nothing from being flushed", (_, what) => {
     bootFile("iscsi", "a", "core/iblock_1/a iscsi/iqn.ours:a");
     put(lio("iqn.ours:a"), "1\n");
     mkdirSync(at("sys/kernel/config/target/iscsi/iqn.ours:a/tpgt_1/np/192.0.2.1:3260"), { recursive: true });
-    put("bin/rmdir", "#!/bin/sh\nexec sleep 5 >/dev/null\n");
-    spawnSync("chmod", ["+x", at("bin/rmdir")]);
-    expect(shutDown(undefined, SHUTDOWN_SCRIPT.replace("-lt 50", "-lt 5"))).toEqual([at("dev/a of ours")]);
-    expect(readFileSync(at(lio("iqn.ours:a")), "utf8")).toBe("0\n");
+    if (what === "rmdir") {
+        put("bin/rmdir", "#!/bin/sh\nexec sleep 9 >/dev/null\n");
+        spawnSync("chmod", ["+x", at("bin/rmdir")]);
+    } else {
+        // Opened for writing it waits, as for the kernel; in the end it is read.
+        rmSync(at(lio("iqn.ours:a")));
+        spawnSync("mkfifo", [at(lio("iqn.ours:a"))]);
+        const script = 'sleep 6; mv "$1" "$2"; exec cat "$3"';
+        const args = [at("flushed"), at("in time"), at(lio("iqn.ours:a"))];
+        spawn("sh", ["-c", script, "sh", ...args], { stdio: "ignore" });
+    }
+    const sooner = SHUTDOWN_SCRIPT.replace('"$process" 10', '"$process" 1').replace("$! 20", "$! 2");
+    const flushed = shutDown(undefined, sooner);
+    if (what === "rmdir") {
+        expect(flushed).toEqual([at("dev/a of ours")]);
+        expect(readFileSync(at(lio("iqn.ours:a")), "utf8")).toBe("0\n");
+    } else expect(readFileSync(at("in time"), "utf8")).toBe(`${at("dev/a of ours")}\n`);
 });
 
 test("a port that somebody else's subsystem keeps open keeps ours: hosts would hear that it is gone for good", () => {
@@ -286,7 +300,7 @@ test("a tgtd that hangs holds up no flush but of its own devices, and these not 
     expect(readFileSync(at(lio("iqn.ours:b")), "utf8")).toBe("0\n");
     rmSync(at("flushed"));
     // Seconds of patience, for this test.
-    const shorter = SHUTDOWN_SCRIPT.replace("+ 25))", "+ 2))");
+    const shorter = SHUTDOWN_SCRIPT.replace("began + 25", "began + 2");
     expect(shorter).not.toBe(SHUTDOWN_SCRIPT);
     expect(flushedOf(shutDown(undefined, shorter))).toEqual(
         ["a", "b"].map((name) => at(`dev/${name} of ours`)),
