@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The lab's part of the cache folder: images (`image/<key>`) and hosts that have booted (`booted/<key>/<name>`), each
- * under a digest of what it was made from. A change of what they are made from leaves the old ones behind.
+ * The lab's part of the cache folder: images (`image/<key>`), QEMU (`qemu/<key>`) and hosts that have booted
+ * (`booted/<key>/<name>`), each under a digest of what it was made from. A change of what they are made from leaves the old ones behind.
  */
 import { existsSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -18,8 +18,9 @@ export function touch(directory) {
 /** Removes what nobody began to use for two weeks; what is made from it does not run any more. */
 export function prune(directory = join(cacheDirectory(), "lab")) {
     const images = entries(join(directory, "image"));
+    const emulators = entries(join(directory, "qemu"));
     const booted = entries(join(directory, "booted"));
-    for (const path of [...images, ...booted.flatMap(entries)]) {
+    for (const path of [...images, ...emulators, ...booted.flatMap(entries)]) {
         const days = (Date.now() - statSync(path).mtimeMs) / 86_400_000;
         if (days > keptDays) rmSync(path, { recursive: true, force: true });
     }

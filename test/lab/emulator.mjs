@@ -5,7 +5,16 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+    existsSync,
+    mkdirSync,
+    readFileSync,
+    readdirSync,
+    renameSync,
+    rmSync,
+    statSync,
+    writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CommandFailed, run } from "../../tools/command.mjs";
@@ -14,6 +23,7 @@ import { cacheDirectory } from "../../tools/paths.mjs";
 import { findExecutable } from "../../tools/prepare/executables.mjs";
 import { withLock } from "../../tools/prepare/lock.mjs";
 import { accelerator } from "./accelerator.mjs";
+import { touch } from "./cache.mjs";
 import { aptSettings, aptSources, release } from "./image/sources.mjs";
 
 /**
@@ -31,8 +41,13 @@ const fast = 10;
 export function findEmulator() {
     const own = { program: name, options: [] };
     if (accelerator() !== "tcg" || isFast()) return own;
-    const unpacked = unpackedAt(describe());
-    return existsSync(unpacked.program) ? unpacked : undefined;
+    const directory = describe();
+    const unpacked = unpackedAt(directory);
+    if (existsSync(unpacked.program)) {
+        touch(directory);
+        return unpacked;
+    }
+    return failedLately(directory) ? own : undefined;
 }
 
 /** What is there to run hosts in; this machine's own where nothing was fetched. */
@@ -55,7 +70,18 @@ export async function fetchEmulator(say) {
 function describe() {
     const text = readFileSync(fileURLToPath(import.meta.url));
     const key = createHash("sha256").update(text).digest("hex").slice(0, 16);
-    return join(cacheDirectory(), `qemu-${key}`);
+    return join(cacheDirectory(), "lab", "qemu", key);
+}
+
+/** A machine that cannot reach backports is not to be held up each time. @param {string} directory */
+function failedLately(directory) {
+    const since = statSync(failure(directory), { throwIfNoEntry: false })?.mtimeMs;
+    return since !== undefined && Date.now() - since < 86_400_000;
+}
+
+/** @param {string} directory */
+function failure(directory) {
+    return `${directory}.failed`;
 }
 
 function isFast() {
@@ -80,7 +106,8 @@ async function fetch(directory, say) {
         const scratch = join(work, "apt");
         const apt = await privateApt(scratch);
         say("asking for what there is");
-        await run("apt-get", [...apt, "update"]);
+        // Other sources of this release have no backports, perhaps.
+        await run("apt-get", [...apt, "update"], { tolerate: true });
         say("downloading");
         await run("apt-get", [...apt, "download", ...packages], { cwd: scratch });
         for (const file of readdirSync(scratch).filter((file) => file.endsWith(".deb"))) {
@@ -92,6 +119,7 @@ async function fetch(directory, say) {
         renameSync(work, directory);
     } catch (error) {
         if (!(error instanceof CommandFailed)) throw error;
+        writeFileSync(failure(directory), "");
         // The same hosts run in this machine's own.
         process.stderr.write(
             `The QEMU of Debian's backports could not be had: ${error.message}\n${error.tail}\n` +
