@@ -144,10 +144,11 @@ test.each([
         put("bin/rmdir", "#!/bin/sh\nexec sleep 9 >/dev/null\n");
         spawnSync("chmod", ["+x", at("bin/rmdir")]);
     } else {
-        // Opened for writing it waits, as for the kernel; in the end it is read.
+        // Opened for writing it waits, as for the kernel, until all is flushed, or for long.
         rmSync(at(lio("iqn.ours:a")));
         spawnSync("mkfifo", [at(lio("iqn.ours:a"))]);
-        const script = 'sleep 6; mv "$1" "$2"; exec cat "$3"';
+        const flushed = 'n=0; until [ -s "$1" ] || [ $n = 99 ]; do sleep 0.2; n=$((n + 1)); done';
+        const script = `${flushed}; mv "$1" "$2"; exec cat "$3"`;
         const args = [at("flushed"), at("in time"), at(lio("iqn.ours:a"))];
         spawn("sh", ["-c", script, "sh", ...args], { stdio: "ignore" });
     }
