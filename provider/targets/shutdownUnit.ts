@@ -40,10 +40,10 @@ ExecStop=/bin/sh -c '${stop}' sh ${systemdWord(`${stateDirectory}/shutdown-expor
  * Hosts must hear what makes them try again. Of iSCSI that is that nobody listens: tgtd closes what it has just accepted
  * while it has no target, and when it ends, LIO whatever logs in on a portal while any portal group on it ends, and an
  * open-iscsi that meets this between two of its steps never logs in again (open-iscsi/open-iscsi#387; tried). So portals
- * go first; where others are on them, too, LIO then says that the target is not there for now. Of a port of nvmet's that has nothing more it is that the connection is
- * refused, but of one that has another's subsystem that there is no such subsystem, and they give up for good. So such a
- * port keeps ours, which are flushed. So is what this host itself has attached: its file systems may be unmounted after
- * this.
+ * go first; where others are on them, too, LIO then says that the target is not there for now. Of a port of nvmet's that
+ * has nothing more it is that the connection is refused, but of one that has another's subsystem that there is no such
+ * subsystem, and they give up for good. So such a port keeps ours, which are flushed. So is what this host itself has
+ * attached: its file systems may be unmounted after this.
  *
  * Whatever waits for a device, each has a process of its own: one that does not answer holds up no other.
  */

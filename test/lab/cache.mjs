@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The lab's part of the cache folder: images (`image/<key>`), QEMU (`qemu/<key>`) and hosts that have booted
- * (`booted/<key>/<name>`), each under a digest of what it was made from. A change of what they are made from leaves the old ones behind.
+ * (`booted/<key>/<name>`), each under a digest of what it was made from. A change of what they are made from leaves the
+ * old ones behind.
  */
 import { existsSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";

@@ -37,9 +37,11 @@ const packages = ["qemu-system-x86", "qemu-system-data", "seabios"];
 /** From this major version on it is as fast. */
 const fast = 10;
 
+/** This machine's. @type {Emulator} */
+const own = { program: name, options: [] };
+
 /** @returns {Emulator | undefined} undefined: the one of backports is to be fetched first */
 export function findEmulator() {
-    const own = { program: name, options: [] };
     if (accelerator() !== "tcg" || isFast()) return own;
     const directory = describe();
     const unpacked = unpackedAt(directory);
@@ -52,7 +54,7 @@ export function findEmulator() {
 
 /** What is there to run hosts in; this machine's own where nothing was fetched. */
 export function emulator() {
-    return findEmulator() ?? { program: name, options: [] };
+    return findEmulator() ?? own;
 }
 
 /** @param {import("../../tools/prepare/progress.mjs").Say} say */
