@@ -94,6 +94,8 @@ export class Host {
     private readonly reservations = new Map<string, readonly string[]>();
     /** Who has which name in this run's program. */
     private readonly names = new Map<string, string>();
+    /** Values that resources of the program have to give alike, each with who gives it. */
+    private readonly values = new Map<string, Map<string, string>>();
 
     /** In previews: this run is going to remove an export before it makes others. */
     epochEnds = false;
@@ -204,6 +206,17 @@ export class Host {
         const holder = this.names.get(name) ?? resource;
         this.names.set(name, holder);
         return holder === resource ? undefined : holder;
+    }
+
+    /**
+     * Takes note of a value that all resources of this run's program have to give alike.
+     *
+     * @returns who gives another.
+     */
+    agree(what: string, value: string, resource: string): string | undefined {
+        const given = this.values.get(what) ?? new Map<string, string>();
+        this.values.set(what, given.set(resource, value));
+        return [...given].find(([, other]) => other !== value)?.[0];
     }
 
     /**

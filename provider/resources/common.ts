@@ -172,11 +172,15 @@ export function nameClashes(
     if (typeof name !== "string" || owner === undefined || hasUnknown([host, place, name, owner])) return [];
     // It is where its source is, and that is not known yet.
     if (host === undefined) return [];
-    const who = `resource "${owner.resource}"${owner.parent === undefined ? "" : ` in ${owner.parent}`}`;
-    const holder = context.hosts.get(host as HostReference).takeName(`${place}/${name}`, who);
+    const holder = context.hosts.get(host as HostReference).takeName(`${place}/${name}`, resourceOf(owner));
     if (holder === undefined) return [];
     const reason = `"${name}" in "${place}" is the name of ${holder} of this program too: give one of them another \`name\``;
     return [{ property: "name", reason }];
+}
+
+/** How a resource of the program is told to users. */
+export function resourceOf({ resource, parent }: OwnerInput): string {
+    return `resource "${resource}"${parent === undefined ? "" : ` in ${parent}`}`;
 }
 
 /** The host is named by the id that the resource refers to; only an inline host has to be given beside it. */

@@ -59,6 +59,7 @@ import {
     redirected,
     refuseStranger,
     requireTools,
+    resourceOf,
     usablePool,
     warnUnasked,
 } from "./common";
@@ -225,6 +226,7 @@ export const exportLifecycle: Lifecycle<ExportArgs, ExportState> = {
         if (hostFailures.length === 0) failures.push(...targetProblems(context, inputs));
         if (failures.length > 0) return { inputs, failures: distinct(failures) };
         failures.push(...nameClashes(context, inputs["host"], String(inputs["protocol"]), inputs));
+        failures.push(...disagreements(context, inputs));
         if (failures.length > 0 || olds !== undefined) return { inputs, failures };
         const declared = { ...inputs, source: hasUnknown(inputs["source"]) ? "" : inputs["source"] };
         // Without a `host` of its own, an export is where its source is.
@@ -754,16 +756,29 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
     const failures = initiatorProblems(protocol, args);
     if (failures.length > 0) return failures;
     if (hasUnknown({ ...inputs, source: "" })) return commonProblems(protocol, args);
-    const mark: Mark = {
-        kind: "export",
-        owner: ownerOf(context, args.owner),
-        generation: "0000000000000000",
-        phase: "ready",
-        extra: {},
-    };
+    const mark = markOf(ownerOf(context, args.owner), "0000000000000000");
     const problems = configured.target.check(configured.ref, wantedFor(args, mark, "/", 0, false));
     const named = nameOf(protocol);
     return problems.map(({ path, reason }) => ({ property: path.replace(/\.name$/, `.${named}`), reason }));
+}
+
+/** Where exports of the program give what they have to give alike, each another. */
+function disagreements(context: Context, inputs: Record<string, unknown>): Failure[] {
+    const args = wellFormed(inputs);
+    if (args === undefined || hasUnknown([inputs["host"], args.owner]) || inputs["host"] === undefined)
+        return [];
+    const host = context.hosts.get(inputs["host"] as HostReference);
+    const target = host.config.targets.get(args.protocol)?.target;
+    const mark = markOf(ownerOf(context, args.owner), "0000000000000000");
+    // Of whom not all is known nothing can be told.
+    const initiators = args.initiators.map((one) => (hasUnknown(one) ? { iqn: UNKNOWN, nqn: UNKNOWN } : one));
+    const agreed = target?.agreed?.(wantedFor({ ...args, initiators }, mark, "/", 0, false)) ?? [];
+    return agreed.flatMap(({ path, to, value, reason }) => {
+        const other = host.agree(`${args.protocol}/${to}`, value, resourceOf(args.owner));
+        return other === undefined
+            ? []
+            : [{ property: path, reason: `${other} of this program gives ${to} another value: ${reason}` }];
+    });
 }
 
 function nameOf(protocol: Protocol): "iqn" | "nqn" {

@@ -152,7 +152,7 @@ ${comment("applied", "0")}
 ${comment("size", String(header.sizeBytes))}
 ${comment("target", header.targetName)}
 ${comment("accounts", header.accounts.join(" "))}
-${comment("declared", JSON.stringify(header.declared))}
+${declaredLine(header.declared)}
 ${more(header)}`;
     const content = fresh ? sh`${top}${raw(UNTIL)}\n{\n${body}\n}\n${raw(END)}` : sh`${top}${body}`;
     const inPlace = fresh && Buffer.byteLength(`${top.text}${UNTIL}\n`) <= PAGE;
@@ -287,6 +287,12 @@ sync "$dir/.$name.new" && mv "$dir/.$name.new" "$dir/$name" && sync "$dir"`;
 /** What is unfinished is told by `applied`, so the mark itself always says `ready`. */
 function markLine(mark: Mark): Sh {
     return comment("mark", encodeMark({ ...mark, phase: "ready" }));
+}
+
+/** Its digest is made from secrets too, and shows none, but a weak one could be guessed from it. */
+function declaredLine(declared: unknown): Sh {
+    const line = (value: unknown) => comment("declared", JSON.stringify(value)).text;
+    return new Sh(line(declared), line({ ...(declared as object), digest: "***" }));
 }
 
 function comment(key: string, value: string): Sh {

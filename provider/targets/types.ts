@@ -23,6 +23,8 @@ export interface Target<Options = unknown> {
 
     /** Problems of a declaration that this helper cannot carry out, each with the property's path. No facts needed. */
     check(target: TargetRef<Options>, want: ExportWanted): { path: string; reason: string }[];
+    /** What all exports of a host have to give alike: where those of one program do not, nothing is carried out. */
+    agreed?(want: ExportWanted): readonly Agreed[];
     /** IQN or NQN of an export that is going to be made with that generation. */
     targetName(target: TargetRef<Options>, name: string, generation: string): string;
     observe(target: TargetRef<Options>, only?: readonly string[]): Sh;
@@ -66,6 +68,17 @@ export interface Target<Options = unknown> {
     declaration?(target: TargetRef<Options>, facts: ExportFacts): Declaration;
     /** Connection properties in os-brick's form. F5: initialize_connection. */
     connection(target: TargetRef<Options>, want: ExportWanted, facts: ExportFacts): ConnectionProperties;
+}
+
+export interface Agreed {
+    /** The property that gives it. */
+    readonly path: string;
+    /** What it is given to: `host nqn…`. */
+    readonly to: string;
+    /** Told from others; no secret. */
+    readonly value: string;
+    /** Why another resource must not give another. */
+    readonly reason: string;
 }
 
 export type Protocol = "iscsi" | "nvme-tcp";

@@ -133,6 +133,45 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             }
         });
 
+        test("that an initiator is taken off, which was connected before, lets that one in no more, and the others go on", async () => {
+            const fresh = another();
+            await fresh.volume("e20");
+            const together = backend.capabilities.perInitiatorChap || backend.protocol === "nvme-tcp";
+            const both = [
+                backend.declares("first", "e20-x"),
+                backend.declares(together ? "second" : "first", "e20-x", true),
+            ];
+            const second: As = { secrets: together ? "second" : "first", other: true };
+            let exported = await makes(fresh, "e20-x", "e20", { initiators: both });
+            /** Nothing is left to do, and nobody in the way. */
+            const settled = async () => {
+                const one = another();
+                expect((await exportLifecycle.read(one.context, exported))?.state.drift).toEqual([]);
+                const same = one.exportArgs("e20-x", "e20", args("e20-x"));
+                expect(await exportLifecycle.diff(one.context, exported, { ...exported, ...same })).toEqual(
+                    [],
+                );
+            };
+            const without = { initiators: both.slice(0, 1) };
+            expect(await letsIn(exported, second)).toBe(true);
+            exported = await another().changeExport(exported, without);
+            const attached = await backend.attach(exported, {});
+            try {
+                await settled();
+                exported = await another().changeExport(exported, { initiators: both });
+                expect(await letsIn(exported, second)).toBe(true);
+                // Not every target can tell that it has gone.
+                exported = await another().changeExport(exported, { ...without, allow: ["session-drop"] });
+                await attached.write(0, 4096, 0x33);
+                expect(await attached.holds(0, 4096, 0x33)).toBe(true);
+                await settled();
+            } finally {
+                await attached.detach();
+            }
+            expect(await letsIn(exported, second)).toBe(false);
+            await another().delete(exported);
+        });
+
         test("made again is the same, and nobody else's", async () => {
             await client.volume("e2");
             const exported = await makes(client, "e2-x", "e2");

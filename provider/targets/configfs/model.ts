@@ -5,6 +5,7 @@ import type { Activation } from "../../host/facts";
 import type { Sh } from "../../sh";
 import type { Problem } from "../chap";
 import type {
+    Agreed,
     ExportFacts,
     ExportWanted,
     Protocol,
@@ -106,6 +107,7 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     readonly declaredSchema: z.ZodType<Declared>;
     tree(target: TargetRef<Options>, only?: readonly string[]): ObservedTree;
     check(target: TargetRef<Options>, want: ExportWanted): Problem[];
+    agreed?(want: ExportWanted): readonly Agreed[];
     targetName(target: TargetRef<Options>, name: string, generation: string): string;
     /** Whether a target's name is that of an export of this name, of whatever generation. */
     isTargetOf(target: TargetRef<Options>, name: string, other: string): boolean;

@@ -1,10 +1,10 @@
 import { lines, raw, type Sh, sh } from "../../sh";
-import { bootFile, noteApplied, placeOf } from "../boot";
+import { bootDirectory, bootFile, noteApplied, placeOf } from "../boot";
 import { IDENTIFY, noteFile, noteFunction } from "../configfs/notes";
 import { activate, enter, MAKING, mayAll } from "../configfs/shell";
 import { parsePortal } from "../portal";
 import type { ExportWanted } from "../types";
-import { MODEL, NAMESPACE, type NvmetDeclared, type NvmetRef, ROOT } from "./model";
+import { controllerKey, hostKey, MODEL, NAMESPACE, type NvmetDeclared, type NvmetRef, ROOT } from "./model";
 import { madeDirectory } from "./observe";
 
 /** Attributes that every subsystem has alike: the kernel's defaults. */
@@ -45,7 +45,7 @@ export function body(target: NvmetRef, want: ExportWanted, declared: NvmetDeclar
         FUNCTIONS,
         IDENTIFY,
         noteFunction(target, want.name, WITH_DEFAULTS),
-        sh`device=${declared.devicePath} n=${declared.subsystem} made=${made}`,
+        sh`device=${declared.devicePath} n=${declared.subsystem} made=${made} boot=${bootDirectory(target.stateDirectory, target.protocol)}`,
         activate(want.activation),
         sh`[ ${raw(block ? "-b" : "-f")} "$device" ] || fail "there is no ${raw(block ? "block device" : "file")} at $device"`,
         enter(ROOT, ["nvmet", "nvmet-tcp"]),
@@ -62,7 +62,7 @@ may "$n/attr_model" ${MODEL}`,
         openNamespace(declared),
         ...want.initiators.map(({ name, dhchap }) =>
             lines(
-                sh`key hosts/${name}/dhchap_key ${dhchap?.key ?? ""}; key hosts/${name}/dhchap_ctrl_key ${dhchap?.controllerKey ?? ""}`,
+                sh`key hosts/${name}/dhchap_key ${dhchap?.key ?? ""} ${hostKey(name)}; key hosts/${name}/dhchap_ctrl_key ${dhchap?.controllerKey ?? ""} ${controllerKey(name)}`,
                 dhchap === undefined
                     ? undefined
                     : sh`[ ! -e "$made"/hosts/${name} ] || { may hosts/${name}/dhchap_hash 'hmac(sha256)'; may hosts/${name}/dhchap_dhgroup ${declared.dhGroup}; }`,
@@ -107,7 +107,8 @@ may "$s/ana_grpid" 1`;
 }
 
 /**
- * `key ATTRIBUTE SECRET`: an empty one is unset, for which the kernel wants a NUL. `listen FAMILY ADDRESS PORT ANY`: sets
+ * `key ATTRIBUTE SECRET NAME`: an empty one is unset, for which the kernel wants a NUL, unless another boot file has one of
+ * that name: else whoever calls himself that host would reach what that other one exports. `listen FAMILY ADDRESS PORT ANY`: sets
  * `$p` to the port for that portal, or to one that listens on all addresses; makes it where there is none. Numbers of our
  * own ports begin where nobody else's tools do. `link`: the subsystem `$n` to that port; at boot, later (`BOOT_SCRIPT`).
  */
@@ -127,6 +128,7 @@ key() {
     fi
     v=; IFS= read -r v < "$1"
     [ "$v" = "$2" ] && return
+    [ -n "$2" ] || ! grep -qsF -- "\\"$3\\":" "$boot"/* || return 0
     if [ -n "$2" ]; then printf %s "$2" > "$1"; else printf '\\0' > "$1"; fi || fail "nvmet does not take the key of \${1#hosts/}"
 }
 listen() {
@@ -144,7 +146,7 @@ listen() {
     if [ -z "$p" ]; then
         i=25000; while [ -d "ports/$i" ]; do i=$((i + 1)); done
         p=ports/$i
-        : > "$made/$p" && mkdir "$p" || exit
+        : > "$made/$p" && mkdir "$p" || { rm -f "$made/$p"; exit 1; }
     fi
     write "$p/addr_adrfam" "$1"; write "$p/addr_traddr" "$2"; write "$p/addr_trtype" tcp; write "$p/addr_trsvcid" "$3"
 }`);

@@ -11,9 +11,9 @@ import {
     type NvmetDeclared,
     type NvmetExport,
 } from "./model";
-import { madeObjects, portFor, portLinks, tcpPorts, unusable, UNSET } from "./own";
+import { declaredKeys, madeObjects, portFor, portLinks, tcpPorts, unusable, UNSET } from "./own";
 import { sessions } from "./sessions";
-import { closeNamespace, leavePort, leavePorts, removeSubsystem } from "./take";
+import { closeNamespace, leavePort, leavePorts, noteIdle, removeSubsystem } from "./take";
 
 type Secrets = Readonly<Record<string, string>>;
 
@@ -31,7 +31,12 @@ export function faults(declared: NvmetDeclared, secrets: Secrets, live: Live): F
 
 /** Whether nvmet has the export's own subsystem, with its serial number. */
 export function isLive({ subsystem, serial }: NvmetDeclared, { tree }: Live): boolean {
-    return tree.has(subsystem) && tree.value(`${subsystem}/attr_serial`)?.trimEnd() === serial;
+    return tree.has(subsystem) && shownSerial(tree, subsystem, serial) === serial;
+}
+
+/** Before Linux 5.14 it is a number to the kernel, which shows it without zeros at the beginning. */
+function shownSerial(tree: Tree, subsystem: string, serial: string): string | undefined {
+    return tree.value(`${subsystem}/attr_serial`)?.trimEnd().padStart(serial.length, "0");
 }
 
 export function isOpen({ subsystem }: NvmetDeclared, { tree }: Pick<Live, "tree">): boolean {
@@ -48,13 +53,16 @@ function subsystemFaults(declared: NvmetDeclared, { tree, noted }: Live): Fault[
     const found: Fault[] = [];
     // Once a host has seen the subsystem, the kernel does not let these be changed.
     const begun = Object.entries(noted?.attributes ?? {});
-    for (const [attribute, wanted, property] of [
-        ["attr_serial", serial, "serial"],
-        ["attr_model", MODEL, "serial"],
-        ...begun.map(([attribute, value]) => [attribute, value, "state"] as const),
-    ] as const) {
-        const text = differs(tree, `${subsystem}/${attribute}`, wanted, property);
-        if (text !== undefined) found.push({ text, take: removeSubsystem(declared), cuts: "all" });
+    const shown = shownSerial(tree, subsystem, serial);
+    for (const text of [
+        shown === undefined || shown === serial
+            ? undefined
+            : `serial: attr_serial is ${shown}, not ${serial}`,
+        differs(tree, `${subsystem}/attr_model`, MODEL, "serial"),
+        ...begun.map(([attribute, value]) => differs(tree, `${subsystem}/${attribute}`, value, "state")),
+    ]) {
+        const take = both(leavePorts(declared), removeSubsystem(declared));
+        if (text !== undefined) found.push({ text, take, cuts: "all" });
     }
     for (const [attribute, wanted] of Object.entries({ ...SUBSYSTEM, attr_allow_any_host: "0" })) {
         const property = attribute === "attr_allow_any_host" ? "initiators" : "state";
@@ -75,7 +83,8 @@ function namespaceFaults(declared: NvmetDeclared, { tree, device, noted }: Live)
         .children(namespaces)
         .filter((name) => name !== String(NAMESPACE))
         .map((name): Fault => {
-            const take = sh`printf 0 > ${`${namespaces}/${name}/enable`} && rmdir -- ${`${namespaces}/${name}`} || exit`;
+            // Another take may have been before.
+            const take = sh`[ ! -d ${`${namespaces}/${name}`} ] || { printf 0 > ${`${namespaces}/${name}/enable`} && rmdir -- ${`${namespaces}/${name}`}; } || exit`;
             return { text: `devicePath: there is a namespace ${name} too`, take };
         });
     const open = isOpen(declared, { tree });
@@ -112,15 +121,14 @@ function hostFaults(declared: NvmetDeclared, secrets: Secrets, live: Live): Faul
     const found: Fault[] = [];
     for (const name of tree.children(allowed)) {
         if (declared.initiators.includes(name)) continue;
-        const take = sh`rm -- ${`${allowed}/${name}`} || exit`;
+        const take = unlink(`${allowed}/${name}`);
         // nvmet lets a host go on that is no longer admitted; only a port that is left ends connections, all of them.
         const connected = there.some(
             ({ initiator }) => initiator === name || initiator.startsWith("unknown"),
         );
         const text = `initiators: ${name} is admitted`;
-        found.push(
-            connected ? { text, take: both(take, leavePorts(declared)), cuts: "all" } : { text, take },
-        );
+        if (connected) found.push({ text, take: both(take, leavePorts(declared)), cuts: "all" });
+        else found.push({ text, take: there.length > 0 ? take : both(take, noteIdle(declared, live)) });
     }
     for (const { initiator } of there) {
         if (
@@ -153,9 +161,13 @@ function keyFaults(
     if (!tree.has(host)) return [];
     const found: Fault[] = [];
     const hash = (attribute: string) => tree.hash(`${host}/${attribute}`) ?? UNSET;
-    if (hash("dhchap_key") !== (secrets[hostKey(name)] ?? UNSET))
-        found.push({ text: `dhchap: the key of ${name} is another` });
-    if (hash("dhchap_ctrl_key") !== (secrets[controllerKey(name)] ?? UNSET))
+    // One that another export gives it stays: see `key` in body.ts.
+    const stays = (secret: string) =>
+        secrets[secret] === undefined && sections.derived(declaredKeys).has(secret);
+    const another = (attribute: string, secret: string) =>
+        !stays(secret) && hash(attribute) !== (secrets[secret] ?? UNSET);
+    if (another("dhchap_key", hostKey(name))) found.push({ text: `dhchap: the key of ${name} is another` });
+    if (another("dhchap_ctrl_key", controllerKey(name)))
         found.push({ text: `dhchap: the controller's key towards ${name} is another` });
     if (secrets[hostKey(name)] === undefined || !sections.derived(madeObjects).has(host)) return found;
     for (const [attribute, wanted] of [
@@ -187,7 +199,7 @@ function portFaults(declared: NvmetDeclared, live: Live): Fault[] {
         const path = `ports/${id}`;
         if (wanted.has(path) || !linked(path)) continue;
         const where = ports.find((port) => port.path === path)?.portal ?? `port ${id}`;
-        const take = sh`rm -- ${`${path}/subsystems/${nqn}`} || exit`;
+        const take = unlink(`${path}/subsystems/${nqn}`);
         found.push({ text: `portals: it is reached on ${where} too`, take, cuts: "all" });
     }
     return found;
@@ -211,6 +223,11 @@ function reachFaults(declared: NvmetDeclared, { tree, sections }: Live, path: st
         const enabled = linked && /^(addr|param)_/.test(name);
         return [enabled ? { text, take: leavePort(declared, path), cuts: "all" } : { text }];
     });
+}
+
+/** Of what is there: another take may have been before. */
+function unlink(link: string): Sh {
+    return sh`[ ! -L ${link} ] || rm -- ${link} || exit`;
 }
 
 function both(a: Sh, b: Sh): Sh {

@@ -10,7 +10,7 @@ import { declare, declaredSchema, type NvmetDeclared, ROOT } from "./model";
 import { observed } from "./observe";
 import { type NvmetOptions, nvmetOptions } from "./options";
 import { mergeOwn, type NvmetOwn, readOwn } from "./own";
-import { guardKeys, refuse, reserved } from "./refuse";
+import { agreed, guardKeys, refuse, reserved } from "./refuse";
 import { sessions } from "./sessions";
 import { closeNamespace, guard, sweep, takeDown } from "./take";
 
@@ -26,6 +26,7 @@ export const nvmetTarget = kernelTarget<NvmetOptions, NvmetDeclared, NvmetOwn>({
     declaredSchema,
     tree: observed,
     check,
+    agreed,
     targetName: (target, name, generation) => subsystemName(target.options.prefix, name, generation),
     isTargetOf: (target, name, other) => isSubsystemOf(target.options.prefix, name, other),
     declare,

@@ -1,7 +1,9 @@
 import { raw, type Sh, sh } from "../../sh";
+import { bootDirectory } from "../boot";
 import { noteDirectory } from "../configfs/notes";
 import type { ObservedTree } from "../configfs/observe";
-import type { NvmetRef } from "./model";
+import { type NvmetRef, ROOT } from "./model";
+import { ARRIVED, LEFT, STARTED } from "./own";
 
 const ATTRIBUTES = [
     "attr_allow_any_host",
@@ -40,8 +42,8 @@ const PORTS = `for f in ports/*/addr_trsvcid; do
     case $v in '' | *[!0-9]*) ;; *) ports="$ports|$(printf %04X "$v")" ;; esac
 done`;
 
-const LOG = `echo '== log'
-    dmesg 2>/dev/null | grep -e ' Linux version ' -e 'nvmet: .* controller .* for NQN '`;
+const LOG = sh`echo '== log'
+    dmesg 2>/dev/null | grep -E -e ${STARTED} -e ${ARRIVED} -e ${LEFT}`;
 
 /**
  * What is read of nvmet: our own subsystems, the hosts that they admit, and all ports (none where none of ours is left to
@@ -50,6 +52,7 @@ const LOG = `echo '== log'
  *     == links            ports/<id>/subsystems/<NQN>, of ours
  *     == made             shared objects that we made: `hosts/<NQN>`, `ports/<id>`; `hosts/*`: none
  *     == log              who connected since the host started, as the kernel's log has it; nothing where no host is
+ *     == keyed            of some exports: secrets of their hosts that are set and only others' boot files have
  *     == authentication   `yes` or `no`; nothing: it cannot be told
  */
 export function observed(target: NvmetRef, only?: readonly string[]): ObservedTree {
@@ -76,9 +79,13 @@ export function observed(target: NvmetRef, only?: readonly string[]): ObservedTr
         attributes: ATTRIBUTES,
         prune: ["subsystems", "passthru", "referrals"],
         secrets: { of: raw('"$@"'), paths: raw('"$d"/dhchap_*key') },
-        whereConnected: raw(LOG),
+        whereConnected: LOG,
         ports: raw(PORTS),
-        more: more(target),
+        more:
+            only === undefined
+                ? more(target)
+                : sh`${more(target)}
+${keyed(target)}`,
     };
 }
 
@@ -92,6 +99,22 @@ a=; for h in hosts/*; do [ ! -d "$h" ] || { a=no; [ ! -e "$h/dhchap_key" ] || a=
 echo $a
 echo '== made'
 if cd ${madeDirectory(target)} 2>/dev/null; then printf '%s\\n' hosts/* ports/*; fi`;
+}
+
+/** Where a host has a key that is in no boot file that was read, others may have it. That is rare, and takes a process. */
+function keyed(target: NvmetRef): Sh {
+    const files = sh`${bootDirectory(target.stateDirectory, target.protocol)}/*`;
+    return sh`echo '== keyed'
+cd ${ROOT} 2>/dev/null && for r in $roots; do for l in "$r"/allowed_hosts/*; do
+    h=\${l##*/}
+    for k in host=dhchap_key controller=dhchap_ctrl_key; do
+        v=; { IFS= read -r v < "hosts/$h/\${k#*=}"; } 2>/dev/null
+        k="\${k%%=*} $h"
+        [ -n "$v" ] || continue
+        case $found in *"\\"$k\\":"*) continue ;; esac
+        ! grep -qsF -- "\\"$k\\":" ${files} || echo "$k"
+    done
+done; done`;
 }
 
 /** Notes of shared objects that we made; they go with the kernel's objects when the host restarts. */

@@ -156,17 +156,45 @@ export function peers(sections: Sections): { local: string; remote: string }[] {
 }
 
 /**
- * What the kernel's log tells of hosts that connected, by subsystem.
+ * Beginnings of lines of the kernel's log, as extended regular expressions. They say where a line begins: the rest of
+ * some lines is what hosts that were not let in call themselves.
+ */
+const STAMP = String.raw`^\[[ 0-9.]+\](\[[ A-Z0-9]+\])? `;
+export const STARTED = `${STAMP}Linux version `;
+/** A host connects: up to the name of the subsystem, after which comes ` for NQN ` and its own. */
+export const ARRIVED = `${STAMP}nvmet: [A-Za-z]+ ([a-z]+ )?controller [0-9]+ for subsystem `;
+/** What we have the kernel note when nobody can be connected any more who was: up to the name of the subsystem. */
+export const LEFT = `${STAMP}blockhost: nobody is connected any more to `;
+
+const PATTERNS = {
+    started: new RegExp(STARTED),
+    arrived: new RegExp(String.raw`${ARRIVED}(\S+) for NQN (\S+?)\.?(?: |$)`),
+    left: new RegExp(String.raw`${LEFT}(\S+)$`),
+};
+
+/**
+ * What the kernel's log tells of hosts that connected, by subsystem, since it was last without any.
  *
  * @returns `undefined` where the log does not go back to the start of the host: then nothing follows from it.
  */
 export function connected(sections: Sections): { host: string; subsystem: string }[] | undefined {
     const lines = sections.lines("log");
-    if (!lines.some((line) => / Linux version /.test(line))) return undefined;
-    return lines.flatMap((line) => {
-        const [, subsystem, host] =
-            /nvmet: \w+ (?:\w+ )?controller \d+ for subsystem (\S+) for NQN (\S+?)\.?(?: |$)/.exec(line) ??
-            [];
-        return subsystem === undefined || host === undefined ? [] : [{ host, subsystem }];
+    if (!lines.some((line) => PATTERNS.started.test(line))) return undefined;
+    let found: { host: string; subsystem: string }[] = [];
+    for (const line of lines) {
+        const left = PATTERNS.left.exec(line)?.[2];
+        if (left !== undefined) found = found.filter(({ subsystem }) => subsystem !== left);
+        const [, , , subsystem, host] = PATTERNS.arrived.exec(line) ?? [];
+        if (subsystem !== undefined && host !== undefined) found.push({ host, subsystem });
+    }
+    return found;
+}
+
+/** Secrets by the names that boot files have for them, of all exports as far as was read and {@link observed} adds. */
+export function declaredKeys(sections: Sections): ReadonlySet<string> {
+    const read = sections.lines("lines").flatMap((line) => {
+        const [, text] = /^[^:]+:#bh secrets (.*)$/.exec(line) ?? [];
+        return text === undefined ? [] : [...text.matchAll(/"((?:host|controller) [^"]+)":/g)];
     });
+    return new Set([...read.map(([, name = ""]) => name), ...sections.lines("keyed")]);
 }

@@ -1,9 +1,10 @@
 import { BlockhostError } from "../../errors";
 import { GUARD_FAILED } from "../../host/plan";
 import { raw, type Sh, sh } from "../../sh";
-import { exportsOf, extraOf } from "../configfs/model";
+import { UNKNOWN } from "../../validate";
+import { exportsOf, extraOf, secretHash } from "../configfs/model";
 import { refuseAddresses, refuseTaken } from "../configfs/portals";
-import type { ExportWanted } from "../types";
+import type { Agreed, ExportWanted } from "../types";
 import {
     controllerKey,
     hostKey,
@@ -67,10 +68,17 @@ function sameKeys(a: Keys, b: Keys): boolean {
     return a.key === b.key && a.controllerKey === b.controllerKey;
 }
 
+/** Whether they differ only in what one of both does not set. */
+function compatible(a: Keys, b: Keys): boolean {
+    const fits = (one: string, other: string) => one === other || one === UNSET || other === UNSET;
+    return fits(a.key, b.key) && fits(a.controllerKey, b.controllerKey);
+}
+
 /**
  * A host has its keys for all exports alike. So an export that newly names a host has to agree with those that already
  * do. One that changes the keys it gave a host before may do so while the others still have the former ones: they follow,
- * in the same run of the program, or are told.
+ * in the same run of the program (see {@link agreed}), or are told. One that no longer gives any leaves those that others
+ * still give: these lose nothing, and go on as they are.
  */
 function refuseKeys(
     context: NvmetContext,
@@ -86,7 +94,8 @@ function refuseKeys(
         const theirs = keysOf(other.secrets, name);
         if (sameKeys(theirs, wanted)) continue;
         const follows = former !== undefined && sameKeys(former, theirs) && !sameKeys(former, wanted);
-        if (!follows) throw clash(want.name, other.name, name);
+        const goesOn = former !== undefined && sameKeys(former, wanted) && compatible(theirs, wanted);
+        if (!follows && !goesOn) throw clash(want.name, other.name, name);
     }
     const start = reservation(name);
     for (const text of context.host.reserved) {
@@ -97,8 +106,9 @@ function refuseKeys(
     }
     const own = ownOf(context.facts);
     const live = own?.hosts.get(name);
-    if (live === undefined || sameKeys(live, wanted) || own?.made.has(`hosts/${name}`) === true) return;
+    if (live === undefined || sameKeys(live, wanted)) return;
     const theirs = own?.admitted.get(name);
+    if (theirs === undefined && own?.made.has(`hosts/${name}`) === true) return;
     const ours =
         former !== undefined ||
         exportsOf<NvmetDeclared>(context.facts).some((one) => one.declared.initiators.includes(name));
@@ -113,7 +123,20 @@ function refuseKeys(
 
 function clash(one: string, other: string, host: string): BlockhostError {
     return new BlockhostError("exists", `exports "${one}" and "${other}" give host ${host} different keys`, {
-        hint: "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same value in all exports to that host (and leave it out of all, or of none)",
+        hint: `${ONE_PAIR}. An export that newly names a host whose keys change comes in a run after that`,
+    });
+}
+
+const ONE_PAIR =
+    "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same value in all exports to that host (and leave it out of all, or of none)";
+
+/** Keys of hosts, as far as they are known. */
+export function agreed({ initiators }: ExportWanted): readonly Agreed[] {
+    return initiators.flatMap(({ name, dhchap }, i): Agreed[] => {
+        const keys = [dhchap?.key.value, dhchap?.controllerKey?.value];
+        if ([name, ...keys].includes(UNKNOWN)) return [];
+        const value = keys.map((key) => (key === undefined ? "" : secretHash(key))).join("/");
+        return [{ path: `initiators[${String(i)}].dhchap`, to: `host ${name}`, value, reason: ONE_PAIR }];
     });
 }
 

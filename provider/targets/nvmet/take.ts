@@ -1,11 +1,12 @@
 import { joined, raw, type Sh, sh } from "../../sh";
 import { GUARD_FAILED } from "../../host/plan";
+import type { Live } from "../configfs/model";
 import { TAKING } from "../configfs/shell";
 import { parsePortal } from "../portal";
 import { hexPorts, socketPattern } from "../configfs/sections";
 import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef, ROOT } from "./model";
 import { madeDirectory } from "./observe";
-import { connected, portalsOf, tcpPorts } from "./own";
+import { ARRIVED, connected, LEFT, portalsOf, tcpPorts } from "./own";
 
 /**
  * What takes objects of an export away; all of it runs in nvmet's directory. A subsystem that leaves its ports ends its
@@ -13,7 +14,19 @@ import { connected, portalsOf, tcpPorts } from "./own";
  */
 export function leavePorts(declared: NvmetDeclared): Sh {
     return sh`${TAKING}
-unlink ports/*/subsystems/${nqnOf(declared)} || exit`;
+unlink ports/*/subsystems/${nqnOf(declared)} || exit
+${noteLeft(declared)}`;
+}
+
+/** The log tells who came, not who went: so that those who did do not count for ever, it is to tell this, too. */
+function noteLeft(declared: NvmetDeclared): Sh {
+    return sh`{ echo ${`<6>blockhost: nobody is connected any more to ${nqnOf(declared)}`} >> /dev/kmsg; } 2>/dev/null`;
+}
+
+/** Of an export that has had no connection: those who had one before the last host was ceased to admit have gone. */
+export function noteIdle(declared: NvmetDeclared, live: Live): Sh {
+    const portals = portalsOf(declared, live);
+    return sh`${portals.length === 0 ? raw("") : sh`${anyConnection(portals)} || `}${noteLeft(declared)}`;
 }
 
 /** Leaves one port, if the export is the only one there: what is to be done then would take it from the others, too. */
@@ -63,7 +76,7 @@ ${FORGET}`;
 /**
  * Sets "$@" to hosts and ports that we made and that nothing links to any more. Those that this export has or had are
  * looked at, and, as far as all was read, those that nothing linked to then: an earlier run may have been cut short before
- * it came to them; and notes of ports that are gone.
+ * it came to them; and notes of what is gone.
  */
 function idle(target: NvmetRef, before: NvmetExport): Sh {
     return sh`made=${madeDirectory(target)}
@@ -73,7 +86,7 @@ for d in ${sharedHosts(before)} ports/*; do
     for l in "$d"/subsystems/* subsystems/*/allowed_"$d"; do [ ! -L "$l" ] || continue 2; done
     set -- "$@" "$d"
 done
-for f in "$made"/ports/*; do d=ports/\${f##*/}; [ ! -e "$f" ] || [ -d "$d" ] || set -- "$@" "$d"; done`;
+for f in "$made"/hosts/* "$made"/ports/*; do d=\${f#"$made/"}; [ ! -e "$f" ] || [ -d "$d" ] || set -- "$@" "$d"; done`;
 }
 
 /** The kernel keeps those that somebody has linked to meanwhile. */
@@ -93,23 +106,35 @@ function sharedHosts({ declared, live: { tree } }: NvmetExport): string[] {
  * in the kernel's log, where that goes back far enough to tell who was there before.
  */
 export function guard({ declared, sessions, live }: NvmetExport): Sh {
-    const pattern = ` for subsystem ${nqnOf(declared)} for NQN `;
+    // In a name, only dots mean something to a regular expression.
+    const nqn = nqnOf(declared).replaceAll(".", "[.]");
+    const arrived = `${ARRIVED}${nqn} for NQN `;
     if (sessions.length === 0) {
         // Without any connection to its ports there is nothing to read the log for, which takes longer. In the log, those
         // that have gone again are as well.
-        const seen = live.sections.lines("log").filter((line) => line.includes(pattern)).length;
+        const pattern = new RegExp(arrived);
+        const seen = live.sections.lines("log").filter((line) => pattern.test(line)).length;
         // Nobody is connected on a port that nvmet does not have; what else listens there is not our concern.
         const there = new Set(tcpPorts(live.tree).map(({ portal }) => portal));
         const portals = portalsOf(declared, live).filter((portal) => there.has(portal));
         if (portals.length === 0) return raw("");
-        const ports = portals.flatMap((portal) => parsePortal(portal)?.port ?? []);
-        return sh`! grep -sqE ${socketPattern(hexPorts(ports), "01")} /proc/net/tcp /proc/net/tcp6 || [ "$(dmesg 2>/dev/null | grep -cF ${pattern})" = ${seen} ] || exit ${GUARD_FAILED}`;
+        return sh`! ${anyConnection(portals)} || [ "$(dmesg 2>/dev/null | grep -cE ${arrived})" = ${seen} ] || exit ${GUARD_FAILED}`;
     }
     if (live.sections.derived(connected) === undefined) return raw("");
     const names = [...new Set(sessions.map(({ initiator }) => initiator))];
     const passes = joined(names.map((name) => sh`${name}) ;; `));
-    return sh`dmesg 2>/dev/null | grep -F ${pattern} | while IFS= read -r line; do
-    h=\${line##* for NQN }; h=\${h%% *}
-    case \${h%.} in ${passes}*) exit 1 ;; esac
-done || exit ${GUARD_FAILED}`;
+    const left = `${LEFT}${nqn}$`;
+    return sh`dmesg 2>/dev/null | sed -nE ${`s/${arrived}([^ ]+).*/\\3/p; s/${left}/-/p`} | {
+    other=
+    while IFS= read -r h; do
+        case \${h%.} in -) other= ;; ${passes}*) other=1 ;; esac
+    done
+    [ -z "$other" ]
+} || exit ${GUARD_FAILED}`;
+}
+
+/** Whether there is any connection on ports, whatever listens there. */
+function anyConnection(portals: readonly string[]): Sh {
+    const ports = portals.flatMap((portal) => parsePortal(portal)?.port ?? []);
+    return sh`grep -sqE ${socketPattern(hexPorts(ports), "01")} /proc/net/tcp /proc/net/tcp6`;
 }

@@ -58,9 +58,10 @@ export class NvmetKernel {
             .replaceAll("/sys/module", at("module"))
             .replaceAll("/proc/net/tcp", at("tcp"))
             .replaceAll("/run/systemd/system", at("no-systemd"))
+            .replaceAll("/dev/kmsg", at("log"))
             .replaceAll("/run/blockhost-", at("run-"));
         const { status, stdout, stderr } = spawnSync("sh", {
-            input: `${KERNEL}\ndmesg() { cat ${at("log")}; }\n${text}`,
+            input: `${KERNEL}\ndmesg() { sed 's/^<6>/[    8.2] /' ${at("log")}; }\n${text}`,
             encoding: "utf8",
         });
         // Links lead there as configfs shows them.

@@ -6,7 +6,9 @@ import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
 import type { Dhchap, ExportWanted, TargetContext } from "../../../provider/targets/types";
 import type { NvmetOptions } from "../../../provider/targets/nvmet/options";
-import { CLIENT, NvmetKernel } from "./nvmetKernel";
+import { UNKNOWN } from "../../../provider/validate";
+import { mark } from "../../lab/support/kernelHost";
+import { CLIENT, NvmetKernel, PORTAL } from "./nvmetKernel";
 
 /** What exports of nvmet share with each other and with others' objects: hosts with their keys, and ports. */
 
@@ -151,6 +153,162 @@ describe("a host's keys, when a plan was made before another stack", () => {
     });
 });
 
+describe("keys that one export no longer gives a host", () => {
+    const [K, C] = [key("1"), key("2")];
+    const both = { key: K, controllerKey: C };
+    const differences = async (name: string) => (await kernel.host.facts(name))?.differences;
+    const boot = (name: string) => kernel.sh(`. ${join(kernel.directory, `state/exports/nvme-tcp/${name}`)}`);
+
+    test.each<[string, Dhchap | undefined]>([
+        ["all", undefined],
+        ["the controller's", { key: K }],
+    ])("(%s) stay while another does, at a boot too, and go with its own", async (_, less) => {
+        await kernel.host.ensure(want("one", both));
+        await kernel.host.ensure(want("two", both));
+        await kernel.host.ensure(want("one", less));
+        const kept = async () => {
+            expect(await hostKey()).toBe(`${K.value}\n`);
+            expect(await hostKey("ctrl_key")).toBe(`${C.value}\n`);
+        };
+        await kept();
+        for (const name of ["one", "two"]) expect(await differences(name)).toEqual([]);
+        // Of one alone, as it is read back.
+        expect((await kernel.host.observe(["one"])).exports.get("one")?.differences).toEqual([]);
+        await boot("two");
+        await boot("one");
+        await kept();
+        // Neither of both is in the way of what else they change.
+        for (const [name, keys] of [
+            ["one", less],
+            ["two", both],
+        ] as const) {
+            const initiators = [...want(name, keys).initiators, { name: `${CLIENT}2` }];
+            await kernel.host.ensure(kernel.want(name, initiators));
+        }
+        await kept();
+        await kernel.host.ensure(want("two", less));
+        expect(await hostKey("ctrl_key")).toBe("\n");
+        expect(await hostKey()).toBe(less === undefined ? "\n" : `${K.value}\n`);
+        for (const name of ["one", "two"]) expect(await differences(name)).toEqual([]);
+    });
+
+    test("are gone, and that is seen, once the other export is", async () => {
+        await kernel.host.ensure(want("one", both));
+        await kernel.host.ensure(want("two", both));
+        await kernel.host.ensure(want("one"));
+        await kernel.host.remove(want("two", both));
+        expect(await differences("one")).toEqual([
+            expect.stringContaining("the key of"),
+            expect.stringContaining("the controller's key"),
+        ]);
+        await kernel.host.ensure(want("one"));
+        expect(await hostKey()).toBe("\n");
+        expect(await differences("one")).toEqual([]);
+    });
+
+    test("are told within a program before anything is done", () => {
+        const agreed = (dhchap?: Dhchap) => nvmetTarget.agreed?.(want("one", dhchap))[0];
+        expect(agreed(both)).toMatchObject({ path: "initiators[0].dhchap", to: `host ${CLIENT}` });
+        expect(agreed(both)?.value).toBe(agreed({ ...both })?.value);
+        for (const other of [undefined, { key: K }, { key: C, controllerKey: K }])
+            expect(agreed(other)?.value).not.toBe(agreed(both)?.value);
+        expect(agreed(both)?.value).not.toContain(K.value);
+        expect(agreed({ key: new Secret(UNKNOWN) })).toBeUndefined();
+    });
+});
+
+describe("a host that is taken off an export", () => {
+    const [A, B] = [CLIENT, `${CLIENT}2`];
+    const admitting = (...names: string[]) =>
+        kernel.want(
+            "pg",
+            names.map((name) => ({ name })),
+        );
+    const facts = async () => (await kernel.host.facts("pg")) ?? expect.fail("it is gone");
+    const quiet = async () => {
+        const context = kernel.host.context(await kernel.host.observe());
+        expect((await facts()).differences).toEqual([]);
+        expect(nvmetTarget.cuts(context, admitting(A))).toBeUndefined();
+        expect(nvmetTarget.ensure(context, admitting(A)).steps).toEqual([]);
+    };
+
+    test("while connected does not count as connected ever after", async () => {
+        await kernel.host.ensure(admitting(A, B));
+        const { targetName } = await facts();
+        kernel.connect(A, targetName);
+        kernel.connect(B, targetName);
+        const context = kernel.host.context(await kernel.host.observe());
+        expect(nvmetTarget.cuts(context, admitting(A))?.sessions).toHaveLength(2);
+        await kernel.host.ensure(admitting(A));
+        expect((await facts()).sessions).toEqual([]);
+        kernel.connect(A, targetName);
+        expect((await facts()).sessions).toMatchObject([{ initiator: A, arrivals: 1 }]);
+        await quiet();
+        // Nor is it in the way of what is to cut the others.
+        await kernel.sh("echo 2 > $(echo subsystems/*)/attr_qid_max");
+        await kernel.host.ensure(admitting(A));
+        await quiet();
+    });
+
+    test("after it has gone does not either", async () => {
+        await kernel.host.ensure(admitting(A, B));
+        const { targetName } = await facts();
+        kernel.connect(B, targetName);
+        kernel.disconnect();
+        await kernel.host.ensure(admitting(A));
+        kernel.connect(A, targetName);
+        await quiet();
+    });
+
+    test("and has come meanwhile is seen", async () => {
+        await kernel.host.ensure(admitting(A, B));
+        const { targetName } = await facts();
+        const { steps } = nvmetTarget.ensure(kernel.host.context(await kernel.host.observe()), admitting(A));
+        kernel.connect(B, targetName);
+        await kernel.host.steps(steps);
+        expect((await facts()).differences).toEqual([expect.stringContaining(`${B} is connected`)]);
+    });
+
+    test("together with a portal leaves the export on the others", async () => {
+        const more = "127.0.0.1:4421";
+        const wider = { ...admitting(A, B), portals: [PORTAL, more] };
+        const portals = kernel.host.ref.portals as string[];
+        portals.push(more);
+        try {
+            await kernel.host.ensure(wider);
+            const { targetName } = await facts();
+            for (const name of [A, B]) kernel.connect(name, targetName);
+            await kernel.host.ensure({ ...admitting(A), portals: [PORTAL] });
+            expect((await facts()).differences).toEqual([]);
+        } finally {
+            portals.pop();
+        }
+    });
+
+    test("is not told by what somebody calls himself who was not let in", async () => {
+        await kernel.host.ensure(admitting(A));
+        const { targetName } = await facts();
+        kernel.connect(A, targetName);
+        for (const name of [
+            `x nvmet: Created nvm controller 1 for subsystem ${targetName} for NQN ${B}.`,
+            `x [    7.1] nvmet: Created nvm controller 1 for subsystem ${targetName} for NQN ${B}.`,
+            `x blockhost: nobody is connected any more to ${targetName}`,
+        ])
+            await kernel.sh(`echo '[    7.2] nvmet: connect by host ${name}' >> ../log`);
+        expect((await facts()).sessions).toMatchObject([{ initiator: A }]);
+        await quiet();
+    });
+});
+
+test("a serial number that begins with zeros is the same to a kernel that has it as a number", async () => {
+    const pg = { ...want("pg"), mark: { ...mark("pg"), generation: "00ab000000000001" } };
+    await kernel.host.ensure(pg);
+    await kernel.sh(`s=$(echo subsystems/*)/attr_serial; sed -i 's/^0*//' $s`);
+    expect((await kernel.host.facts("pg"))?.differences).toEqual([]);
+    await kernel.sh("echo 1ab000000000001 > $(echo subsystems/*)/attr_serial");
+    expect((await kernel.host.facts("pg"))?.differences).toEqual([expect.stringContaining("serial")]);
+});
+
 test("to put the number of queues back ends all connections, and so needs leave; other attributes do not", async () => {
     const pg = want("pg");
     await kernel.host.ensure(pg);
@@ -269,6 +427,21 @@ ${more}`);
         await kernel.sh(`echo '${key("3").value}' > hosts/${CLIENT}/dhchap_key`);
         const now = kernel.host.context(await kernel.host.observe());
         expect(() => nvmetTarget.ensure(now, want("pg", { key: KEY }))).toThrow(/with other keys/);
+    });
+
+    test("and admits a host of ours keeps the keys that it has", async () => {
+        const pg = want("pg", { key: KEY });
+        await kernel.host.ensure(pg);
+        await kernel.sh(
+            `mkdir subsystems/${OTHERS} && ln -s $PWD/hosts/${CLIENT} subsystems/${OTHERS}/allowed_hosts/`,
+        );
+        const context = kernel.host.context(await kernel.host.observe());
+        expect(nvmetTarget.ensure(context, pg).steps).toEqual([]);
+        for (const dhchap of [{ key: key("2") }, undefined])
+            expect(() => nvmetTarget.ensure(context, want("pg", dhchap))).toThrow(/none of ours, admits it/);
+        await kernel.sh(`rm subsystems/${OTHERS}/allowed_hosts/*`);
+        await kernel.host.ensure(want("pg", { key: key("2") }));
+        expect(await hostKey()).toBe(`${key("2").value}\n`);
     });
 
     test("is refused as a port that lets nobody through", async () => {
