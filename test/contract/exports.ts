@@ -155,11 +155,16 @@ export function describeExports(start: () => Promise<ExportBackend>): void {
             const without = { initiators: both.slice(0, 1) };
             expect(await letsIn(exported, second)).toBe(true);
             exported = await another().changeExport(exported, without);
-            const attached = await backend.attach(exported, {});
+            const before = await backend.attach(exported, {});
             try {
                 await settled();
-                exported = await another().changeExport(exported, { initiators: both });
-                expect(await letsIn(exported, second)).toBe(true);
+            } finally {
+                await before.detach();
+            }
+            exported = await another().changeExport(exported, { initiators: both });
+            expect(await letsIn(exported, second)).toBe(true);
+            const attached = await backend.attach(exported, {});
+            try {
                 // Not every target can tell that it has gone.
                 exported = await another().changeExport(exported, { ...without, allow: ["session-drop"] });
                 await attached.write(0, 4096, 0x33);

@@ -18,7 +18,7 @@ tail -c +${String((offset % BLOCK) + 1)} | head -c ${String(length)}`;
         },
         write: async (offset, length, byte) => {
             await run(
-                `head -c ${String(length)} /dev/zero | tr '\\000' '${octal(byte)}' | dd of=${device} bs=1M seek=${String(offset)} iflag=fullblock oflag=seek_bytes,direct conv=fsync status=none`,
+                `head -c ${String(length)} /dev/zero | tr '\\000' '${octal(byte)}' | dd of=${device} bs=1M seek=${String(offset)} iflag=fullblock oflag=seek_bytes,direct conv=nocreat,fsync status=none`,
             );
         },
     };
