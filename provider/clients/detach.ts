@@ -119,20 +119,28 @@ done`);
  *
  * @param only the paths at these portals
  * @param spare another path is to carry the device: without one nothing is touched
+ * @param recorded portals whose node records stay, with what somebody has set there: they are logged in to again
  */
 export function takeDown(
     declared: Declared,
     {
         only,
         spare = false,
+        recorded = [],
         ignoreErrors = false,
         pathless,
-    }: { only?: readonly string[]; spare?: boolean; ignoreErrors?: boolean; pathless?: string } = {},
+    }: {
+        only?: readonly string[];
+        spare?: boolean;
+        recorded?: readonly string[];
+        ignoreErrors?: boolean;
+        pathless?: string;
+    } = {},
 ): Sh {
     const own = declared.protocol === "iscsi" ? ISCSI : NVME;
     return sh`${begin(declared, pathless)}
 failed() { ${ignoreErrors ? raw('echo "passed over: $*" >&2') : raw('fail "$*"')}; }
-only=${only === undefined ? "" : ` ${only.join(" ")} `} spare=${spare ? "1" : ""}
+only=${only === undefined ? "" : ` ${only.join(" ")} `} spare=${spare ? "1" : ""} recorded=${` ${recorded.join(" ")} `}
 meant() { case $only in '' | *" $portal "*) return 0 ;; esac; return 1; }
 ${own}`;
 }
@@ -191,6 +199,7 @@ each_path remove
 for portal in $portals; do
     meant || continue
     whole_record "$portal"
+    case $recorded in *" $portal "*) record= ;; esac
     # open-iscsi deletes no record that a session uses; our secrets are in it.
     case $staying in *" $portal "*) delete=drop_record ;; *) delete=delete_record ;; esac
     [ -z "$record" ] || "$delete" || failed "the node record of $portal cannot be deleted"

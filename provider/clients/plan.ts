@@ -127,6 +127,8 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     const carry = (path: PathFacts) => carries(facts, declared, path);
     const given = [...portalsOf(extra), ...undeclaredRecords(facts, declared)];
     const lost = [...new Set([...given, ...portalsOf(anew.filter((path) => !inTurn || !carry(path)))])];
+    // Their node records have the credentials already, and what else the administrator has set there.
+    const recorded = lost.filter((portal) => !given.includes(portal));
     const turns = portalsOf(anew).filter((portal) => !lost.includes(portal));
     const stay = kept.filter(({ portal }) => !lost.includes(portal));
     const goes = paths.some(({ portal }) => lost.includes(portal));
@@ -166,17 +168,21 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
             ? []
             : [
                   {
-                      label: lost.every((portal) => given.includes(portal))
-                          ? `give up the paths ${lost.join(", ")}`
-                          : `disconnect ${lost.join(", ")}: ${REASON[declared.protocol]}`,
-                      script: takeDown({ ...declared, portals: lost }, { only: lost, spare: !cut }),
+                      label:
+                          recorded.length === 0
+                              ? `give up the paths ${lost.join(", ")}`
+                              : `disconnect ${lost.join(", ")}: ${REASON[declared.protocol]}`,
+                      script: takeDown({ ...declared, portals: lost }, { only: lost, spare: !cut, recorded }),
                   },
               ]),
         ...connect,
         ...turns.flatMap((portal) => [
             {
                 label: `disconnect ${portal}, one path of several: ${REASON[declared.protocol]}`,
-                script: takeDown({ ...declared, portals: [portal] }, { only: [portal], spare: true }),
+                script: takeDown(
+                    { ...declared, portals: [portal] },
+                    { only: [portal], spare: true, recorded: [portal] },
+                ),
             },
             ...connect,
         ]),

@@ -336,6 +336,21 @@ describe("planning", () => {
             expect(ways(lines, only)).toEqual(["give up", "log in"]);
         });
 
+        test("the node records of portals that stay are kept, and no others", () => {
+            const kept = (lines: readonly string[], after: ConnectionProperties) =>
+                attach(context(lines), want(after, "require")).steps.flatMap(
+                    ({ script }) => /^only=.* recorded='(.*)'$/m.exec(script.text)?.[1]?.trim() ?? [],
+                );
+            const lines = running(want(ISCSI, "require"), several);
+            expect(kept(lines, rotated)).toEqual(["10.0.0.5:3260", "[fd00::5]:3260"]);
+            expect(kept(running(want(ISCSI, "require"), several, [2]), rotated)).toEqual([
+                "[fd00::5]:3260",
+                "10.0.0.5:3260",
+            ]);
+            const moved = withData(rotated, { target_portals: ["10.0.0.5:3260", "10.0.0.9:3260"] });
+            expect(kept(lines, moved)).toEqual(["", "10.0.0.5:3260"]);
+        });
+
         test("with the other portal given up in the same run, as with one path", () => {
             const fewer = withData(rotated, { target_portals: ["10.0.0.5:3260"] });
             expect(ways(running(want(ISCSI, "require"), several), fewer)).toContain("see that nobody");

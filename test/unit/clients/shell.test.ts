@@ -711,6 +711,21 @@ sleep() { :; }`;
         expect(existsSync(join(made.root, `etc/iscsi/nodes/${TARGET}`))).toBe(false);
     });
 
+    test("one that ends for other credentials leaves the record, with what somebody has set there; not a torn one", () => {
+        const record = `etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`;
+        const kept = "node.session.timeo.replacement_timeout = 600\n# END RECORD\n";
+        const portals = ["10.0.0.5:3260"];
+        const away = takeDown(ISCSI, { only: portals, recorded: portals }).text;
+        made.session();
+        made.file(record, kept);
+        expect(made.run(away, USED)).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, "sys/class/iscsi_session/session1"))).toBe(false);
+        expect(read(record)).toBe(kept);
+        made.file(record, "node.session.timeo");
+        expect(made.run(away, USED)).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, record))).toBe(false);
+    });
+
     const went = (name: string) => read(`sys/class/nvme/${name}/delete_controller`) === "1\n";
 
     test("somebody else's controllers stay", () => {
