@@ -57,9 +57,12 @@ export function declare(
     const initiator = initiatorOf(facts, protocol) ?? "";
     const credentials = credentialsFor(connection, initiator);
     const able = iscsi ? facts.multipathd : facts.nativeMultipath;
-    // multipathd that is just not running does not turn an attachment into another one, and takes no device in use.
-    const kept = iscsi && before?.declared.multipath === multipath ? before.declared.paths : undefined;
-    const several = portals.length > 1 && (kept ?? (able ? "all" : "one")) === "all";
+    const ways = able ? "all" : "one";
+    // multipathd that is just not running does not turn an attachment into another one, and takes no device in use: what it
+    // has not joined stays as it is. A device that it has joined is the same with another path.
+    const kept = iscsi && before?.declared.multipath === multipath ? before.declared : undefined;
+    const stays = kept !== undefined && !(able && isJoined(facts, kept));
+    const several = portals.length > 1 && (stays ? kept.paths : ways) === "all";
     const paths = multipath === "require" || (multipath === "prefer" && several) ? "all" : "one";
     const secrets = iscsi ? authLines(credentials) : keyLines(credentials);
     const plain: Omit<Declared, "digest"> = {

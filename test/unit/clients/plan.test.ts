@@ -427,6 +427,22 @@ describe("planning", () => {
         expect(paths(alone, more.iscsi)).toBe("one");
     });
 
+    test("a portal that comes back is a path again where what is there is joined, and multipathd runs", () => {
+        const alone = withData(ISCSI, { target_portals: ["10.0.0.5:3260"] });
+        const fewer = attached(want(alone), [...BARE, "multipathd"]);
+        const joined = [...fewer, "map sd1 dm-3 131072 mpath-360014058043fcdb66447f59000000000"];
+        const paths = (lines: readonly string[], multipath: Multipath = "prefer") => {
+            const { facts } = context(lines);
+            return declare(facts, want(ISCSI, multipath), one(facts)).declared.paths;
+        };
+        expect(one(context(joined).facts).declared.paths).toBe("one");
+        expect(paths(joined)).toBe("all");
+        expect(labels(attach(context(joined), want(ISCSI)))).not.toContain("see that nobody uses the device");
+        expect(paths(fewer)).toBe("one");
+        expect(paths(joined, "none")).toBe("one");
+        expect(paths(joined.filter((line) => line !== "multipathd"))).toBe("one");
+    });
+
     test("a controller that somebody has connected under another name is left out", () => {
         const lines = [...attached(want(NVME)), `controller nvme1 live 10.0.0.9 4420 by:nqn.other ${NQN}`];
         const now = context(lines);
