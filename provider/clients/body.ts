@@ -298,11 +298,12 @@ single() {
 }
 unused() { :; }
 keep() { wanted=$1; each_path rekey; next=; each_path single; portal=$wanted; }
+# It is not made where the kernel has none: keys would go into a file.
 enter() {
     a=\${1%:*} p=\${1##*:}
     a=\${a#[} a=\${a%]}
     said=$({ printf %s "nqn=$target,transport=tcp,traddr=$a,trsvcid=$p,hostnqn=$nqn,hostid=$hostid,ctrl_loss_tmo=-1\${2-}"; keys; } |
-        dd of=/dev/nvme-fabrics bs=4096 iflag=fullblock status=none 2>&1) && return
+        dd of=/dev/nvme-fabrics bs=4096 conv=nocreat iflag=fullblock status=none 2>&1) && return
     case $said in
     *"Operation already in progress"*) return 0 ;;
     *"ermission denied"* | *"Key was rejected"* | *"not permitted"* | *"Required key"*) echo "auth: $1 refuses $nqn ($said)" >&2; return 3 ;;

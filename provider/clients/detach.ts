@@ -89,10 +89,11 @@ bounded() {
     done
     wait "$pid"
 }
-# Nobody can have written to a read-only device, and the kernel lets nobody open it for that.
+# Nobody can have written to a read-only device, and the kernel lets nobody open it for that. In the place of a device that
+# has gone dd would make a file.
 write_out() {
     get "/sys/class/block/$1/ro" && [ "$v" = 1 ] ||
-        bounded "$1" dd if=/dev/null of="/dev/$1" conv=notrunc,fsync status=none || return
+        bounded "$1" dd if=/dev/null of="/dev/$1" conv=nocreat,notrunc,fsync status=none || return
     bounded "$1" blockdev --flushbufs "/dev/$1"
 }
 set -- $maps

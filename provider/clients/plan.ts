@@ -37,7 +37,7 @@ import type {
 } from "./types";
 
 /** Written into the digest: another version of the script is written anew. */
-const BODY_VERSION = 6;
+const BODY_VERSION = 7;
 /** Milliseconds that a login may take, at most, for each portal. */
 const LOGIN_TIMEOUT = 35_000;
 /** For the device and all its paths to be there and to have grown, former ones to go, and all to be taken back if it fails. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { body } from "../../../provider/clients/body";
@@ -86,6 +86,16 @@ describe("NVMe keys", () => {
         });
         expect(existsSync(join(made.root, "asked"))).toBe(false);
         expect(login({}).status).toBe(0);
+    });
+
+    test("go into no file where the kernel has no device for connections", () => {
+        made.controller();
+        // As after the look at what it takes.
+        const gone = `dd() { rm -f "$R/dev/nvme-fabrics"; command dd "$@"; }`;
+        const other = { ...NVME, target: `${NQN}:other` };
+        const { status } = made.run(body(other, keyed(K1), 0, "/nonexistent").text, gone, "login");
+        expect(status).toBe(1);
+        expect(existsSync(join(made.root, "dev/nvme-fabrics"))).toBe(false);
     });
 
     test("that fit leave the controller alone", () => {
@@ -397,6 +407,15 @@ dd() { return 1; }`;
         made.file("sys/class/block/dm-1/ro", "1\n");
         expect(made.run(flush(ISCSI, false).text, NOT_FOR_WRITING)).toMatchObject({ status: 0, stderr: "" });
         expect(read("flushed")).toBe(`--flushbufs ${made.root}/dev/dm-1\n`);
+    });
+
+    test("makes no file in the place of a device that has gone, which is an error", () => {
+        made.session();
+        const node = join(made.root, "dev/sda");
+        expect(made.run(flush(ISCSI, false).text, FAST)).toMatchObject({ status: 0, stderr: "" });
+        rmSync(node);
+        expect(made.run(flush(ISCSI, false).text, FAST).stderr).toBe("flush: /dev/sda cannot be written\n");
+        expect(existsSync(node)).toBe(false);
     });
 
     test("NVMe: all namespaces of the target", () => {
