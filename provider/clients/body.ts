@@ -194,7 +194,14 @@ grow() {
     done
 }
 join() {
-    [ "$paths" = all ] || return 0
+    [ "$paths" = one ] || join_all "$@"
+    # multipathd may have taken a device with one path, too.
+    for b; do
+        map_of "$b"
+        [ -z "$map" ] || grow_map
+    done
+}
+join_all() {
     for b; do
         map_of "$b"
         [ -n "$map" ] || { multipath -a "/dev/$b"; multipathd add path "$b"; } >/dev/null 2>&1
@@ -207,6 +214,8 @@ join() {
         done
     done
     becomes_usable "$map" 300 || fail "multipath: multipathd uses no path of /dev/$map"
+}
+grow_map() {
     sectors "$map"
     [ "$((v * 512))" -ge "$size" ] || { get "/sys/class/block/$map/dm/name"; multipathd resize map "$v" >/dev/null; }
     sectors "$map"

@@ -131,6 +131,27 @@ sleep() { :; }`;
         expect(existsSync(record("10.0.0.6"))).toBe(false);
     });
 
+    test.each(["one", "all"] as const)(
+        "of %s: what multipathd has made of the device grows with it",
+        (paths) => {
+            made.partitioned();
+            made.link("sys/class/block/sda/device", `${AT}/device/target0/0:0:0:0`);
+            made.file("sys/class/block/dm-1/dm/name", "mpatha\n");
+            made.file("sys/class/block/sda/size", "262144\n");
+            const text = body({ ...ISCSI, paths }, { chap }, 262144 * 512, "/run/boot-file").text;
+            const grow = (how: string) =>
+                made.run(text, `udevadm() { :; }\nmultipathd() { ${how}; }`, "device");
+            expect(grow(":")).toMatchObject({
+                status: 1,
+                stderr: "size: multipath has left /dev/dm-1 at 67108864 bytes\n",
+            });
+            const resize = `echo "$*" >> $R/asked; echo 262144 > $R/sys/class/block/dm-1/size`;
+            expect(grow(resize)).toMatchObject({ status: 0, stderr: "" });
+            expect(grow(resize)).toMatchObject({ status: 0, stderr: "" });
+            expect(asked()).toBe("resize map mpatha\n");
+        },
+    );
+
     test("credentials are put on file without a login, where there is a record", () => {
         made.file(
             `etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`,
