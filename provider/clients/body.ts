@@ -5,8 +5,8 @@ import { ISCSID, KNOWING, variables } from "./shell";
 import type { Credentials, Declared } from "./types";
 
 /**
- * The boot file's script. Run alone it does everything; with a word, just that stage: `records`, `login`, `device`,
- * `applied`. What is so already is left alone. Secrets go from here into files and into the kernel, by the shell itself:
+ * The boot file's script. Run alone it does everything; with a word, just that stage: `records`, `login` (a first
+ * attempt's, over all portals or it fails), `again` (any other), `device`, `applied`. What is so already is left alone. Secrets go from here into files and into the kernel, by the shell itself:
  * on no command line, in no environment.
  */
 export function body(declared: Declared, credentials: Credentials, sizeBytes: number, file: string): Sh {
@@ -17,8 +17,9 @@ ${KNOWING}
 ${COMMON}
 ${own}
 missing=
-case \${1-all} in login) login wait ;; all) login ;; esac
+case \${1-all} in login) login wait ;; again | all) login ;; esac
 case \${1-all} in device) device wait ;; all) device ;; esac
+case \${1-all} in again) exit 0 ;; esac
 [ -z "$missing" ] || exit 1
 case \${1-all} in applied | all) ${noteApplied(file)} ;; esac`;
 }
@@ -58,7 +59,8 @@ connect() {
 }
 PARTLY=4
 each_portal() { for portal in $portals; do "$@" || return; done; }
-# Asked to wait, it is an error that a portal does not answer. At boot what there is is set up, and the rest tried again.
+# Asked to wait, it is an error that a portal does not answer. Else what there is is set up first; then that is an error of
+# the device's stage, and at boot the rest is tried again.
 login() {
     ( connect )
     status=$?
@@ -94,7 +96,8 @@ device() {
     done
     # Paths that are down come back by themselves. At boot they are not waited for: others are to be attached.
     [ -z "\${1-}" ] || all_up
-    later=\${1:+$down}
+    later=\${1:+$down} absent=
+    [ -z "\${1-}" ] || [ "$paths" = one ] || { found=; each_path note_path; each_portal note_absent; }
     set -- $devices
     grow "$@"
     udevadm settle -t 10 2>/dev/null
@@ -105,9 +108,12 @@ device() {
         [ "$n" -lt 100 ] || fail "missing: udev has not made $link"
         n=$((n + 1)); sleep 0.1
     done
+    [ -z "$absent" ] || echo "unreachable:$absent (the client is not logged in there; the rest is done)" >&2
     [ -z "$later" ] || still_down "$later"
+    [ -z "$absent" ] || exit 1
 }
 still_down() { fail "unreachable:$1 (the client goes on trying)"; }
+note_absent() { has "$portal" || absent="$absent $portal"; }
 all_up() {
     n=0
     until look; live && [ -z "$down" ]; do

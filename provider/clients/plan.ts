@@ -151,7 +151,7 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         return undo === undefined ? script : sh`${script} || { bh_s=$?; ( ${undo} ) >&2; exit $bh_s; }`;
     };
     const connect: Step[] = [
-        { label: `log in to ${declared.target}`, script: run("login") },
+        { label: `log in to ${declared.target}`, script: run(before === undefined ? "login" : "again") },
         { label: "wait for the device", script: run("device") },
     ];
     // Credentials that have changed are on file in any case: after a boot nothing else lets the client in.

@@ -626,6 +626,15 @@ describe("planning", () => {
         );
     });
 
+    test("only a first attempt fails with a portal that does not answer before the rest is done", () => {
+        const login = (lines: readonly string[], sizeBytes: number) =>
+            attach(context(lines), want(ISCSI, "prefer", sizeBytes)).steps.find(({ label }) =>
+                label.startsWith("log in"),
+            )?.script.text;
+        expect(login(BARE, 0)).toContain("attachments/pg login");
+        expect(login(attached(want(ISCSI)), 128 * 1024 * 1024)).toMatch(/attachments\/pg again$/);
+    });
+
     test("a client that has another NVMe name is told so while it is connected under the former", () => {
         const former = "nqn.2014-08.org.nvmexpress:uuid:1";
         const renamed = attached(want(NVME)).map((line) =>

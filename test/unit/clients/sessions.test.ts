@@ -94,6 +94,28 @@ sleep() { :; }`;
         expect(asked()).toMatch(/10\.0\.0\.6:3260 --login/);
     });
 
+    test("where the device is there already, all else is done first: it grows, and then the portal is told", () => {
+        made.partitioned();
+        made.link("sys/class/block/sda/device", `${AT}/device/target0/0:0:0:0`);
+        made.file("sys/class/block/dm-1/dm/name", "mpatha\n");
+        expect(run(two("all"), "again", "10.0.0.6")).toMatchObject({
+            status: 0,
+            stderr: "unreachable: 10.0.0.6:3260 (open-iscsi: 8)\n",
+        });
+        made.file("sys/class/block/sda/size", "262144\n");
+        const text = body(two("all"), { chap }, 262144 * 512, "/run/boot-file").text;
+        const grows = `multipathd() { echo 262144 > $R/sys/class/block/dm-1/size; }`;
+        const { status, stderr } = made.run(text, `${iscsiadm()}\n${grows}`, "device");
+        expect({ status, stderr }).toEqual({
+            status: 1,
+            stderr: "unreachable: 10.0.0.6:3260 (the client is not logged in there; the rest is done)\n",
+        });
+        expect(readFileSync(join(made.root, "sys/class/block/dm-1/size"), "utf8")).toBe("262144\n");
+        expect(readFileSync(join(made.root, "run/boot-file"), "utf8")).toContain("applied 0");
+        // None that answers is an error at once.
+        expect(run({ ...two("all"), target: `${TARGET}2` }, "again", "10.0.0.5", "10.0.0.6").status).toBe(1);
+    });
+
     test("one that does not answer at boot does not keep the device away; it is tried again", () => {
         made.session();
         const functions = "map_of() { map=dm-0; }";
