@@ -149,7 +149,20 @@ parts_of() {
         shift
     done
 }
+# Thousands of processes may have thousands of mounts each, which a shell's \`read\` takes minutes for. Their names may be
+# more than a command line holds.
+mounts_of() {
+    names=" $(numbers_of "$@" | while read -r number name _; do printf '%s=%s ' "$number" "$name"; done)" numbers=
+    for n in $names; do numbers="$numbers|\${n%%=*}"; done
+    [ -n "$numbers" ] || return 0
+    printf '%s\\n' /proc/[0-9]*/mountinfo | xargs grep -ashE "^[0-9]+ [0-9]+ (\${numbers#|}) " | sort -u -k3,3 -k5,5 |
+        while read -r _ _ n _ at _; do
+            name=\${names#*" $n="}
+            echo "/dev/\${name%% *} is mounted at $at"
+        done
+}
 users_of() {
+    mounts_of "$@"
     numbers_of "$@" | while read -r number name part; do
         for h in "$part/holders"/*; do
             [ -e "$h" ] || continue
@@ -161,9 +174,6 @@ users_of() {
         # A mounted btrfs has a device number of its own, and says here what it is on.
         for h in /sys/fs/btrfs/*/devices/"$name"; do [ ! -e "$h" ] || echo "/dev/$name is used by a mounted btrfs"; done
         [ ! -e "$part/bcache" ] || echo "/dev/$name is used by bcache"
-        for m in /proc/[0-9]*/mountinfo; do
-            while read -r _ _ n _ at _; do [ "$n" != "$number" ] || echo "/dev/$name is mounted at $at"; done < "$m"
-        done 2>/dev/null | sort -u
         while read -r f _; do [ "$f" != "/dev/$name" ] || echo "/dev/$name is swap space"; done < /proc/swaps
         for l in /sys/block/loop*/loop/backing_file; do
             get "$l" && [ "$v" = "/dev/$name" ] || continue

@@ -327,6 +327,29 @@ describe("who has the device", () => {
         expect(users(NVME).stderr).toBe("in-use: /dev/nvme0n1 is open by mysqld (process 8)\n");
     });
 
+    test("whoever has mounted it, once a place, in whatever name space; not what is mounted of a like number", () => {
+        made.session();
+        made.block("sda1", "8:1", "sda");
+        made.file("proc/7/mountinfo", "30 1 8:1 / /srv rw - ext4 x rw\n31 1 8:1 / /a rw - ext4 x rw\n");
+        made.file("proc/8/mountinfo", "90 1 8:1 / /srv rw - ext4 x rw\n91 1 8:11 / /c rw - ext4 x rw\n");
+        made.file("proc/9/mountinfo", "8 1 18:1 / /d rw - ext4 x rw\n9 8:1 0:1 / /e rw - ext4 8:1 rw\n");
+        made.file("proc/10/mountinfo", "9 1 8:0 / /all rw - ext4 x rw\n");
+        expect(users().stderr).toBe(
+            "in-use: /dev/sda is mounted at /all\n/dev/sda1 is mounted at /a\n/dev/sda1 is mounted at /srv\n",
+        );
+    });
+
+    test("at once where thousands of processes see thousands of mounts", () => {
+        made.session();
+        made.block("sda1", "8:1", "sda");
+        const line = (n: number) =>
+            `${String(n)} 1 0:${String(n)} / /var/lib/pods/${String(n)} rw - tmpfs x rw\n`;
+        const lines = Array.from({ length: 10_000 }, (_, n) => line(n));
+        made.file("proc/1/mountinfo", `${lines.join("")}1 1 8:1 / /srv rw - ext4 x rw\n`);
+        for (let pid = 2; pid <= 100; pid++) made.link(`proc/${String(pid)}/mountinfo`, "proc/1/mountinfo");
+        expect(users()).toMatchObject({ status: 1, stderr: "in-use: /dev/sda1 is mounted at /srv\n" });
+    });
+
     test("not what has been killed and waits for I/O of a dead host", () => {
         made.session();
         made.process(7, "dd", "dev/sda", "0000000000000100");
