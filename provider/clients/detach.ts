@@ -36,14 +36,29 @@ goes() { path=$(readlink -f "$node/device"); path=\${path##*/}; own; }`),
 
 /** Fails with a line on each who has the device, or what would go with it, after `word`. */
 export function refuseUsers(declared: Declared, word = "in-use", pathless?: string): Sh {
+    return sh`${asking(declared, pathless)}
+! used "$@" || fail ${word}: "$users"`;
+}
+
+/** The same just after the device was written to, which udev's rules look at for a moment, by programs of their own. */
+export function refuseUsersSince(declared: Declared, pathless?: string): Sh {
+    return sh`${asking(declared, pathless)}
+udevadm settle -t 10 2>/dev/null
+n=0
+while used "$@"; do
+    [ "$n" -lt 10 ] || fail in-use: "$users"
+    n=$((n + 1)); sleep 0.1
+done`;
+}
+
+function asking(declared: Declared, pathless?: string): Sh {
     return sh`${begin(declared, pathless)}
 ${USERS}
 ${OPEN}
 [ -n "$blocks$maps" ] || exit 0
 parts_of $maps
 set -- $blocks $maps $parts
-users=$(users_of "$@"; open_of "$@") || exit
-[ -z "$users" ] || fail ${word}: "$users"`;
+used() { users=$(users_of "$@"; open_of "$@") || exit; [ -n "$users" ]; }`;
 }
 
 /**

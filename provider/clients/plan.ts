@@ -13,7 +13,7 @@ import {
 import { body } from "./body";
 import { installUnit, removeUnit } from "./bootUnit";
 import { authLines, credentialsFor, initiatorOf, keyLines, sha256 } from "./connection";
-import { flush, refuseUsers, takeDown } from "./detach";
+import { flush, refuseUsers, refuseUsersSince, takeDown } from "./detach";
 import { explain } from "./explain";
 import {
     carries,
@@ -166,7 +166,9 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
         ...(facts.bootUnit === "missing" && !context.reserved.has(unit) ? [installUnit(stateDirectory)] : []),
         ...(anew.length > 0 ? [...write, ...refuse] : [...refuse, ...write]),
         // What nobody has open has nothing that is not written: the last one to close it has waited for that.
-        ...(cut && paths.some(({ up }) => up) ? [flushing(declared, want.inUse === true)] : []),
+        ...(cut && paths.some(({ up }) => up)
+            ? flushing(declared, want.inUse === true, want.inUse === true)
+            : []),
         ...(lost.length === 0
             ? []
             : [
@@ -217,8 +219,19 @@ function refusing(declared: Declared, pathless?: string): Step {
     return { label: "see that nobody uses the device", script: refuseUsers(declared, "in-use", pathless) };
 }
 
-function flushing(declared: Declared, force: boolean, pathless?: string): Step {
-    return { label: "write out what is not written yet", script: flush(declared, force, pathless) };
+/** Writing out takes minutes where much is not written, and the kernel lets a device go that somebody has mounted since. */
+function flushing(declared: Declared, force: boolean, inUse: boolean, pathless?: string): Step[] {
+    return [
+        { label: "write out what is not written yet", script: flush(declared, force, pathless) },
+        ...(inUse
+            ? []
+            : [
+                  {
+                      label: "see that nobody has come to use the device",
+                      script: refuseUsersSince(declared, pathless),
+                  },
+              ]),
+    ];
 }
 
 /** Takes back a first attempt; not from who has the device by now, as LVM and automounters do: the next run finishes. */
@@ -267,7 +280,7 @@ export function detach(context: ClientContext, want: Detach, orphan?: Attachment
             guardBootFile(place, before),
             // Also where nothing was seen: what makes it anew after a boot may have done so since.
             ...(want.inUse ? [] : [refusing(declared, pathless)]),
-            flushing(declared, want.force, pathless),
+            ...flushing(declared, want.force, want.inUse, pathless),
             {
                 label: `remove the device and log out from ${declared.target}`,
                 script: takeDown(all, {

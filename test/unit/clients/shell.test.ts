@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { body } from "../../../provider/clients/body";
-import { flush, refuseUsers, takeDown } from "../../../provider/clients/detach";
+import { flush, refuseUsers, refuseUsersSince, takeDown } from "../../../provider/clients/detach";
 import { explain } from "../../../provider/clients/explain";
 import { observeClient } from "../../../provider/clients/observe";
 import { parseClient } from "../../../provider/clients/parse";
@@ -572,11 +572,28 @@ dmsetup() { echo "0 131072 multipath 2 0 0 0 1 1 A 0 2 0 ${paths.map((path) => `
         });
     });
 
+    test("whoever has come to use it meanwhile is told; not what only looks at what was written", () => {
+        made.session();
+        made.process(7, "scsi_id", "dev/sda");
+        const since = (functions: string) => made.run(refuseUsersSince(ISCSI).text, functions);
+        const looked = `udevadm() { echo "$*" >> $R/asked; }
+sleep() { n_slept=$((n_slept + 1)); [ "$n_slept" -lt 3 ] || rm -rf $R/proc/7; }`;
+        expect(since(`n_slept=0; ${looked}`)).toMatchObject({ status: 0, stderr: "" });
+        expect(read("asked")).toBe("settle -t 10\n");
+        made.process(8, "postgres", "dev/sda");
+        expect(since("udevadm() { return 1; }\nsleep() { :; }")).toMatchObject({
+            status: 1,
+            stderr: "in-use: /dev/sda is open by postgres (process 8)\n",
+        });
+    });
+
     test("who has it open cannot be told with a find that knows no links", () => {
         made.session();
         made.process(7, "postgres", "dev/sda");
         const { status, stderr } = made.run(refuseUsers(ISCSI).text, "find() { return 1; }");
         expect([status, stderr]).toEqual([1, "tools: find(1) is not that of GNU findutils\n"]);
+        const since = made.run(refuseUsersSince(ISCSI).text, "find() { return 1; }\nudevadm() { :; }");
+        expect([since.status, since.stderr]).toEqual([status, stderr]);
     });
 
     test("goes on as long as something is written", () => {
