@@ -81,9 +81,18 @@ export function declare(
     return { declared: { ...plain, digest }, credentials, auth: sha256(secrets) };
 }
 
+/** Without anything allowed. */
+const AS_IT_IS = { devicePath: "", inUse: false, force: false, ignoreErrors: false } as const;
+
+/** Whether a boot file, as of a creation that was cut short before Pulumi had recorded it, is of what is wanted now. */
+function isSame({ protocol, target, unit }: Declared, { connection }: AttachmentWanted): boolean {
+    return protocol === connection.protocol && target === connection.target && unit === connection.unit;
+}
+
 /**
  * Attach, finish, heal or change. The boot file comes first: it says what is declared, and that it was not carried out
- * yet. Its own script, written anew since nobody compares it, does the rest. A first attempt that is refused takes back all that it has made.
+ * yet. Its own script, written anew since nobody compares it, does the rest. A first attempt that is refused takes back all
+ * that it has made. Where the boot file is of another export, that is detached, and the next round attaches.
  *
  * @throws BlockhostError `unsupported` (tools, initiator name, multipath), `not-ours`, `exists`, `conflict`.
  */
@@ -102,6 +111,8 @@ export function attach(context: ClientContext, want: AttachmentWanted, orphan?: 
     if (before !== undefined) refuseOthers(before, want);
     requireClient(context, want);
     refuseConflicts(context, want, before);
+    if (before !== undefined && before.orphaned !== true && !isSame(before.declared, want))
+        return detach(context, { ...AS_IT_IS, name: want.name, mark: want.mark });
     const { declared, credentials, auth } = declare(facts, want, before);
     if (before !== undefined) refuseFormerName(facts, before.declared, declared);
     const written =

@@ -639,6 +639,20 @@ describe("planning", () => {
         expect(login(attached(want(ISCSI)), 128 * 1024 * 1024)).toMatch(/attachments\/pg again$/);
     });
 
+    test.each([
+        ["of another protocol", want(NVME)],
+        ["of another target", want(withData(ISCSI, { target_iqn: `${TARGET}2` }))],
+        ["of another unit", want(withData(ISCSI, { target_lun: 1 }))],
+    ])("what a creation cut short has left %s is detached first, and not while it is in use", (_, wanted) => {
+        const now = context(attached(want(ISCSI)));
+        const texts = ({ steps }: Plan) => steps.map(({ script }) => script.text);
+        const first = attach(now, { ...wanted, inUse: true });
+        expect(labels(first)).toContain("see that nobody uses the device");
+        expect(texts(first)).toEqual(texts(detach(now, GENTLY)));
+        // What the next round finds.
+        expect(labels(attach(context(BARE), wanted)).at(-1)).toBe("note that it is attached");
+    });
+
     test("a client that has another NVMe name is told so while it is connected under the former", () => {
         const former = "nqn.2014-08.org.nvmexpress:uuid:1";
         const renamed = attached(want(NVME)).map((line) =>
