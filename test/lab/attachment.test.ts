@@ -384,6 +384,19 @@ exec /usr/sbin/iscsiadm "$@"
         }
     });
 
+    test("one cut short that is of another export by then leaves nothing of the former", async () => {
+        for (const name of ["pg", "logs"]) await both.volume(name);
+        const [pg, logs] = [await both.export("pg", protocol), await both.export("logs", protocol)];
+        const { steps } = await stepsOf(both, pg);
+        for (const step of steps.slice(0, -1)) await c().run(`(\n${step}\n) </dev/null`);
+        const next = new Both(lab);
+        const one = await next.attach("pg", logs);
+        expect(one.drift).toEqual([]);
+        await next.detach(one);
+        await next.close();
+        expect(await left()).toBe("");
+    });
+
     test(
         "is made by itself where the client boots while the storage host is off, once that is on",
         { timeout: 1_500_000 },
@@ -501,7 +514,10 @@ test("other iSCSI credentials come with another session, while nobody uses the d
     await both.volume("pg");
     const lun = await both.export("pg", "iscsi");
     const one = await both.attach("pg", lun);
-    const { devicePath } = one;
+    const { devicePath, targetName } = one;
+    await c().run(
+        `iscsiadm -m node -T ${targetName} -o update -n node.session.timeo.replacement_timeout -v 600`,
+    );
     await c().run(`mkfs.ext4 -q ${devicePath} && mkdir -p /mnt/pg && mount ${devicePath} /mnt/pg`);
     const { connection } = await rotate(lun, "Another-Word-12");
     expect((await refused(both.change(one, { connection }), "in-use")).message).toContain("/mnt/pg");
@@ -513,6 +529,7 @@ test("other iSCSI credentials come with another session, while nobody uses the d
     await c().run("echo hello > /mnt/pg/file && umount /mnt/pg");
     const after = await both.change(one, { connection });
     expect(after).toMatchObject({ drift: [], devicePath });
+    expect((await c().run("cat /sys/class/iscsi_session/session*/recovery_tmo")).stdout).toBe("600\n");
     await a().powerOff();
     await a().powerOn();
     await vi.waitFor(async () => expect(await both.read(after)).toEqual(after), {
@@ -637,6 +654,23 @@ describe("over several paths", () => {
             expect(await left()).toBe("");
         },
     );
+
+    test("a portal that was taken out and comes back is a path again", async () => {
+        await multipathd("start");
+        await both.volume("pg");
+        const lun = await both.export("pg", "iscsi");
+        const one = await both.attach("pg", lun);
+        const { devicePath } = one;
+        const [portal] = lun.connection.data["target_portals"] as string[];
+        const fewer = withOther(lun, { target_portals: [portal] });
+        const alone = await both.change(one, { connection: fewer.connection });
+        expect(alone).toMatchObject({ drift: [], devicePath, paths: [{ portal }] });
+        const again = await both.change(alone, { connection: lun.connection });
+        expect(again).toMatchObject({ drift: [], devicePath });
+        expect(again.paths).toHaveLength(2);
+        await both.detach(again);
+        expect(await left()).toBe("");
+    });
 
     test("other credentials come one path after the other, and whoever uses the device does not notice", async () => {
         await multipathd("start");
