@@ -135,6 +135,7 @@ done`);
  *
  * @param only the paths at these portals
  * @param spare another path is to carry the device: without one nothing is touched
+ * @param made the sessions were made by us alone: they end although they lead to other units, unless somebody has one
  * @param recorded portals whose node records stay, with what somebody has set there: they are logged in to again
  */
 export function takeDown(
@@ -142,24 +143,38 @@ export function takeDown(
     {
         only,
         spare = false,
+        made = false,
         recorded = [],
         ignoreErrors = false,
         pathless,
     }: {
         only?: readonly string[];
         spare?: boolean;
+        made?: boolean;
         recorded?: readonly string[];
         ignoreErrors?: boolean;
         pathless?: string;
     } = {},
 ): Sh {
-    const own = declared.protocol === "iscsi" ? ISCSI : NVME;
+    const own =
+        declared.protocol === "iscsi" ? sh`${made ? IDLE : raw("idle() { return 1; }")}\n${ISCSI}` : NVME;
     return sh`${begin(declared, pathless)}
 failed() { ${ignoreErrors ? raw('echo "passed over: $*" >&2') : raw('fail "$*"')}; }
 only=${only === undefined ? "" : ` ${only.join(" ")} `} spare=${spare ? "1" : ""} recorded=${` ${recorded.join(" ")} `}
 meant() { case $only in '' | *" $portal "*) return 0 ;; esac; return 1; }
 ${own}`;
 }
+
+const IDLE = sh`${USERS}
+${OPEN}
+${raw(`# idle BLOCK…: whether nobody has one of them, or what multipathd has made of them.
+idle() {
+    tops=
+    for b; do map_of "$b"; [ -z "$map" ] || tops="$tops $map"; done
+    parts_of $tops
+    set -- "$@" $tops $parts
+    users=$(users_of "$@"; open_of "$@") && [ -z "$users" ]
+}`)}`;
 
 const ISCSI = raw(`${ISCSID.text}
 if [ -z "$only" ]; then
@@ -200,13 +215,17 @@ remove() {
     others=
     for d in "/sys/class/iscsi_session/session$path"/device/target*/*:*:*:*; do
         [ -d "$d/block" ] || continue
-        if [ "\${d##*:}" != "$unit" ]; then others=1; continue; fi
+        if [ "\${d##*:}" != "$unit" ]; then
+            for b in "$d"/block/*; do others="$others \${b##*/}"; done
+            continue
+        fi
         for b in "$d"/block/*; do
             # Also where a run that was cut short has taken the map away.
             [ -n "$only" ] || { [ "$paths" = one ] && [ -z "$maps" ]; } || multipath -w "/dev/\${b##*/}" >/dev/null 2>&1
             echo 1 > "$d/delete" || failed "/dev/\${b##*/} cannot be removed"
         done
     done
+    [ -z "$others" ] || ! idle $others || others=
     [ -z "$others" ] || staying="$staying $portal "
     [ -n "$others" ] || { iscsid_up && iscsiadm -m session -r "$path" --logout >/dev/null; } || failed "$portal: cannot be logged out from"
 }

@@ -245,11 +245,14 @@ function flushing(declared: Declared, force: boolean, inUse: boolean, pathless?:
     ];
 }
 
-/** Takes back a first attempt; not from who has the device by now, as LVM and automounters do: the next run finishes. */
+/**
+ * Takes back a first attempt, before which nobody was logged in there ({@link refuseConflicts}); not from who has the
+ * device by now, as LVM and automounters do: the next run finishes.
+ */
 function undoing(declared: Declared, place: BootPlace, stateDirectory: string): Sh {
     const refuse = refuseUsers(declared, "what was made stays for the next run, being in use");
     // What udev has just found is open for a moment, by whatever its rules run.
-    return sh`udevadm settle -t 10 2>/dev/null; ( ${refuse} ) && ( ${takeDown(declared)} ) && ${removeBoot(place, stateDirectory)}`;
+    return sh`udevadm settle -t 10 2>/dev/null; ( ${refuse} ) && ( ${takeDown(declared, { made: true })} ) && ${removeBoot(place, stateDirectory)}`;
 }
 
 /** The unit first, with the last: without a boot file nobody would ask for it any more. */

@@ -762,6 +762,22 @@ sleep() { :; }`;
         },
     );
 
+    test.each([
+        ["ends", false],
+        ["stays where somebody has one of them", true],
+    ])("of a first attempt that is taken back, a session that leads to other units %s", (_, used) => {
+        made.session();
+        made.file("sys/class/iscsi_session/session1/device/target0/0:0:0:3/block/sdb/size", "1\n");
+        made.block("sdb", "8:16");
+        made.block("dm-1", "253:1");
+        made.file("sys/class/block/sdb/holders/dm-1/dm/uuid", "mpath-3600140500000000000000000000000000\n");
+        made.file(`etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`, "# END RECORD\n");
+        if (used) made.process(7, "postgres", "dev/dm-1");
+        expect(made.run(takeDown(ISCSI, { made: true }).text, USED)).toMatchObject({ status: 0, stderr: "" });
+        expect(existsSync(join(made.root, "sys/class/iscsi_session/session1"))).toBe(used);
+        expect(existsSync(join(made.root, `etc/iscsi/nodes/${TARGET}`))).toBe(false);
+    });
+
     test("one that leads to ours alone is logged out from, and open-iscsi deletes the record", () => {
         made.session();
         made.file(`etc/iscsi/nodes/${TARGET}/10.0.0.5,3260`, "# END RECORD\n");
