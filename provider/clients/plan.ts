@@ -230,11 +230,14 @@ function refusing(declared: Declared, pathless?: string): Step {
     return { label: "see that nobody uses the device", script: refuseUsers(declared, "in-use", pathless) };
 }
 
-/** Writing out takes minutes where much is not written, and the kernel lets a device go that somebody has mounted since. */
+/**
+ * Writing out takes minutes where much is not written, and the kernel lets a device go that somebody has mounted since. Where
+ * that may fail (`force`), nobody is asked once more: what was to write, and hangs, would be who has it.
+ */
 function flushing(declared: Declared, force: boolean, inUse: boolean, pathless?: string): Step[] {
     return [
         { label: "write out what is not written yet", script: flush(declared, force, pathless) },
-        ...(inUse
+        ...(inUse || force
             ? []
             : [
                   {
