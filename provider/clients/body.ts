@@ -108,7 +108,7 @@ device() {
         [ "$n" -lt 100 ] || fail "missing: udev has not made $link"
         n=$((n + 1)); sleep 0.1
     done
-    [ -z "$absent" ] || echo "unreachable:$absent (the client is not logged in there; the rest is done)" >&2
+    [ -z "$absent" ] || echo "unreachable:$absent (the client is not logged in there)" >&2
     [ -z "$later" ] || still_down "$later"
     [ -z "$absent" ] || exit 1
 }

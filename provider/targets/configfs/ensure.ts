@@ -15,12 +15,13 @@ import {
 } from "../boot";
 import { bootUnitFor, onlyBootUnit, removeBootUnit } from "../bootUnit";
 import { asForetold } from "../foretold";
-import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
+import type { ExportWanted, Session, TargetContext, TargetFacts, TargetRef } from "../types";
 import { explainer } from "./explain";
 import {
     type CommonDeclared,
     type Declaration,
     exportOf,
+    exportsOf,
     extraOf,
     type Fault,
     type Helper,
@@ -145,7 +146,7 @@ export function ensure<O, D extends CommonDeclared, Own>(
         writeBootFile(place, header, helper.body(target, want, declared), before === undefined),
         {
             label: `set up ${targetName} in ${helper.label}`,
-            script: sh`${takeAway(helper, target, change.faults, before)}${before === undefined ? FRESH : raw("")}. ${bootFile(place)}`,
+            script: sh`${takeAway(helper, target, change.faults, before, othersThan<D>(context.facts, want.name))}${before === undefined ? FRESH : raw("")}. ${bootFile(place)}`,
         },
     ];
     return {
@@ -165,6 +166,7 @@ function takeAway<O, D extends CommonDeclared, Own>(
     target: TargetRef<O>,
     faults: readonly Fault[],
     before: KernelExport<D> | undefined,
+    others: readonly KernelExport<D>[],
 ): Sh {
     const takes = new Map(
         faults.flatMap(({ take }) => (take === undefined ? [] : [[take.text, take] as const])),
@@ -175,8 +177,12 @@ function takeAway<O, D extends CommonDeclared, Own>(
     const guard = cuts.length === 0 ? raw("") : helper.guard(before, whom);
     return sh`cd ${helper.root} || exit
 ${guard}
-${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}${helper.sweep?.(target, before) ?? raw("")}
+${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}${helper.sweep?.(target, before, others) ?? raw("")}
 `;
+}
+
+function othersThan<D extends CommonDeclared>(facts: TargetFacts, name: string): readonly KernelExport<D>[] {
+    return exportsOf<D>(facts).filter((one) => one.name !== name);
 }
 
 /** Sessions that {@link ensure} would cut, and why. */
@@ -214,7 +220,7 @@ export function remove<O, D extends CommonDeclared, Own>(
                 label: `take ${before.targetName} out of ${helper.label}`,
                 script: sh`cd ${helper.root} 2>/dev/null || exit 0
 ${helper.guard(before, "all")}
-${helper.takeDown(target, before)}`,
+${helper.takeDown(target, before, othersThan<D>(facts, want.name))}`,
             },
             removeBootFile(place, unit, [note]),
         ],

@@ -155,10 +155,18 @@ export interface Helper<Options = unknown, Declared extends CommonDeclared = Com
     guard(before: KernelExport<Declared>, cuts: "all" | readonly string[]): Sh;
     /** Ends all sessions, and makes the kernel let go of the device. */
     close(declared: Declared): Sh;
-    /** Takes everything away that the export has in the kernel. */
-    takeDown(target: TargetRef<Options>, before: KernelExport<Declared>): Sh;
+    /** Takes everything away that the export has in the kernel; `others`: the host's other exports. */
+    takeDown(
+        target: TargetRef<Options>,
+        before: KernelExport<Declared>,
+        others: readonly KernelExport<Declared>[],
+    ): Sh;
     /** Takes away what the export shared with others and, with what a change has taken away, leaves to nobody. */
-    sweep?(target: TargetRef<Options>, before: KernelExport<Declared>): Sh;
+    sweep?(
+        target: TargetRef<Options>,
+        before: KernelExport<Declared>,
+        others: readonly KernelExport<Declared>[],
+    ): Sh;
     declaration: NonNullable<Target<Options>["declaration"]>;
     connection: Target<Options>["connection"];
 }
@@ -196,7 +204,7 @@ export function secretHash(secret: string): string {
 }
 
 /** Of what boot files make; part of the digest: one of a former version is written anew before it shall heal something. */
-const BODY_VERSION = 2;
+const BODY_VERSION = 3;
 
 export function digestOf(
     want: ExportWanted,

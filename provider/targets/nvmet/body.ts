@@ -4,6 +4,7 @@ import { IDENTIFY, noteFile, noteFunction } from "../configfs/notes";
 import { activate, enter, MAKING, mayAll } from "../configfs/shell";
 import { parsePortal } from "../portal";
 import type { ExportWanted } from "../types";
+import { UNSETTING } from "./keys";
 import { controllerKey, hostKey, MODEL, NAMESPACE, type NvmetDeclared, type NvmetRef, ROOT } from "./model";
 import { madeDirectory } from "./observe";
 
@@ -45,7 +46,7 @@ export function body(target: NvmetRef, want: ExportWanted, declared: NvmetDeclar
         FUNCTIONS,
         IDENTIFY,
         noteFunction(target, want.name, WITH_DEFAULTS),
-        sh`device=${declared.devicePath} n=${declared.subsystem} made=${made} boot=${bootDirectory(target.stateDirectory, target.protocol)}`,
+        sh`device=${declared.devicePath} n=${declared.subsystem} made=${made} own= boot=${bootDirectory(target.stateDirectory, target.protocol)}`,
         activate(want.activation),
         sh`[ ${raw(block ? "-b" : "-f")} "$device" ] || fail "there is no ${raw(block ? "block device" : "file")} at $device"`,
         enter(ROOT, ["nvmet", "nvmet-tcp"]),
@@ -107,12 +108,12 @@ may "$s/ana_grpid" 1`;
 }
 
 /**
- * `key ATTRIBUTE SECRET NAME`: an empty one is unset, for which the kernel wants a NUL, unless another boot file has one of
- * that name: else whoever calls himself that host would reach what that other one exports. `listen FAMILY ADDRESS PORT ANY`: sets
+ * `key ATTRIBUTE SECRET NAME`: an empty one is unset, unless another export relies on it (see {@link UNSETTING}). `listen FAMILY ADDRESS PORT ANY`: sets
  * `$p` to the port for that portal, or to one that listens on all addresses; makes it where there is none. Numbers of our
  * own ports begin where nobody else's tools do. `link`: the subsystem `$n` to that port; at boot, later (`BOOT_SCRIPT`).
  */
-const FUNCTIONS = raw(`inline() {
+const FUNCTIONS = raw(`${UNSETTING.text}
+inline() {
     v=; { read -r v < "$p/param_inline_data_size"; } 2>/dev/null
     case $v in '' | ${INLINE_DATA.join(" | ")}) ;; *) write "$p/param_inline_data_size" ${INLINE_DATA[0]} ;; esac
 }
@@ -128,8 +129,12 @@ key() {
     fi
     v=; IFS= read -r v < "$1"
     [ "$v" = "$2" ] && return
-    [ -n "$2" ] || ! grep -qsF -- "\\"$3\\":" "$boot"/* || return 0
-    if [ -n "$2" ]; then printf %s "$2" > "$1"; else printf '\\0' > "$1"; fi || fail "nvmet does not take the key of \${1#hosts/}"
+    if [ -z "$2" ]; then
+        ! given "$3" || return 0
+        h=\${1%/*}; h=\${h#hosts/}
+        ! behind "$h" || fail "$o still admits $h, which its boot file no longer names: update that export first"
+        printf '\\0' > "$1"
+    else printf %s "$2" > "$1"; fi || fail "nvmet does not take the key of \${1#hosts/}"
 }
 listen() {
     p= half=

@@ -3,7 +3,7 @@ import { bootDirectory } from "../boot";
 import { noteDirectory } from "../configfs/notes";
 import type { ObservedTree } from "../configfs/observe";
 import { type NvmetRef, ROOT } from "./model";
-import { ARRIVED, LEFT, STARTED } from "./own";
+import { ARRIVED, ASKS, LEFT, STARTED } from "./own";
 
 const ATTRIBUTES = [
     "attr_allow_any_host",
@@ -43,7 +43,7 @@ const PORTS = `for f in ports/*/addr_trsvcid; do
 done`;
 
 const LOG = sh`echo '== log'
-    dmesg 2>/dev/null | grep -E -e ${STARTED} -e ${ARRIVED} -e ${LEFT}`;
+    dmesg 2>/dev/null | grep -E -e ${STARTED} -e ${ARRIVED} -e ${ASKS} -e ${LEFT}`;
 
 /**
  * What is read of nvmet: our own subsystems, the hosts that they admit, and all ports (none where none of ours is left to

@@ -159,16 +159,25 @@ export function peers(sections: Sections): { local: string; remote: string }[] {
  * Beginnings of lines of the kernel's log, as extended regular expressions. They say where a line begins: the rest of
  * some lines is what hosts that were not let in call themselves.
  */
-const STAMP = String.raw`^\[[ 0-9.]+\](\[[ A-Z0-9]+\])? `;
+const STAMP = String.raw`^\[[ 0-9.]+\]( ?\[[ A-Z0-9]+\])? `;
 export const STARTED = `${STAMP}Linux version `;
 /** A host connects: up to the name of the subsystem, after which comes ` for NQN ` and its own. */
 export const ARRIVED = `${STAMP}nvmet: [A-Za-z]+ ([a-z]+ )?controller [0-9]+ for subsystem `;
-/** What we have the kernel note when nobody can be connected any more who was: up to the name of the subsystem. */
-export const LEFT = `${STAMP}blockhost: nobody is connected any more to `;
+/**
+ * What we have the kernel note, up to the name of the subsystem: that it is going to be asked who is connected, or all
+ * connections to be ended; and that who had come before that is not connected any more.
+ */
+export const TOLD = {
+    asks: "blockhost: who is connected is asked of ",
+    left: "blockhost: nobody who was is connected any more to ",
+} as const;
+export const ASKS = `${STAMP}${TOLD.asks}`;
+export const LEFT = `${STAMP}${TOLD.left}`;
 
 const PATTERNS = {
     started: new RegExp(STARTED),
-    arrived: new RegExp(String.raw`${ARRIVED}(\S+) for NQN (\S+?)\.?(?: |$)`),
+    arrived: new RegExp(String.raw`${ARRIVED}(\S+) for NQN ([^\s,]+?)\.?(?:[ ,]|$)`),
+    asks: new RegExp(String.raw`${ASKS}(\S+)$`),
     left: new RegExp(String.raw`${LEFT}(\S+)$`),
 };
 
@@ -181,9 +190,12 @@ export function connected(sections: Sections): { host: string; subsystem: string
     const lines = sections.lines("log");
     if (!lines.some((line) => PATTERNS.started.test(line))) return undefined;
     let found: { host: string; subsystem: string }[] = [];
+    const asked = new Map<string, ReadonlySet<unknown>>();
     for (const line of lines) {
-        const left = PATTERNS.left.exec(line)?.[2];
-        if (left !== undefined) found = found.filter(({ subsystem }) => subsystem !== left);
+        const asks = PATTERNS.asks.exec(line)?.[2];
+        if (asks !== undefined) asked.set(asks, new Set(found.filter(({ subsystem }) => subsystem === asks)));
+        const left = asked.get(PATTERNS.left.exec(line)?.[2] ?? "");
+        if (left !== undefined) found = found.filter((one) => !left.has(one));
         const [, , , subsystem, host] = PATTERNS.arrived.exec(line) ?? [];
         if (subsystem !== undefined && host !== undefined) found.push({ host, subsystem });
     }

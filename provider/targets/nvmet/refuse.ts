@@ -68,6 +68,12 @@ function sameKeys(a: Keys, b: Keys): boolean {
     return a.key === b.key && a.controllerKey === b.controllerKey;
 }
 
+/** Whether `a` gives what `b` does, or less. */
+function atMost(a: Keys, b: Keys): boolean {
+    const fits = (one: string, other: string) => one === other || one === UNSET;
+    return fits(a.key, b.key) && fits(a.controllerKey, b.controllerKey);
+}
+
 /** Whether they differ only in what one of both does not set. */
 function compatible(a: Keys, b: Keys): boolean {
     const fits = (one: string, other: string) => one === other || one === UNSET || other === UNSET;
@@ -93,7 +99,7 @@ function refuseKeys(
         if (other.name === want.name || !other.declared.initiators.includes(name)) continue;
         const theirs = keysOf(other.secrets, name);
         if (sameKeys(theirs, wanted)) continue;
-        const follows = former !== undefined && sameKeys(former, theirs) && !sameKeys(former, wanted);
+        const follows = former !== undefined && atMost(theirs, former) && !sameKeys(former, wanted);
         const goesOn = former !== undefined && sameKeys(former, wanted) && compatible(theirs, wanted);
         if (!follows && !goesOn) throw clash(want.name, other.name, name);
     }
@@ -106,7 +112,20 @@ function refuseKeys(
     }
     const own = ownOf(context.facts);
     const live = own?.hosts.get(name);
-    if (live === undefined || sameKeys(live, wanted)) return;
+    if (live === undefined) return;
+    // What is not given here, and by another export of ours, stays: see body.ts.
+    const given = (secret: string) =>
+        exportsOf<NvmetDeclared>(context.facts).some(
+            (one) => one.name !== want.name && one.secrets[secret] !== undefined,
+        );
+    const effect = {
+        key: wanted.key === UNSET && given(hostKey(name)) ? live.key : wanted.key,
+        controllerKey:
+            wanted.controllerKey === UNSET && given(controllerKey(name))
+                ? live.controllerKey
+                : wanted.controllerKey,
+    };
+    if (sameKeys(live, effect)) return;
     const theirs = own?.admitted.get(name);
     if (theirs === undefined && own?.made.has(`hosts/${name}`) === true) return;
     const ours =

@@ -4,9 +4,10 @@ import type { Live } from "../configfs/model";
 import { TAKING } from "../configfs/shell";
 import { parsePortal } from "../portal";
 import { hexPorts, socketPattern } from "../configfs/sections";
+import { unsetLast } from "./keys";
 import { NAMESPACE, nqnOf, type NvmetDeclared, type NvmetExport, type NvmetRef, ROOT } from "./model";
 import { madeDirectory } from "./observe";
-import { ARRIVED, connected, LEFT, portalsOf, tcpPorts } from "./own";
+import { ARRIVED, ASKS, connected, LEFT, portalsOf, tcpPorts, TOLD } from "./own";
 
 /**
  * What takes objects of an export away; all of it runs in nvmet's directory. A subsystem that leaves its ports ends its
@@ -14,19 +15,24 @@ import { ARRIVED, connected, LEFT, portalsOf, tcpPorts } from "./own";
  */
 export function leavePorts(declared: NvmetDeclared): Sh {
     return sh`${TAKING}
+${tell(TOLD.asks, declared)}
 unlink ports/*/subsystems/${nqnOf(declared)} || exit
-${noteLeft(declared)}`;
+${tell(TOLD.left, declared)}`;
 }
 
-/** The log tells who came, not who went: so that those who did do not count for ever, it is to tell this, too. */
-function noteLeft(declared: NvmetDeclared): Sh {
-    return sh`{ echo ${`<6>blockhost: nobody is connected any more to ${nqnOf(declared)}`} >> /dev/kmsg; } 2>/dev/null`;
+/**
+ * The kernel's log tells who came, not who went. So that those who did do not count for ever, it is to tell that, too: of
+ * whom had come before it was asked whether anybody is there.
+ */
+function tell(what: string, declared: NvmetDeclared): Sh {
+    return sh`{ echo ${`<6>${what}${nqnOf(declared)}`} >> /dev/kmsg; } 2>/dev/null`;
 }
 
 /** Of an export that has had no connection: those who had one before the last host was ceased to admit have gone. */
 export function noteIdle(declared: NvmetDeclared, live: Live): Sh {
     const portals = portalsOf(declared, live);
-    return sh`${portals.length === 0 ? raw("") : sh`${anyConnection(portals)} || `}${noteLeft(declared)}`;
+    return sh`${tell(TOLD.asks, declared)}
+${portals.length === 0 ? raw("") : sh`${anyConnection(portals)} || `}${tell(TOLD.left, declared)}`;
 }
 
 /** Leaves one port, if the export is the only one there: what is to be done then would take it from the others, too. */
@@ -61,16 +67,16 @@ remove "$n"/namespaces/* "$n" "$@" || [ ! -d "$n" ] || exit`;
 }
 
 /** All of it, and what it leaves to nobody. */
-export function takeDown(target: NvmetRef, before: NvmetExport): Sh {
+export function takeDown(target: NvmetRef, before: NvmetExport, others: readonly NvmetExport[]): Sh {
     return sh`${removeSubsystem(before.declared, idle(target, before))}
-${FORGET}`;
+${FORGET}${unsetLast(target, before, others, true)}`;
 }
 
 /** Takes away what a change has left to nobody. */
-export function sweep(target: NvmetRef, before: NvmetExport): Sh {
+export function sweep(target: NvmetRef, before: NvmetExport, others: readonly NvmetExport[]): Sh {
     return sh`${idle(target, before)}
 [ $# = 0 ] || rmdir -- "$@" 2>/dev/null
-${FORGET}`;
+${FORGET}${unsetLast(target, before, others, false)}`;
 }
 
 /**
@@ -123,13 +129,13 @@ export function guard({ declared, sessions, live }: NvmetExport): Sh {
     if (live.sections.derived(connected) === undefined) return raw("");
     const names = [...new Set(sessions.map(({ initiator }) => initiator))];
     const passes = joined(names.map((name) => sh`${name}) ;; `));
-    const left = `${LEFT}${nqn}$`;
-    return sh`dmesg 2>/dev/null | sed -nE ${`s/${arrived}([^ ]+).*/\\3/p; s/${left}/-/p`} | {
-    other=
+    const told = `s/${arrived}([^ ,]+).*/\\3/p; s/${ASKS}${nqn}$/?/p; s/${LEFT}${nqn}$/-/p`;
+    return sh`dmesg 2>/dev/null | sed -nE ${told} | {
+    before= other=
     while IFS= read -r h; do
-        case \${h%.} in -) other= ;; ${passes}*) other=1 ;; esac
+        case \${h%.} in '?') before=$before$other other= ;; -) before= ;; ${passes}*) other=1 ;; esac
     done
-    [ -z "$other" ]
+    [ -z "$before$other" ]
 } || exit ${GUARD_FAILED}`;
 }
 

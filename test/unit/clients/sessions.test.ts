@@ -108,7 +108,7 @@ sleep() { :; }`;
         const { status, stderr } = made.run(text, `${iscsiadm()}\n${grows}`, "device");
         expect({ status, stderr }).toEqual({
             status: 1,
-            stderr: "unreachable: 10.0.0.6:3260 (the client is not logged in there; the rest is done)\n",
+            stderr: "unreachable: 10.0.0.6:3260 (the client is not logged in there)\n",
         });
         expect(readFileSync(join(made.root, "sys/class/block/dm-1/size"), "utf8")).toBe("262144\n");
         expect(readFileSync(join(made.root, "run/boot-file"), "utf8")).toContain("applied 0");

@@ -478,7 +478,7 @@ test("hosts and ports of nvmet that we made and nobody has any more are taken aw
     mkdirSync(join(kernel, "hosts/foreign"));
     const target = { protocol: "nvme-tcp", stateDirectory: directory } as never;
     const declared = { subsystem: "subsystems/pg", initiators: ["wanted"] };
-    const script = sweep(target, { declared, live: { tree } } as unknown as NvmetExport);
+    const script = sweep(target, { declared, live: { tree } } as unknown as NvmetExport, []);
     const text = script.text.replace(/^made=.*$/m, `made='${made}'`);
     // In configfs a directory goes with what belongs to it.
     const rmdir = 'rmdir() { shift; for d; do command rmdir "$d/subsystems" && command rmdir "$d"; done; }';

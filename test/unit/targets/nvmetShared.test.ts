@@ -4,6 +4,7 @@ import { GUARD_FAILED } from "../../../provider/host/plan";
 import { Secret } from "../../../provider/sh";
 import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import { nvmetTarget } from "../../../provider/targets/nvmet";
+import { TOLD } from "../../../provider/targets/nvmet/own";
 import type { Dhchap, ExportWanted, TargetContext } from "../../../provider/targets/types";
 import type { NvmetOptions } from "../../../provider/targets/nvmet/options";
 import { UNKNOWN } from "../../../provider/validate";
@@ -192,18 +193,52 @@ describe("keys that one export no longer gives a host", () => {
         for (const name of ["one", "two"]) expect(await differences(name)).toEqual([]);
     });
 
-    test("are gone, and that is seen, once the other export is", async () => {
+    test.each<[string, () => Promise<unknown>]>([
+        ["export is", () => kernel.host.remove(want("two", both))],
+        [
+            "export no longer admits it",
+            () => kernel.host.ensure(kernel.want("two", [{ name: `${CLIENT}2` }])),
+        ],
+    ])("go with the last, also where that other %s gone", async (_, leave) => {
         await kernel.host.ensure(want("one", both));
         await kernel.host.ensure(want("two", both));
         await kernel.host.ensure(want("one"));
-        await kernel.host.remove(want("two", both));
-        expect(await differences("one")).toEqual([
-            expect.stringContaining("the key of"),
-            expect.stringContaining("the controller's key"),
-        ]);
+        await leave();
+        expect(await hostKey()).toBe("\n");
+        expect(await hostKey("ctrl_key")).toBe("\n");
+        expect(await differences("one")).toEqual([]);
+    });
+
+    test("are kept while a change that was cut short has left the host admitted elsewhere", async () => {
+        await kernel.host.ensure(want("one", both));
+        await kernel.host.ensure(want("two", both));
+        await kernel.host.ensure(want("one"));
+        const without = kernel.want("two", [{ name: `${CLIENT}2` }]);
+        const context = kernel.host.context(await kernel.host.observe());
+        const steps = nvmetTarget.ensure(context, without).steps;
+        await kernel.host.steps(
+            steps.slice(
+                0,
+                steps.findIndex(({ label }) => label.startsWith("set up ")),
+            ),
+        );
+        await expect(kernel.host.ensure(want("one"))).rejects.toMatchObject({
+            stderr: expect.stringMatching(/still admits .*update that export first/) as string,
+        });
+        expect(await hostKey()).toBe(`${K.value}\n`);
+        await kernel.host.ensure(without);
         await kernel.host.ensure(want("one"));
         expect(await hostKey()).toBe("\n");
-        expect(await differences("one")).toEqual([]);
+        for (const name of ["one", "two"]) expect(await differences(name)).toEqual([]);
+    });
+
+    test("can be exchanged by the one that still gives them", async () => {
+        await kernel.host.ensure(want("one", both));
+        await kernel.host.ensure(want("two", both));
+        await kernel.host.ensure(want("one"));
+        await kernel.host.ensure(want("two", { key: key("3"), controllerKey: C }));
+        expect(await hostKey()).toBe(`${key("3").value}\n`);
+        for (const name of ["one", "two"]) expect(await differences(name)).toEqual([]);
     });
 
     test("are told within a program before anything is done", () => {
@@ -285,6 +320,34 @@ describe("a host that is taken off an export", () => {
         }
     });
 
+    test("and has come while it was asked who is connected is seen", async () => {
+        await kernel.host.ensure(admitting(A, B));
+        const { targetName } = await facts();
+        const told = (what: string) => kernel.sh(`echo '[    8.1] ${what}${targetName}' >> ../log`);
+        kernel.connect(A, targetName);
+        await told(TOLD.asks);
+        kernel.connect(B, targetName);
+        await told(TOLD.left);
+        expect((await facts()).sessions).toMatchObject([{ initiator: B, arrivals: 1 }]);
+    });
+
+    test.each([
+        ["caller ids as the kernel writes them", "[    7.1][    T9] "],
+        ["caller ids as dmesg does", "[    7.1] [  C1] "],
+    ])("is found in a log with %s, and in kernels' other words", async (_, stamp) => {
+        await kernel.host.ensure(admitting(A));
+        const { targetName } = await facts();
+        const lines = [
+            "Linux version 5.10.0",
+            `nvmet: creating controller 1 for subsystem ${targetName} for NQN ${A}.`,
+            `nvmet: creating nvm controller 2 for subsystem ${targetName} for NQN ${A} with DH-HMAC-CHAP.`,
+            `nvmet: Created nvm controller 3 for subsystem ${targetName} for NQN ${A}, TLS.`,
+        ].map((line) => `${stamp}${line}`);
+        kernel.connect(B, targetName);
+        await kernel.sh(`printf '%s\\n' ${lines.map((line) => `'${line}'`).join(" ")} > ../log`);
+        expect((await facts()).sessions).toMatchObject([{ initiator: A, arrivals: 3 }]);
+    });
+
     test("is not told by what somebody calls himself who was not let in", async () => {
         await kernel.host.ensure(admitting(A));
         const { targetName } = await facts();
@@ -292,7 +355,8 @@ describe("a host that is taken off an export", () => {
         for (const name of [
             `x nvmet: Created nvm controller 1 for subsystem ${targetName} for NQN ${B}.`,
             `x [    7.1] nvmet: Created nvm controller 1 for subsystem ${targetName} for NQN ${B}.`,
-            `x blockhost: nobody is connected any more to ${targetName}`,
+            `x ${TOLD.asks}${targetName}`,
+            `x ${TOLD.left}${targetName}`,
         ])
             await kernel.sh(`echo '[    7.2] nvmet: connect by host ${name}' >> ../log`);
         expect((await facts()).sessions).toMatchObject([{ initiator: A }]);
@@ -439,6 +503,13 @@ ${more}`);
         expect(nvmetTarget.ensure(context, pg).steps).toEqual([]);
         for (const dhchap of [{ key: key("2") }, undefined])
             expect(() => nvmetTarget.ensure(context, want("pg", dhchap))).toThrow(/none of ours, admits it/);
+        // One that changes no key is not refused.
+        await kernel.host.ensure(want("one", { key: KEY }));
+        await kernel.sh(`rm subsystems/${OTHERS}/allowed_hosts/*`);
+        await kernel.host.ensure(want("one"));
+        await kernel.sh(`ln -s $PWD/hosts/${CLIENT} subsystems/${OTHERS}/allowed_hosts/`);
+        await kernel.host.ensure(kernel.want("one", [{ name: CLIENT }, { name: another }]));
+        await kernel.host.remove(want("one"));
         await kernel.sh(`rm subsystems/${OTHERS}/allowed_hosts/*`);
         await kernel.host.ensure(want("pg", { key: key("2") }));
         expect(await hostKey()).toBe(`${key("2").value}\n`);
