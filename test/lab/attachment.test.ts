@@ -388,6 +388,8 @@ exec /usr/sbin/iscsiadm "$@"
         for (const name of ["pg", "logs"]) await both.volume(name);
         const [pg, logs] = [await both.export("pg", protocol), await both.export("logs", protocol)];
         const { steps } = await stepsOf(both, pg);
+        // What every run makes first.
+        await c().run(`mkdir -p -m 0700 ${both.hosts.get(DB).config.stateDirectory}`);
         for (const step of steps.slice(0, -1)) await c().run(`(\n${step}\n) </dev/null`);
         const next = new Both(lab);
         const one = await next.attach("pg", logs);
