@@ -6,8 +6,8 @@ import type { Credentials, Declared } from "./types";
 
 /**
  * The boot file's script. Run alone it does everything; with a word, just that stage: `records`, `login` (a first
- * attempt's, over all portals or it fails), `again` (any other), `device`, `applied`. What is so already is left alone. Secrets go from here into files and into the kernel, by the shell itself:
- * on no command line, in no environment.
+ * attempt's, over all portals or it fails), `again` (any other), `device`, `applied`. What is so already is left alone. Secrets go from here into
+ * files and into the kernel, by the shell itself: on no command line, in no environment.
  */
 export function body(declared: Declared, credentials: Credentials, sizeBytes: number, file: string): Sh {
     const own = declared.protocol === "iscsi" ? iscsi(credentials) : nvme(credentials);

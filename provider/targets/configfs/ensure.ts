@@ -15,17 +15,17 @@ import {
 } from "../boot";
 import { bootUnitFor, onlyBootUnit, removeBootUnit } from "../bootUnit";
 import { asForetold } from "../foretold";
-import type { ExportWanted, Session, TargetContext, TargetFacts, TargetRef } from "../types";
+import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import { explainer } from "./explain";
 import {
     type CommonDeclared,
     type Declaration,
     exportOf,
-    exportsOf,
     extraOf,
     type Fault,
     type Helper,
     type KernelExport,
+    othersThan,
     requireAnswer,
 } from "./model";
 import { noteFile } from "./notes";
@@ -179,10 +179,6 @@ function takeAway<O, D extends CommonDeclared, Own>(
 ${guard}
 ${[...takes.values()].reduce((all, one) => sh`${all}${one}\n`, raw(""))}${helper.sweep?.(target, before, others) ?? raw("")}
 `;
-}
-
-function othersThan<D extends CommonDeclared>(facts: TargetFacts, name: string): readonly KernelExport<D>[] {
-    return exportsOf<D>(facts).filter((one) => one.name !== name);
 }
 
 /** Sessions that {@link ensure} would cut, and why. */

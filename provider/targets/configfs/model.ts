@@ -182,6 +182,13 @@ export function exportsOf<D extends CommonDeclared>(facts: TargetFacts): readonl
     return [...facts.exports.values()] as KernelExport<D>[];
 }
 
+export function othersThan<D extends CommonDeclared>(
+    facts: TargetFacts,
+    name: string,
+): readonly KernelExport<D>[] {
+    return exportsOf<D>(facts).filter((one) => one.name !== name);
+}
+
 /**
  * @throws BlockhostError when not even the boot files could be listed: then "not found" does not mean "gone".
  */

@@ -108,9 +108,10 @@ may "$s/ana_grpid" 1`;
 }
 
 /**
- * `key ATTRIBUTE SECRET NAME`: an empty one is unset, unless another export relies on it (see {@link UNSETTING}). `listen FAMILY ADDRESS PORT ANY`: sets
- * `$p` to the port for that portal, or to one that listens on all addresses; makes it where there is none. Numbers of our
- * own ports begin where nobody else's tools do. `link`: the subsystem `$n` to that port; at boot, later (`BOOT_SCRIPT`).
+ * `key ATTRIBUTE SECRET NAME`: an empty one is unset, for which the kernel wants a NUL, unless another export relies on it
+ * (see {@link UNSETTING}). `listen FAMILY ADDRESS PORT ANY`: sets `$p` to the port for that portal, or to one that listens
+ * on all addresses; makes it where there is none. Numbers of our own ports begin where nobody else's tools do. `link`: the
+ * subsystem `$n` to that port; at boot, later (`BOOT_SCRIPT`).
  */
 const FUNCTIONS = raw(`${UNSETTING.text}
 inline() {

@@ -2,7 +2,7 @@ import { BlockhostError } from "../../errors";
 import { GUARD_FAILED } from "../../host/plan";
 import { raw, type Sh, sh } from "../../sh";
 import { UNKNOWN } from "../../validate";
-import { exportsOf, extraOf, secretHash } from "../configfs/model";
+import { exportsOf, extraOf, othersThan, secretHash } from "../configfs/model";
 import { refuseAddresses, refuseTaken } from "../configfs/portals";
 import type { Agreed, ExportWanted } from "../types";
 import {
@@ -95,8 +95,9 @@ function refuseKeys(
 ): void {
     const former =
         before?.declared.initiators.includes(name) === true ? keysOf(before.secrets, name) : undefined;
-    for (const other of exportsOf<NvmetDeclared>(context.facts)) {
-        if (other.name === want.name || !other.declared.initiators.includes(name)) continue;
+    const others = othersThan<NvmetDeclared>(context.facts, want.name);
+    for (const other of others) {
+        if (!other.declared.initiators.includes(name)) continue;
         const theirs = keysOf(other.secrets, name);
         if (sameKeys(theirs, wanted)) continue;
         const follows = former !== undefined && atMost(theirs, former) && !sameKeys(former, wanted);
@@ -114,10 +115,7 @@ function refuseKeys(
     const live = own?.hosts.get(name);
     if (live === undefined) return;
     // What is not given here, and by another export of ours, stays: see body.ts.
-    const given = (secret: string) =>
-        exportsOf<NvmetDeclared>(context.facts).some(
-            (one) => one.name !== want.name && one.secrets[secret] !== undefined,
-        );
+    const given = (secret: string) => others.some(({ secrets }) => secrets[secret] !== undefined);
     const effect = {
         key: wanted.key === UNSET && given(hostKey(name)) ? live.key : wanted.key,
         controllerKey:
