@@ -4,6 +4,8 @@ import type { Driver, PoolRef } from "../drivers/types";
 import { BlockhostError } from "../errors";
 import { HOST_NAME } from "../names";
 import { findTarget, helperNames } from "../targets/registry";
+import { doubles } from "../targets/checks";
+import { normalizePortal, portalProblem } from "../targets/portal";
 import type { Protocol, Target, TargetRef } from "../targets/types";
 import type { TransportConfig } from "../transport/types";
 import { type Failure, formatPath, hasUnknown, problemsOf, suggestion } from "../validate";
@@ -12,16 +14,19 @@ import { type Failure, formatPath, hasUnknown, problemsOf, suggestion } from "..
 
 const text = (what: string) => z.string().min(1).describe(what);
 
-const portal = z
-    .string()
-    .regex(
-        /^(\[[0-9A-Fa-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3}):[0-9]{1,5}$/,
-        'must be an address and a port: "10.0.0.5:3260" or "[fd00::5]:3260"',
-    )
-    .refine(
-        (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535,
-        "the port must be at most 65535",
-    );
+const portal = z.string().superRefine((value, context) => {
+    const problem = portalProblem(value);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+});
+
+const portals = z
+    .array(portal)
+    .min(1)
+    .superRefine((all, context) => {
+        for (const [i, j] of doubles(all.map(normalizePortal)))
+            context.addIssue({ code: "custom", path: [i], message: `is the same as portals[${String(j)}]` });
+    })
+    .describe("Addresses and ports on which initiators reach the host.");
 
 export const poolSchema = z
     .looseObject({
@@ -47,7 +52,7 @@ export const poolSchema = z
 export const targetSchema = z
     .looseObject({
         helper: text("What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP."),
-        portals: z.array(portal).min(1).describe("Addresses and ports on which initiators reach the host."),
+        portals,
     })
     .meta({
         id: "HostTarget",
@@ -207,7 +212,29 @@ export function hostProblems(input: unknown, under: string, inline: boolean): Fa
             ),
         );
     }
-    return failures;
+    return [...failures, ...sharedPortals(targets, under)];
+}
+
+/** Portals that two protocols have: only one of them could listen there. */
+function sharedPortals(targets: unknown, under: string): Failure[] {
+    const all = entries(targets).flatMap(([protocol, target]) => {
+        const { portals: given } = (target ?? {}) as { portals?: unknown };
+        return (Array.isArray(given) ? given : []).flatMap((portal: unknown, i) =>
+            typeof portal === "string" && portalProblem(portal) === undefined
+                ? [{ protocol, portal: normalizePortal(portal), i }]
+                : [],
+        );
+    });
+    return all.flatMap(({ protocol, portal, i }, at) => {
+        const other = all.slice(0, at).find((one) => one.portal === portal && one.protocol !== protocol);
+        if (other === undefined) return [];
+        return [
+            {
+                property: formatPath(["targets", protocol, "portals", i], under),
+                reason: `is a portal of ${other.protocol} as well; give each protocol a port of its own`,
+            },
+        ];
+    });
 }
 
 /** Problems of the options that a driver or helper adds. */

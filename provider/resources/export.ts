@@ -744,22 +744,34 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
     const configured = config.targets.get(protocol);
     if (configured === undefined) {
         const known = [...config.targets.keys()];
-        const has = known.length === 0 ? "no targets configured" : `only ${known.join(", ")}`;
+        const has = known.length === 0 ? "no targets" : `only ${known.join(", ")}`;
         return [
             {
                 property: "protocol",
-                reason: `host "${config.name}" does not serve ${protocol}: it has ${has} (blockhost:hosts.${config.name}.targets)`,
+                reason: `host "${config.name}" does not serve ${protocol}: it has ${has} (\`targets\` of its configuration)`,
             },
         ];
     }
     if (args === undefined) return [];
-    const failures = initiatorProblems(protocol, args);
-    if (failures.length > 0) return failures;
-    if (hasUnknown({ ...inputs, source: "" })) return commonProblems(protocol, args);
+    const lacking = initiatorProblems(protocol, args);
     const mark = markOf(ownerOf(context, args.owner), "0000000000000000");
     const problems = configured.target.check(configured.ref, wantedFor(args, mark, "/", 0, false));
-    const named = nameOf(protocol);
-    return problems.map(({ path, reason }) => ({ property: path.replace(/\.name$/, `.${named}`), reason }));
+    const more = problems
+        .filter(({ path }) => !dependsOnUnknown(inputs, path))
+        .map(({ path, reason }) => ({ property: path, reason }))
+        .filter(({ property }) => !lacking.some((one) => one.property === property));
+    return [...lacking, ...more];
+}
+
+/** Whether something at a path may be right once all inputs are known. */
+function dependsOnUnknown(inputs: Record<string, unknown>, path: string): boolean {
+    const { initiators } = inputs;
+    const unknown = (...properties: string[]) => properties.some((one) => inputs[one] === UNKNOWN);
+    if (path === "readOnly" || path === "discard") return unknown("readOnly", "discard");
+    if (path === "initiators" || path === "addresses") return unknown("initiators", "addresses");
+    // Whether the others have one, too.
+    const compared = /^initiators\[\d+\]\.(chap|mutualChap)$/.test(path);
+    return compared && Array.isArray(initiators) && initiators.includes(UNKNOWN);
 }
 
 /** Where exports of the program give what they have to give alike, each another. */
@@ -771,7 +783,7 @@ function disagreements(context: Context, inputs: Record<string, unknown>): Failu
     const target = host.config.targets.get(args.protocol)?.target;
     const mark = markOf(ownerOf(context, args.owner), "0000000000000000");
     // Of whom not all is known nothing can be told.
-    const initiators = args.initiators.map((one) => (hasUnknown(one) ? { iqn: UNKNOWN, nqn: UNKNOWN } : one));
+    const initiators = args.initiators.map((one) => (hasUnknown(one) ? UNKNOWN_ENTRY : one));
     const agreed = target?.agreed?.(wantedFor({ ...args, initiators }, mark, "/", 0, false)) ?? [];
     return agreed.flatMap(({ path, to, value, reason }) => {
         const other = host.agree(`${args.protocol}/${to}`, value, resourceOf(args.owner));
@@ -788,15 +800,15 @@ function nameOf(protocol: Protocol): "iqn" | "nqn" {
 /** Initiators that lack what the protocol needs, or have what it does not know. */
 function initiatorProblems(protocol: Protocol, { initiators }: ExportArgs): Failure[] {
     const named = nameOf(protocol);
-    const [strange, other] =
+    const strange: Partial<Record<keyof ExportArgs["initiators"][number], string>> =
         protocol === "iscsi"
-            ? ([["dhchap"], "`chap` and `mutualChap`"] as const)
-            : ([["chap", "mutualChap"], "`dhchap`"] as const);
+            ? { nqn: "`iqn`", dhchap: "`chap` and `mutualChap`" }
+            : { iqn: "`nqn`", chap: "`dhchap`", mutualChap: "`dhchap`" };
     return initiators.flatMap((initiator, i) => {
         const at = `initiators[${String(i)}]`;
-        const failures: Failure[] = strange
-            .filter((property) => initiator[property] !== undefined)
-            .map((property) => ({
+        const failures: Failure[] = Object.entries(strange)
+            .filter(([property]) => !isUnknownEntry(initiator) && property in initiator)
+            .map(([property, other]) => ({
                 property: `${at}.${property}`,
                 reason: `is not for ${protocol}: use ${other}`,
             }));
@@ -826,6 +838,13 @@ function commonProblems(protocol: Protocol, args: ExportArgs): Failure[] {
     return problems.map(({ path, reason }) => ({ property: path, reason }));
 }
 
+/** What stands in {@link wellFormed} for an initiator of whom nothing is known. */
+const UNKNOWN_ENTRY = { iqn: UNKNOWN, nqn: UNKNOWN };
+
+function isUnknownEntry({ iqn, nqn }: ExportArgs["initiators"][number]): boolean {
+    return iqn === UNKNOWN && nqn === UNKNOWN;
+}
+
 /** The inputs without what is not of the right kind in them, so that the rest can be checked as well. */
 function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
     const { shape } = exportArgs;
@@ -835,20 +854,29 @@ function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
             return key === "initiators" || known?.safeParse(value).success === true;
         }),
     );
-    const { initiators } = inputs;
+    const initiators = inputs["initiators"] === UNKNOWN ? [] : inputs["initiators"];
     if (!Array.isArray(initiators) || kept["owner"] === undefined) return undefined;
-    const texts = (value: unknown) =>
-        typeof value === "object" &&
-        value !== null &&
-        Object.values(value).every((one) => typeof one === "string");
     const clean = initiators.map((one: unknown) => {
-        if (one === UNKNOWN) return { iqn: UNKNOWN, nqn: UNKNOWN };
+        if (one === UNKNOWN) return UNKNOWN_ENTRY;
         if (typeof one !== "object" || one === null) return {};
-        return Object.fromEntries(
-            Object.entries(one).filter(([, value]) => typeof value === "string" || texts(value)),
-        );
+        const { iqn, nqn, chap, mutualChap, dhchap } = one as Record<string, unknown>;
+        const pair = { username: UNKNOWN, password: UNKNOWN };
+        return {
+            ...(typeof iqn === "string" ? { iqn } : {}),
+            ...(typeof nqn === "string" ? { nqn } : {}),
+            ...(chap === undefined ? {} : { chap: withTexts(pair, chap) }),
+            ...(mutualChap === undefined ? {} : { mutualChap: withTexts(pair, mutualChap) }),
+            ...(dhchap === undefined ? {} : { dhchap: withTexts({ key: UNKNOWN }, dhchap) }),
+        };
     });
     return { name: "", ...kept, initiators: clean } as unknown as ExportArgs;
+}
+
+/** What there is of credentials, the rest not known: that they are declared counts where they are incomplete, too. */
+function withTexts(unknown: Readonly<Record<string, string>>, given: unknown): Record<string, string> {
+    if (typeof given !== "object" || given === null) return { ...unknown };
+    const texts = Object.entries(given).filter(([, value]) => typeof value === "string");
+    return { ...unknown, ...(Object.fromEntries(texts) as Record<string, string>) };
 }
 
 function wantedFrom(
@@ -896,7 +924,7 @@ function wantedFor(
         sizeBytes,
         readOnly,
         initiators: withoutChap(args).map((initiator): Initiator => ({
-            name: initiator.iqn ?? initiator.nqn ?? "",
+            name: initiator[nameOf(args.protocol)] ?? "",
             ...(initiator.chap === undefined ? {} : { chap: secretChap(initiator.chap) }),
             ...(initiator.mutualChap === undefined ? {} : { mutualChap: secretChap(initiator.mutualChap) }),
             ...(initiator.dhchap === undefined ? {} : { dhchap: secretKeys(initiator.dhchap) }),
@@ -933,7 +961,7 @@ function usableTarget(
     if (target === undefined || found === undefined) {
         throw new BlockhostError("invalid", `the host's configuration has no target for ${protocol}`, {
             host: config.name,
-            hint: `put it back under blockhost:hosts.${config.name}.targets`,
+            hint: "put it back under `targets` there",
         });
     }
     if (evenIfDown) return { target, found };

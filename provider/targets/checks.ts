@@ -1,20 +1,23 @@
+import { BlockhostError } from "../errors";
 import { UNKNOWN } from "../validate";
 import type { Problem } from "./chap";
-import { normalizePortal, parsePortal } from "./portal";
+import { normalizePortal, portalProblem } from "./portal";
 import type { Chap, TargetRef } from "./types";
 
 /** Checks of a declaration that helpers share. A value that is not known yet is taken on trust. */
 
 export function checkDuplicates(values: readonly string[], list: string, property: string): Problem[] {
-    return values.flatMap((value, i) => {
+    return doubles(values).map(([i, first]) => ({
+        path: `${list}[${String(i)}]${property}`,
+        reason: `is the same as ${list}[${String(first)}]${property}`,
+    }));
+}
+
+/** Values that stand in a list before: their index, and the index of the first. */
+export function doubles(values: readonly string[]): [index: number, first: number][] {
+    return values.flatMap((value, i): [number, number][] => {
         const first = values.indexOf(value);
-        if (first === i || value === UNKNOWN) return [];
-        return [
-            {
-                path: `${list}[${String(i)}]${property}`,
-                reason: `is the same as ${list}[${String(first)}]${property}`,
-            },
-        ];
+        return first === i || value === UNKNOWN ? [] : [[i, first]];
     });
 }
 
@@ -23,10 +26,8 @@ export function checkPortals(target: TargetRef, portals: readonly string[]): Pro
     const problems = portals.flatMap((text, i) => {
         if (text === UNKNOWN) return [];
         const path = `portals[${String(i)}]`;
-        if (parsePortal(text) === undefined) {
-            const reason = `${JSON.stringify(text)} must be an address and a port: "10.0.0.5:3260" or "[fd00::5]:3260"`;
-            return [{ path, reason }];
-        }
+        const reason = portalProblem(text);
+        if (reason !== undefined) return [{ path, reason: `${JSON.stringify(text)} ${reason}` }];
         if (ours.includes(normalizePortal(text))) return [];
         return [
             {
@@ -36,6 +37,18 @@ export function checkPortals(target: TargetRef, portals: readonly string[]): Pro
         ];
     });
     return [...problems, ...checkDuplicates(portals.map(normalizePortal), "portals", "")];
+}
+
+/** @throws BlockhostError `invalid`, with all problems, of the property of the first. */
+export function refuseProblems(problems: readonly Problem[]): void {
+    const [first] = problems;
+    if (first === undefined) return;
+    const all = problems.map(({ path, reason }) => `${path}: ${reason}`).join("; ");
+    throw new BlockhostError("invalid", all, {
+        // The path is the source's.
+        property: first.path === "devicePath" ? "source" : first.path,
+        hint: "nothing was changed: mend it in the program, then run the same again",
+    });
 }
 
 /** A path that a helper reads up to a character that it takes for the end. */

@@ -18,6 +18,22 @@ export function parsePortal(text: string): Portal | undefined {
     return { address: shortestIPv6(bracketed), port, family: 6 };
 }
 
+/**
+ * What keeps a text from being the portal of a target; `undefined`: nothing. One for all addresses is none: clients are
+ * given the very address.
+ */
+export function portalProblem(text: string): string | undefined {
+    const portal = parsePortal(text);
+    if (portal === undefined)
+        return 'must be an address and a port from 1 to 65535: "10.0.0.5:3260" or "[fd00::5]:3260"';
+    if (!isWildcard(portal.address)) return undefined;
+    return "stands for all addresses of the host: name those that clients connect to, each as a portal";
+}
+
+function isWildcard(address: string): boolean {
+    return address === "0.0.0.0" || address === "::";
+}
+
 export function formatPortal({ address, port, family }: Portal): string {
     return family === 6 ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
 }
@@ -31,9 +47,7 @@ export function normalizePortal(text: string): string {
 /** True when something that listens on `listener` is reached at `portal`. */
 export function covers(listener: Portal, portal: Portal): boolean {
     if (listener.port !== portal.port || listener.family !== portal.family) return false;
-    return (
-        listener.address === portal.address || listener.address === (listener.family === 6 ? "::" : "0.0.0.0")
-    );
+    return listener.address === portal.address || isWildcard(listener.address);
 }
 
 /** The spelling of RFC 5952. */

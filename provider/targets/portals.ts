@@ -51,7 +51,7 @@ export function refuseAddresses(portals: readonly string[], addresses: ReadonlyS
     if (addresses.size === 0) return;
     for (const text of portals) {
         const address = parsePortal(text)?.address;
-        if (address === undefined || isWildcard(address) || addresses.has(address)) continue;
+        if (address === undefined || addresses.has(address)) continue;
         // The whole of it is loopback.
         if (address.startsWith("127.")) continue;
         const has = [...addresses].filter(
@@ -62,10 +62,6 @@ export function refuseAddresses(portals: readonly string[], addresses: ReadonlyS
             hint: `it has ${has.join(", ") || "none but loopback"}: correct \`portals\` in the host's configuration, or give the host that address`,
         });
     }
-}
-
-function isWildcard(address: string): boolean {
-    return address === "0.0.0.0" || address === "::";
 }
 
 /** Addresses of the host, from lines of /proc/net/fib_trie and /proc/net/if_inet6. */

@@ -49,6 +49,8 @@ export class Export extends BlockhostResource {
     declare readonly serial: pulumi.Output<string>;
     /** Path on the host that is exported. */
     declare readonly devicePath: pulumi.Output<string>;
+    /** Identity of the pool of what is exported. */
+    declare readonly poolId: pulumi.Output<string>;
     declare readonly generation: pulumi.Output<string>;
     /** In what the live export differed from what is declared when last read; the next `pulumi up` heals it. */
     declare readonly drift: pulumi.Output<string[]>;
@@ -64,4 +66,14 @@ export class Export extends BlockhostResource {
     }
 }
 
-const OUTPUTS = ["host", "name", "targetName", "serial", "devicePath", "generation", "drift", "connection"];
+const OUTPUTS = [
+    "host",
+    "name",
+    "targetName",
+    "serial",
+    "devicePath",
+    "poolId",
+    "generation",
+    "drift",
+    "connection",
+];

@@ -39,6 +39,10 @@ export class Snapshot extends BlockhostResource {
     declare readonly path: pulumi.Output<string>;
     declare readonly generation: pulumi.Output<string>;
     declare readonly poolId: pulumi.Output<string>;
+    /** What is wrong with it on the host; nothing where nothing is. */
+    declare readonly health: pulumi.Output<string[] | undefined>;
+    /** The next update puts right what is wrong with it. */
+    declare readonly mendable: pulumi.Output<boolean | undefined>;
 
     constructor(name: string, args: SnapshotArgs, opts: pulumi.CustomResourceOptions = {}) {
         const host = args.host ?? (args.volume instanceof Volume ? args.volume.host : undefined);
@@ -46,4 +50,4 @@ export class Snapshot extends BlockhostResource {
     }
 }
 
-const OUTPUTS = ["host", "name", "pool", "sizeBytes", "path", "generation", "poolId"];
+const OUTPUTS = ["host", "name", "pool", "sizeBytes", "path", "generation", "poolId", "health", "mendable"];

@@ -73,6 +73,12 @@ export class Volume extends BlockhostResource {
     declare readonly generation: pulumi.Output<string>;
     /** Identity of the pool it was made in. */
     declare readonly poolId: pulumi.Output<string>;
+    /** Sizes in the pool are multiples of it, in bytes; absent: of a sector (512). */
+    declare readonly grainBytes: pulumi.Output<number | undefined>;
+    /** What is wrong with it on the host; nothing where nothing is. */
+    declare readonly health: pulumi.Output<string[] | undefined>;
+    /** The next update puts right what is wrong with it. */
+    declare readonly mendable: pulumi.Output<boolean | undefined>;
     /** Token of the last revert; empty before the first. */
     declare readonly revertedWith: pulumi.Output<string>;
     /** Name of the safety snapshot of the last revert; empty where there is none. */
@@ -99,4 +105,15 @@ export class Volume extends BlockhostResource {
     }
 }
 
-const OUTPUTS = ["name", "sizeBytes", "path", "generation", "poolId", "revertedWith", "safetySnapshot"];
+const OUTPUTS = [
+    "name",
+    "sizeBytes",
+    "path",
+    "generation",
+    "poolId",
+    "grainBytes",
+    "health",
+    "mendable",
+    "revertedWith",
+    "safetySnapshot",
+];

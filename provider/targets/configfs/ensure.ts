@@ -14,6 +14,7 @@ import {
     writeBootFile,
 } from "../boot";
 import { bootUnitFor, onlyBootUnit, removeBootUnit } from "../bootUnit";
+import { refuseProblems } from "../checks";
 import { asForetold } from "../foretold";
 import type { ExportWanted, Session, TargetContext, TargetRef } from "../types";
 import { explainer } from "./explain";
@@ -48,12 +49,7 @@ function planChange<O, D extends CommonDeclared, Own>(
     want: ExportWanted,
 ): Change<D> | undefined {
     const { target, facts } = context;
-    const problems = helper.check(target, want);
-    if (problems.length > 0)
-        throw new BlockhostError(
-            "invalid",
-            problems.map(({ path, reason }) => `${path}: ${reason}`).join("; "),
-        );
+    refuseProblems(helper.check(target, want));
     requireAnswer(facts);
     refuseUnreadable(facts, want.name, target.stateDirectory);
     const before = exportOf<D>(facts, want.name);

@@ -39,6 +39,7 @@ function refuseSharedDevice({ facts, host }: LioContext, want: ExportWanted, orp
         (reserved === undefined ? undefined : `export "${reserved.split("\n")[1] ?? ""}"`);
     if (by === undefined) return;
     throw new BlockhostError("in-use", `${want.devicePath} is already exported by ${by}`, {
+        property: "source",
         hint: "LIO opens a device once: add the initiators to that export, or remove it first",
     });
 }

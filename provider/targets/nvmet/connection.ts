@@ -6,7 +6,8 @@ import { NAMESPACE, namespaceIdentity, type NvmetRef } from "./model";
 /**
  * What os-brick's NVMe-oF connector takes. F5: initialize_connection; source: os-brick 7.1.1,
  * os_brick/initiator/connectors/nvmeof.py `NVMeOFConnProps`. It has no place for keys: they are in `dhchap_key` and
- * `dhchap_ctrl_key` (of the first host), and in `auth_by_initiator` with several hosts, which os-brick passes over.
+ * `dhchap_ctrl_key` (of the first host that has any), and in `auth_by_initiator` with several hosts, which os-brick passes
+ * over.
  * Whoever hands it on treats it as a secret.
  */
 export function connection(target: NvmetRef, want: ExportWanted, facts: ExportFacts): ConnectionProperties {
@@ -15,10 +16,7 @@ export function connection(target: NvmetRef, want: ExportWanted, facts: ExportFa
         return portal === undefined ? [] : [[portal.address, String(portal.port), "tcp"]];
     });
     const { uuid, nguid } = namespaceIdentity(want.mark.generation);
-    const withKeys = want.initiators.flatMap(({ name, dhchap }) =>
-        dhchap === undefined ? [] : [[name, dhchap] as const],
-    );
-    const first = withKeys[0]?.[1];
+    const first = want.initiators.find(({ dhchap }) => dhchap !== undefined)?.dhchap;
     return {
         driver_volume_type: "nvmeof",
         data: {
@@ -29,11 +27,15 @@ export function connection(target: NvmetRef, want: ExportWanted, facts: ExportFa
             ns_id: NAMESPACE,
             volume_id: want.name,
             ...(first === undefined ? {} : keys(first)),
-            ...(withKeys.length < 2
+            ...(first === undefined || want.initiators.length < 2
                 ? {}
                 : {
+                      // Of those without keys, too: the first one's are not theirs.
                       auth_by_initiator: Object.fromEntries(
-                          withKeys.map(([name, dhchap]) => [name, keys(dhchap)]),
+                          want.initiators.map(({ name, dhchap }) => [
+                              name,
+                              dhchap === undefined ? {} : keys(dhchap),
+                          ]),
                       ),
                   }),
             access_mode: "rw",

@@ -29,6 +29,7 @@ export function refuse(
     const nqn = nqnOf(declared);
     if (own?.authentication === false && want.initiators.some(({ dhchap }) => dhchap !== undefined)) {
         throw new BlockhostError("unsupported", "the kernel's nvmet has no in-band authentication", {
+            property: "initiators",
             hint: "it needs a kernel with CONFIG_NVME_TARGET_AUTH (Debian: linux-image 6.12, from bookworm-backports or trixie); or leave `dhchap` out",
         });
     }
@@ -50,6 +51,7 @@ function refuseOthersPorts({ facts }: NvmetContext, declared: NvmetDeclared, bef
         const why = unusable(tree, port.path);
         if (why === undefined) continue;
         throw new BlockhostError("not-ours", `portals: on ${portal} no host can be served: ${why}`, {
+            property: "portals",
             hint: "it stays untouched: put it right by hand, or give the export other `portals`",
         });
     }
@@ -134,12 +136,14 @@ function refuseKeys(
     const whose =
         theirs === undefined ? "none of our exports made it" : `${theirs}, which is none of ours, admits it`;
     throw new BlockhostError("not-ours", `nvmet already has host ${name}, with other keys, and ${whose}`, {
+        property: "initiators",
         hint: "nvmet has one pair of keys for a host, whatever it connects to: give `dhchap` the same keys as there are, or remove that host by hand",
     });
 }
 
 function clash(one: string, other: string, host: string): BlockhostError {
     return new BlockhostError("exists", `exports "${one}" and "${other}" give host ${host} different keys`, {
+        property: "initiators",
         hint: `${ONE_PAIR}. An export that newly names a host whose keys change comes in a run after that`,
     });
 }

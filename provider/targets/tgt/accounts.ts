@@ -143,6 +143,7 @@ function mustReplace(context: TgtContext, name: string, targetName: string, acco
             "not-ours",
             `tgtd already has an account "${user}" that no export of ours made`,
             {
+                property: "initiators",
                 hint: "tgt knows accounts by user name alone, for all targets: give `chap` another `username`",
             },
         );
@@ -152,6 +153,7 @@ function mustReplace(context: TgtContext, name: string, targetName: string, acco
     );
     if (elsewhere.length > 0) {
         throw new BlockhostError("in-use", `account "${user}" is also bound to ${elsewhere.join(", ")}`, {
+            property: "initiators",
             hint: "to give it a new secret would take it off there: give `chap` another `username`, or first finish what was begun on that export",
         });
     }

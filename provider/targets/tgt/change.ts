@@ -7,6 +7,7 @@ import { isTargetOf } from "../iqn";
 import type { ExportWanted, Session } from "../types";
 import { planAccounts } from "./accounts";
 import { refuseOrders } from "./boot";
+import { refuseProblems } from "../checks";
 import { check } from "./check";
 import { differences, extraUnits, LUN, sizeDifference, unheardPortals, unitIsOther, unitOf } from "./compare";
 import type { Order } from "./management";
@@ -44,7 +45,7 @@ export interface Change {
  */
 export function planChange(context: TgtContext, want: ExportWanted): Change | undefined {
     const { facts, target } = context;
-    refuseInvalid(context, want);
+    refuseProblems(check(context.target, want));
     requireAnswer(facts);
     const before = exportOf(facts, want.name);
     refuseOthers(context, before, want);
@@ -140,12 +141,6 @@ function admitted(declared: Declared, { initiator, address }: Session): boolean 
         declared.acl.includes(initiator) ||
         (address !== undefined && addressAdmitted(address, declared.addresses))
     );
-}
-
-function refuseInvalid({ target }: TgtContext, want: ExportWanted): void {
-    const problems = check(target, want);
-    if (problems.length === 0) return;
-    throw new BlockhostError("invalid", problems.map(({ path, reason }) => `${path}: ${reason}`).join("; "));
 }
 
 function refuseOthers(

@@ -112,6 +112,7 @@ test("of an export of what is not made yet, with no host, the protocol says what
     expect(iscsi?.map(({ property }) => property)).toEqual([
         "name",
         "initiators[1].iqn",
+        "initiators[1].nqn",
         "initiators[1].dhchap",
         "initiators[0].iqn",
         "initiators[0].chap.password",

@@ -80,8 +80,12 @@ describe("a host's keys, when a plan was made before another stack", () => {
         const now = await kernel.host.observe();
         expect([...now.exports.keys()]).toEqual(["one"]);
         // Planned again, it is refused in words.
-        expect(() => nvmetTarget.ensure(kernel.host.context(now), want("two", ours))).toThrow(
-            /different keys/,
+        const again = () => nvmetTarget.ensure(kernel.host.context(now), want("two", ours));
+        expect(again).toThrow(/different keys/);
+        expect(again).toThrow(
+            expect.objectContaining({
+                details: expect.objectContaining({ property: "initiators" }) as object,
+            }) as Error,
         );
     });
 
