@@ -434,6 +434,8 @@ exec /usr/sbin/iscsiadm "$@"
                     async () => expect(await both.read(one)).toMatchObject({ drift: [], devicePath }),
                     { timeout: 240_000, interval: 5_000 },
                 );
+                // What the kernel shows already, udev may not have named yet; the unit waits for that.
+                await c().run(`until [ -e ${devicePath} ]; do sleep 1; done`);
                 const { stdout } = await c().run(`head -c ${String(name.length)} ${devicePath}`);
                 expect(stdout).toBe(name);
             }
