@@ -1,6 +1,6 @@
 import { noteApplied } from "../targets/boot";
 import { Sh, joined, quote, raw, sh } from "../sh";
-import { authLines } from "./connection";
+import { authLines, refuseUnfit } from "./connection";
 import { ISCSID, KNOWING, variables } from "./shell";
 import type { Credentials, Declared } from "./types";
 
@@ -8,8 +8,11 @@ import type { Credentials, Declared } from "./types";
  * The boot file's script. Run alone it does everything; with a word, just that stage: `records`, `login` (a first
  * attempt's, over all portals or it fails), `again` (any other), `device`, `applied`. What is so already is left alone. Secrets go from here into
  * files and into the kernel, by the shell itself: on no command line, in no environment.
+ *
+ * @throws BlockhostError `invalid`: {@link refuseUnfit}
  */
 export function body(declared: Declared, credentials: Credentials, sizeBytes: number, file: string): Sh {
+    refuseUnfit(credentials);
     const own = declared.protocol === "iscsi" ? iscsi(credentials) : nvme(credentials);
     return sh`${variables(declared)}
 size=${sizeBytes}
@@ -139,7 +142,10 @@ ${ISCSI}`;
 
 // A record is made by iscsiadm and completed here, since that takes passwords on its command line only (pitfall 32).
 const ISCSI = raw(`${ISCSID.text}
-ready() { iscsid_up || exit 1; }
+ready() {
+    [ -d /sys/module/iscsi_tcp ] || modprobe iscsi_tcp || fail "module: iscsi_tcp is not there, or does not load"
+    iscsid_up || exit 1
+}
 file_record() {
     whole_record "$1"
     [ -n "$record" ] || { iscsiadm -m node -o new -T "$target" -p "$1" >/dev/null || return; records "$1"; }
@@ -242,7 +248,8 @@ ${NVME}`;
 }
 
 const NVME = raw(`ready() {
-    [ -e /dev/nvme-fabrics ] && [ -d /sys/module/nvme_tcp ] || modprobe nvme-tcp || fail "module: the kernel has no nvme-tcp"
+    [ -e /dev/nvme-fabrics ] && [ -d /sys/module/nvme_tcp ] || modprobe nvme_tcp ||
+        fail "module: nvme_tcp is not there, or does not load"
     get /etc/nvme/hostnqn || fail "initiator: there is no /etc/nvme/hostnqn"
     nqn=$v
     get /etc/nvme/hostid || fail "initiator: there is no /etc/nvme/hostid"
@@ -318,12 +325,15 @@ enter() {
     a=\${1%:*} p=\${1##*:}
     a=\${a#[} a=\${a%]}
     said=$({ printf %s "nqn=$target,transport=tcp,traddr=$a,trsvcid=$p,hostnqn=$nqn,hostid=$hostid,ctrl_loss_tmo=-1\${2-}"; keys; } |
-        dd of=/dev/nvme-fabrics bs=4096 conv=nocreat iflag=fullblock status=none 2>&1) && return
+        LC_ALL=C dd of=/dev/nvme-fabrics bs=4096 conv=nocreat iflag=fullblock status=none 2>&1) && return
     case $said in
     *"Operation already in progress"*) return 0 ;;
     *"ermission denied"* | *"Key was rejected"* | *"not permitted"* | *"Required key"*) echo "auth: $1 refuses $nqn ($said)" >&2; return 3 ;;
+    # Whatever status the target answers with. Another portal may serve it, or this one a moment later.
+    *"Input/output error"*) echo "auth: $1 refuses $nqn, or does not know $target ($said)" >&2 ;;
+    *"Invalid argument"*) echo "parameters: the client's kernel does not take those of $1 ($said)" >&2 ;;
+    *) echo "unreachable: $1 ($said)" >&2 ;;
     esac
-    echo "unreachable: $1 ($said)" >&2
     return 1
 }
 # The kernel lets everybody on the client read the keys of a controller.

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { BlockhostError } from "../errors";
 import { Secret } from "../sh";
+import { dhchapKeyProblem } from "../targets/dhchap";
 import { iscsiNameProblem, normalizeIscsiName } from "../targets/iqn";
+import { NQN_MAX_LENGTH } from "../targets/nqn";
 import { normalizePortal, parsePortal } from "../targets/portal";
 import type { ConnectionProperties, Protocol } from "../targets/types";
 import type { ClientFacts, Connection, Credentials } from "./types";
@@ -19,7 +21,15 @@ interface Problem {
 
 /** What is wrong with a connection, by path below it; empty: it can be used. Values are never quoted: they may be secret. */
 export function connectionProblems(given: ConnectionProperties): Problem[] {
-    return [...formProblems(given), ...credentialProblems(given.data)];
+    const { target_nqn: name } = given.data;
+    const long =
+        given.driver_volume_type === "nvmeof" && typeof name === "string" && name.length > NQN_MAX_LENGTH;
+    const reason = `has more than ${String(NQN_MAX_LENGTH)} characters, which Linux does not connect to`;
+    return [
+        ...formProblems(given),
+        ...(long ? [{ path: "data.target_nqn", reason }] : []),
+        ...credentialProblems(given.data),
+    ];
 }
 
 /** What keeps a connection from being read at all, such as one in the state. */
@@ -37,18 +47,20 @@ function formProblems({ driver_volume_type: type, data }: ConnectionProperties):
     const name = data[iscsi ? "target_iqn" : "target_nqn"];
     const key = iscsi ? "target_iqn" : "target_nqn";
     if (typeof name !== "string") say(key, "is missing");
-    else if (iscsi && iscsiNameProblem(name) !== undefined) say(key, iscsiNameProblem(name) ?? "");
-    else if (!iscsi && !/^nqn\.[\x21-\x2b\x2d-\x7e]{1,219}$/.test(name))
-        say(key, "is not an NVMe name: it must start with `nqn.`");
+    else if (iscsi && iscsiNameProblem(name) !== undefined)
+        say(
+            key,
+            'is not an iSCSI name: it must look like "iqn.2024-01.com.example:db1" (or begin with "eui." or "naa."), with 223 characters at most',
+        );
+    // Targets from elsewhere have names that nqn.ts does not know, such as Cinder's "nqn.nvme-subsystem-1-…".
+    else if (!iscsi && !/^nqn\.[\x21-\x2b\x2d-\x7e]+$/.test(name))
+        say(
+            key,
+            "is not an NVMe name: it must start with `nqn.`, and hold no space, comma or other than ASCII",
+        );
     const portals = portalsIn(type, data);
     if (portals.length === 0) say(iscsi ? "target_portal" : "portals", "is missing");
-    for (const portal of portals) {
-        if (portal === undefined || parsePortal(portal) === undefined)
-            say(
-                iscsi ? "target_portals" : "portals",
-                "must hold addresses and ports: 10.0.0.5:3260, or [fd00::5]:3260",
-            );
-    }
+    for (const { path, text, reason } of portals) if (parsePortal(text) === undefined) say(path, reason);
     const iqns = data["target_iqns"];
     if (iscsi && Array.isArray(iqns) && new Set(iqns).size > 1)
         say("target_iqns", "names several targets; only portals of one can be attached");
@@ -63,7 +75,10 @@ function credentialProblems(data: ConnectionProperties["data"]): Problem[] {
         ([initiator, auth]) => [`data.auth_by_initiator["${initiator}"]`, auth] as const,
     );
     return [["data", data] as const, ...own].flatMap(([at, from]) =>
-        halfCredentials(from).map(([path, reason]) => ({ path: `${at}.${path}`, reason })),
+        [...halfCredentials(from), ...unfitCredentials(from)].map(([path, reason]) => ({
+            path: `${at}.${path}`,
+            reason,
+        })),
     );
 }
 
@@ -84,6 +99,56 @@ function halfCredentials(from: Readonly<Record<string, unknown>>): [path: string
     ).map(([given, needed]) => [needed, `is missing, beside ${given}`]);
 }
 
+/** What cannot reach the client as it is, and why. */
+function unfitCredentials(from: Readonly<Record<string, unknown>>): [path: string, reason: string][] {
+    const unfit = (key: string, problemOf: (text: string) => string | undefined): [string, string][] => {
+        const reason = problemOf(textIn(from, key) ?? "");
+        return textIn(from, key) === undefined || reason === undefined ? [] : [[key, reason]];
+    };
+    return [
+        ...["auth_username", "auth_password", "auth_username_in", "auth_password_in"].flatMap((key) =>
+            unfit(key, recordProblem),
+        ),
+        ...["dhchap_key", "dhchap_ctrl_key"].flatMap((key) => unfit(key, dhchapKeyProblem)),
+    ];
+}
+
+/** Bytes that open-iscsi has room for in a name or password. */
+const RECORD_VALUE_MAX = 255;
+
+/**
+ * Why a node record of open-iscsi cannot hold a text as a value; `undefined`: it can. How long and of what a secret is
+ * otherwise is for its target to say. Source: open-iscsi, usr/idbm.c `idbm_recinfo_config`: a line each, blanks around the
+ * value are none of it, and a longer one is written past the end of its buffer.
+ */
+function recordProblem(text: string): string | undefined {
+    // eslint-disable-next-line no-control-regex -- control characters are what is refused
+    if (/[\0-\x1f\x7f]/.test(text)) return "holds a control character, such as the end of a line";
+    if (/^ | $/.test(text)) return "begins or ends with a space, which open-iscsi takes away";
+    if (Buffer.byteLength(text) > RECORD_VALUE_MAX)
+        return `has more than ${String(RECORD_VALUE_MAX)} bytes, which open-iscsi does not take`;
+    return undefined;
+}
+
+/**
+ * For credentials of a state, which are read whatever they are: a line end in one would become another setting of the node
+ * record, and a comma in a key another option of the connection.
+ *
+ * @throws BlockhostError `invalid`
+ */
+export function refuseUnfit({ chap, mutualChap, key, controllerKey }: Credentials): void {
+    const pairs = [chap, mutualChap].filter((pair) => pair !== undefined);
+    const keys = [key, controllerKey].filter((one) => one !== undefined);
+    const [reason] = [
+        ...pairs.flatMap(({ username, password }) => [username, password.value]).map(recordProblem),
+        ...keys.map(({ value }) => dhchapKeyProblem(value)),
+    ].filter((one) => one !== undefined);
+    if (reason === undefined) return;
+    throw new BlockhostError("invalid", `one of the credentials of the connection ${reason}`, {
+        property: "connection",
+    });
+}
+
 /** @throws BlockhostError `invalid` */
 export function readConnection(given: ConnectionProperties): Connection {
     const problems = formProblems(given);
@@ -97,7 +162,7 @@ export function readConnection(given: ConnectionProperties): Connection {
     const serial = text("serial");
     const uuid = iscsi ? undefined : text("vol_uuid");
     const target = text(iscsi ? "target_iqn" : "target_nqn") ?? "";
-    const portals = portalsIn(type, data).map((portal) => normalizePortal(portal ?? ""));
+    const portals = portalsIn(type, data).map(({ text }) => normalizePortal(text));
     return {
         protocol: iscsi ? "iscsi" : "nvme-tcp",
         target: iscsi ? normalizeIscsiName(target) : target,
@@ -123,19 +188,45 @@ function ownCredentials(data: ConnectionProperties["data"]): Record<string, Reco
     return Object.fromEntries(all.filter(([, own]) => typeof own === "object" && own !== null));
 }
 
-function portalsIn(type: string, data: ConnectionProperties["data"]): (string | undefined)[] {
-    const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+interface GivenPortal {
+    /** Below `data`. */
+    readonly path: string;
+    /** Address and port; empty: it has none that can be read. */
+    readonly text: string;
+    /** What to say where it is none. */
+    readonly reason: string;
+}
+
+const NO_PORTAL = "must be an address and a port: 10.0.0.5:3260, or [fd00::5]:3260";
+const NO_NVME_PORTAL = 'must be an address, a port and a transport: ["10.0.0.5", "4420", "tcp"]';
+
+function portalsIn(type: string, data: ConnectionProperties["data"]): GivenPortal[] {
     if (type === "iscsi") {
-        const several = data["target_portals"];
-        if (Array.isArray(several)) return several.map(text);
-        return data["target_portal"] === undefined ? [] : [text(data["target_portal"])];
+        const { target_portal: one, target_portals: several } = data;
+        const portal = (path: string, value: unknown): GivenPortal => ({
+            path,
+            text: typeof value === "string" ? value : "",
+            reason: NO_PORTAL,
+        });
+        if (Array.isArray(several))
+            return several.map((value, i) => portal(`target_portals[${String(i)}]`, value));
+        return one === undefined ? [] : [portal("target_portal", one)];
     }
     const { portals } = data;
     if (!Array.isArray(portals)) return [];
-    return portals.map((portal: unknown) => {
+    return portals.map((portal: unknown, i) => {
+        const path = `portals[${String(i)}]`;
         const [address, port, transport] = Array.isArray(portal) ? (portal as unknown[]) : [];
-        if (typeof address !== "string" || String(transport).toLowerCase() !== "tcp") return undefined;
-        return address.includes(":") ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
+        if (typeof address !== "string" || typeof transport !== "string")
+            return { path, text: "", reason: NO_NVME_PORTAL };
+        if (transport.toLowerCase() !== "tcp")
+            return {
+                path,
+                text: "",
+                reason: "has a transport that is not TCP: nothing else can be attached",
+            };
+        const text = address.includes(":") ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
+        return { path, text, reason: NO_NVME_PORTAL };
     });
 }
 

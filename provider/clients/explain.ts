@@ -1,4 +1,16 @@
 import type { Explanation } from "../host/plan";
+import { KERNEL_PACKAGES } from "../targets/configfs/explain";
+
+/** How a client gets a name for NVMe. */
+export const NVME_NAMES =
+    "/etc/nvme/hostnqn and /etc/nvme/hostid are made by Debian's nvme-cli (apt-get install nvme-cli); by hand: `nvme gen-hostnqn > /etc/nvme/hostnqn` where there is none, and the UUID in it into /etc/nvme/hostid";
+
+const MODULES = ["iscsi_tcp", "nvme_tcp"].map((module) => ({
+    says: new RegExp(`^module: ${module} `, "m"),
+    code: "unsupported" as const,
+    summary: `the client's kernel has no module ${module}, or does not load it`,
+    hint: `\`modprobe ${module}\` has to work there: as root (or \`sudo: true\`), with ${KERNEL_PACKAGES} of the kernel that runs, and not in a container`,
+}));
 
 /** What the words mean that steps of attachments fail with (body.ts, detach.ts). */
 const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
@@ -6,7 +18,13 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /^auth: /m,
         code: "auth",
         summary: "the target refuses the client, or its credentials",
-        hint: "name this client among the export's `initiators`, with the credentials that the connection has; after a change of secrets, `pulumi up` of the export's own stack first",
+        hint: "name this client among the export's `initiators`, with the credentials that the connection has; after a change of secrets, `pulumi up` of the export's own stack first; or the export is gone: `pulumi refresh` of its stack",
+    },
+    {
+        says: /^parameters: /m,
+        code: "invalid",
+        summary: "the client's kernel does not take the parameters of the connection",
+        hint: "`dmesg` there says which: compare the keys and the target's name in `connection`, and see that /etc/nvme/hostid is a UUID and the one that the client is connected with already; just after a start of the storage host, run the same again",
     },
     {
         says: /^iscsid: /m,
@@ -18,7 +36,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /^keys: /m,
         code: "conflict",
         summary: "the client is connected with other keys, and could not go over to those declared",
-        hint: "run the same again; else see `dmesg` there, or disconnect it (nvme disconnect) while nobody uses the device",
+        hint: "run the same again; else see `dmesg` there, or disconnect it (`nvme disconnect`, of the package nvme-cli) while nobody uses the device",
     },
     {
         says: /^unreachable: /m,
@@ -28,7 +46,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
     },
     {
         says: /^identity: /m,
-        code: "conflict",
+        code: "not-found",
         summary: "what the target shows is another device than the one of the export",
         hint: "the connection is of another making of the export: `pulumi refresh` where that is declared, then run the same again",
     },
@@ -48,7 +66,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /^spare: /m,
         code: "unreachable",
         summary: "no other path carries the device, so the one that was to go stays",
-        hint: "see that the storage host answers at its other portals (`multipath -ll` or `nvme list-subsys` on the client), then run the same again",
+        hint: "see that the storage host answers at its other portals (`multipath -ll`, or `nvme list-subsys` of the package nvme-cli, on the client), then run the same again",
     },
     {
         says: /^others: /m,
@@ -68,11 +86,12 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         summary: "the client is logged in, but the device has not appeared",
         hint: "see `dmesg` on the client; a connection with another `target_lun` than the export has, or a volume that is gone, look like this",
     },
+    ...MODULES,
     {
-        says: /^(module|initiator): /m,
+        says: /^initiator: /m,
         code: "unsupported",
-        summary: "the host cannot be a client of this protocol yet",
-        hint: "on Debian: apt-get install nvme-cli; a kernel without nvme-tcp has to be replaced",
+        summary: "the client has no host name or host ID for NVMe",
+        hint: NVME_NAMES,
     },
     {
         says: /^no-keys: /m,

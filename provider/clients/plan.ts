@@ -14,7 +14,7 @@ import { body } from "./body";
 import { installUnit, removeUnit } from "./bootUnit";
 import { authLines, credentialsFor, initiatorOf, keyLines, sha256 } from "./connection";
 import { flush, refuseUsers, refuseUsersSince, takeDown } from "./detach";
-import { explain } from "./explain";
+import { explain, NVME_NAMES } from "./explain";
 import {
     carries,
     differences,
@@ -25,6 +25,7 @@ import {
     surplusPaths,
     undeclaredRecords,
 } from "./faults";
+import { CLIENT_TOOLS } from "./observe";
 import { AUTH } from "./parse";
 import type {
     AttachmentFacts,
@@ -37,7 +38,7 @@ import type {
 } from "./types";
 
 /** Written into the digest: another version of the script is written anew. */
-const BODY_VERSION = 7;
+const BODY_VERSION = 8;
 /** Milliseconds that a login may take, at most, for each portal. */
 const LOGIN_TIMEOUT = 35_000;
 /** For the device and all its paths to be there and to have grown, former ones to go, and all to be taken back if it fails. */
@@ -94,7 +95,7 @@ function isSame({ protocol, target, unit }: Declared, { connection }: Attachment
  * yet. Its own script, written anew since nobody compares it, does the rest. A first attempt that is refused takes back all
  * that it has made. Where the boot file is of another export, that is detached, and the next round attaches.
  *
- * @throws BlockhostError `unsupported` (tools, initiator name, multipath), `not-ours`, `exists`, `conflict`.
+ * @throws BlockhostError `unsupported` (tools, initiator name, multipath), `not-ours`, `exists`, `in-use`, `invalid`.
  */
 export function attach(context: ClientContext, want: AttachmentWanted, orphan?: AttachmentFacts): Plan {
     const { facts, stateDirectory } = context;
@@ -330,25 +331,27 @@ function placeOf(stateDirectory: string, name: string): BootPlace {
 
 function requireClient({ facts, tools }: ClientContext, { connection, multipath }: AttachmentWanted): void {
     const iscsi = connection.protocol === "iscsi";
-    const lacks = (tool: string, from: string) => {
-        if (tools.has(tool)) return;
-        throw new BlockhostError("unsupported", `the client lacks ${tool}`, {
-            hint: `install there: apt-get install ${from}`,
+    const needed = ["udevadm", "blockdev"];
+    if (iscsi) needed.push("iscsiadm");
+    if (iscsi && multipath === "require") needed.push("multipath");
+    const lacking = needed.filter((tool) => !tools.has(tool));
+    if (lacking.length > 0)
+        throw new BlockhostError("unsupported", `the client lacks ${lacking.join(", ")}`, {
+            hint: `install there: apt-get install ${lacking.map((tool) => CLIENT_TOOLS[tool] ?? tool).join(" ")}`,
         });
-    };
-    lacks("udevadm", "udev");
-    lacks("blockdev", "util-linux");
-    if (iscsi) lacks("iscsiadm", "open-iscsi");
     if (iscsi && facts.iqn === undefined)
         throw new BlockhostError("unsupported", "the client has no initiator name", {
             hint: "there is none in /etc/iscsi/initiatorname.iscsi that the SSH user can read: iscsi-iname(8) makes one; a user other than root needs `sudo: true`",
         });
-    if (!iscsi && (facts.nqn === undefined || facts.hostId === undefined))
-        throw new BlockhostError("unsupported", "the client has no NVMe host name", {
-            hint: "/etc/nvme/hostnqn and /etc/nvme/hostid are made by Debian's nvme-cli: apt-get install nvme-cli, or `nvme gen-hostnqn`",
+    const nameless = [
+        ...(facts.nqn === undefined ? ["no NVMe host name (/etc/nvme/hostnqn)"] : []),
+        ...(facts.hostId === undefined ? ["no NVMe host ID (/etc/nvme/hostid)"] : []),
+    ];
+    if (!iscsi && nameless.length > 0)
+        throw new BlockhostError("unsupported", `the client has ${nameless.join(" and ")}`, {
+            hint: NVME_NAMES,
         });
     if (multipath !== "require") return;
-    if (iscsi) lacks("multipath", "multipath-tools");
     if (iscsi ? facts.multipathd : facts.nativeMultipath) return;
     throw new BlockhostError(
         "unsupported",
@@ -400,7 +403,7 @@ function refuseConflicts(
         hint:
             protocol === "iscsi"
                 ? `it stays untouched: log out first (iscsiadm -m node -T ${target} --logout)`
-                : `it stays untouched: disconnect first (nvme disconnect -n ${target})`,
+                : `it stays untouched: with \`nvme\` of the package nvme-cli, disconnect first (nvme disconnect -n ${target})`,
     });
 }
 
@@ -408,7 +411,7 @@ function refuseConflicts(
  * Two machines that show one name, as clones do, are one client to a target: LIO ends the session of the one when the
  * other logs in.
  *
- * @throws BlockhostError `conflict`
+ * @throws BlockhostError `unsupported`
  */
 export function refuseTwins(
     facts: ClientFacts,
@@ -421,7 +424,7 @@ export function refuseTwins(
     const twin = others.find(({ client }) => own !== undefined && initiatorOf(client, protocol) === own);
     if (own === undefined || twin === undefined) return;
     throw new BlockhostError(
-        "conflict",
+        "unsupported",
         `${host} and ${twin.name} have the same ${iscsi ? "initiator name" : "NVMe host name"}, ${own}: a target takes them for one client, and ends the session of the one for the other`,
         {
             hint: iscsi
@@ -437,10 +440,10 @@ function refuseFormerName(facts: ClientFacts, before: Declared, declared: Declar
     if (before.initiator === declared.initiator || former.length === 0) return;
     const names = former.map(({ id }) => id);
     throw new BlockhostError(
-        "conflict",
+        "in-use",
         `${names.join(", ")} ${names.length === 1 ? "is" : "are"} connected to ${declared.target} as ${before.initiator}, which the client was called before: it is ${declared.initiator} now`,
         {
-            hint: `give it its name back in /etc/nvme/hostnqn; or unmount the device, disconnect (nvme disconnect -d ${names.join(",")}), and run the same again`,
+            hint: `give it its name back in /etc/nvme/hostnqn; or unmount the device, disconnect (nvme disconnect -d ${names.join(",")}, of the package nvme-cli), and run the same again`,
         },
     );
 }

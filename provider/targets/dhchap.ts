@@ -18,14 +18,14 @@ const LENGTHS: Readonly<Record<string, readonly number[]>> = {
 const HASHES: Readonly<Record<string, string>> = { "01": "SHA-256", "02": "SHA-384", "03": "SHA-512" };
 const LENGTH_HASHES: Readonly<Record<number, string>> = { 32: "01", 48: "02", 64: "03" };
 
-/** Why a text is no key; `undefined`: it is one. The key itself is never quoted. */
+/** Why a text is no key; `undefined`: it is one. Nothing of it is quoted that may be of the key itself. */
 export function dhchapKeyProblem(text: string): string | undefined {
     const [, hash = "", encoded = ""] = /^DHHC-1:([^:]*):([^:]*):$/.exec(text) ?? [];
     if (encoded === "")
         return 'must be a key as `nvme gen-dhchap-key` prints it: "DHHC-1:00:…:", its last colon included';
     const lengths = LENGTHS[hash];
     if (lengths === undefined)
-        return `has the hash ${JSON.stringify(hash.slice(0, 8))}; there are 00 (none), 01 (SHA-256), 02 (SHA-384) and 03 (SHA-512)`;
+        return `has ${/^\d\d$/.test(hash) ? `the hash "${hash}"` : "no hash in its second place"}; there are 00 (none), 01 (SHA-256), 02 (SHA-384) and 03 (SHA-512)`;
     const bytes = Buffer.from(encoded, "base64");
     if (bytes.toString("base64") !== encoded) return "is not valid base64: it may have been cut short";
     const length = bytes.length - 4;

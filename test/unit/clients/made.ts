@@ -47,7 +47,9 @@ const STAT = `stat() {
 export class Made {
     readonly root = mkdtempSync(join(tmpdir(), "bh-client-"));
 
-    constructor(private readonly shell: readonly [string, ...string[]] = ["sh"]) {}
+    constructor(private readonly shell: readonly [string, ...string[]] = ["sh"]) {
+        this.file("sys/module/iscsi_tcp/refcnt");
+    }
 
     file(path: string, text = ""): void {
         const at = join(this.root, path);

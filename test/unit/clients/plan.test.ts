@@ -663,7 +663,13 @@ describe("planning", () => {
                 : line.replace(/^(controller .* 4420) \S+/, `$1 by:${former}`),
         );
         expect(() => attach(context(renamed), want(NVME))).toThrow(
-            `nvme0 is connected to ${NQN} as ${former}, which the client was called before: it is nqn.2014-08.org.nvmexpress:uuid:2 now`,
+            expect.objectContaining({
+                code: "in-use",
+                summary: `nvme0 is connected to ${NQN} as ${former}, which the client was called before: it is nqn.2014-08.org.nvmexpress:uuid:2 now`,
+                details: expect.objectContaining({
+                    hint: expect.stringContaining("of the package nvme-cli") as string,
+                }) as object,
+            }) as Error,
         );
         const apart = renamed.filter((line) => !line.startsWith("controller "));
         expect(isEmpty(attach(context(apart), want(NVME)))).toBe(false);
@@ -716,7 +722,7 @@ describe("refusals", () => {
         expect(what).toThrow(expect.objectContaining({ code, details }) as Error);
     };
     const without = (fact: string) => BARE.filter((line) => !line.startsWith(`${fact} `));
-    const HOST_FILES = "/etc/nvme/hostnqn and /etc/nvme/hostid are made by Debian's nvme-cli";
+    const HOST_FILES = "nvme gen-hostnqn > /etc/nvme/hostnqn";
 
     test.each([
         ["no initiator name", without("iqn"), want(ISCSI), "unsupported", "/etc/iscsi/initiatorname.iscsi"],
@@ -792,7 +798,7 @@ describe("refusals", () => {
             refuseTwins(facts, protocol, "db1", others);
         }).toThrow(
             expect.objectContaining({
-                code: "conflict",
+                code: "unsupported",
                 message: expect.stringContaining("db1 and db2") as string,
                 details: expect.objectContaining({ hint: expect.stringContaining(way) as string }) as object,
             }) as Error,
@@ -814,6 +820,36 @@ describe("refusals", () => {
         );
         refuse("unsupported", () => attach(lacking, wanted), `apt-get install ${from}`);
     });
+
+    test("all tools that it lacks are named at once, and their packages", () => {
+        expect(() => attach(context(BARE, []), want(ISCSI, "require"))).toThrow(
+            expect.objectContaining({
+                summary: "the client lacks udevadm, blockdev, iscsiadm, multipath",
+                details: {
+                    hint: "install there: apt-get install udev util-linux open-iscsi multipath-tools",
+                },
+            }) as Error,
+        );
+    });
+
+    test.each([
+        ["name", ["nqn"], "no NVMe host name (/etc/nvme/hostnqn)"],
+        ["ID", ["hostid"], "no NVMe host ID (/etc/nvme/hostid)"],
+        [
+            "name and ID",
+            ["nqn", "hostid"],
+            "no NVMe host name (/etc/nvme/hostnqn) and no NVMe host ID (/etc/nvme/hostid)",
+        ],
+    ])(
+        "of NVMe the client has no %s: just that is told, and of a client over iSCSI nothing",
+        (_, facts, what) => {
+            const lines = BARE.filter((line) => !facts.some((fact) => line.startsWith(`${fact} `)));
+            expect(() => attach(context(lines), want(NVME))).toThrow(
+                expect.objectContaining({ code: "unsupported", summary: `the client has ${what}` }) as Error,
+            );
+            expect(isEmpty(attach(context(lines), want(ISCSI)))).toBe(false);
+        },
+    );
 
     test.each([
         ["another owner", { ...mark, owner: { ...mark.owner, resource: "two" } }],
@@ -838,7 +874,7 @@ describe("refusals", () => {
         [
             "no address",
             { ...ISCSI, data: { ...ISCSI.data, target_portals: ["san1"] } },
-            "data.target_portals",
+            "data.target_portals[0]",
         ],
         [
             "two targets",
@@ -849,7 +885,7 @@ describe("refusals", () => {
         [
             "RDMA",
             { ...NVME, data: { ...NVME.data, portals: [["10.0.0.5", "4420", "rdma"]] } },
-            "data.portals",
+            "data.portals[0]",
         ],
         ["a user and no password", withData(ISCSI, { auth_password: undefined }), "data.auth_password"],
         ["a password and no user", withData(ISCSI, { auth_username: undefined }), "data.auth_username"],
@@ -893,6 +929,9 @@ test("what authentication comes to", () => {
 
 test.each([
     ["auth: 10.0.0.5:3260 refuses me", "auth"],
+    ["identity: /dev/sdb has the serial number a, not b", "not-found"],
+    ["parameters: the client's kernel does not take those of 10.0.0.5:4420", "invalid"],
+    ["initiator: there is no /etc/nvme/hostid", "unsupported"],
     ["iscsiadm: x\nunreachable: 10.0.0.5:3260 (open-iscsi: 8)", "unreachable"],
     ["in-use: /dev/sdb is mounted at /srv", "in-use"],
     ["flush: no path to the device is up", "in-use"],

@@ -50,7 +50,8 @@ const ISCSIADM = `iscsiadm() {
         *'-o delete'*) [ -s "$f" ] || { echo 'iscsiadm: No records found' >&2; return 21; }; rm "$f" && rmdir ${nodes}/${TARGET} ;;
     esac
 }
-systemctl() { :; }`;
+systemctl() { :; }
+modprobe() { :; }`;
 
 function run(script: string, ...stage: string[]) {
     const text = script

@@ -10,6 +10,7 @@ import { attach } from "../../../provider/clients/plan";
 import { readConnection } from "../../../provider/clients/connection";
 import type { Credentials, Declared } from "../../../provider/clients/types";
 import { Secret } from "../../../provider/sh";
+import { KERNEL_PACKAGES } from "../../../provider/targets/configfs/explain";
 import { deriveDhchapKey } from "../../../provider/targets/dhchap";
 import { ISCSI, Made, NQN, NVME, SERIAL, TARGET, UUID } from "./made";
 
@@ -856,6 +857,117 @@ iscsiadm() { rm -r $R/sys/class/iscsi_session; }`;
     },
 );
 
+describe("what the client's kernel says to a connection", () => {
+    const [FIRST, SECOND] = ["10.0.0.6:4420", "10.0.0.7:4420"];
+    const EIO = "dd: error writing '/dev/nvme-fabrics': Input/output error";
+    const EINVAL = "dd: error writing '/dev/nvme-fabrics': Invalid argument";
+    /** Of two portals, the first is answered so. */
+    const login = (words: string, paths: Declared["paths"], stage = "login") => {
+        made.controller();
+        rmSync(join(made.root, "sys/class/nvme/nvme0"), { recursive: true });
+        const dd = `dd() { [ "$LC_ALL" = C ] || exit 9
+    case $(cat) in *traddr=10.0.0.6,*) echo 6 >> "$R/asked"; echo "${words}"; return 1 ;; *) echo 7 >> "$R/asked" ;; esac
+}`;
+        const two = { ...NVME, portals: [FIRST, SECOND], paths };
+        return made.run(body(two, {}, 0, "/nonexistent").text, dd, stage);
+    };
+
+    test.each([
+        [
+            "a status of the target's",
+            EIO,
+            "auth",
+            `auth: ${FIRST} refuses nqn.2014-08.org.nvmexpress:uuid:1, or does not know ${NQN} (${EIO})\n`,
+        ],
+        [
+            "no to its parameters",
+            EINVAL,
+            "invalid",
+            `parameters: the client's kernel does not take those of ${FIRST} (${EINVAL})\n`,
+        ],
+        ["something else", "timed out", "unreachable", `unreachable: ${FIRST} (timed out)\n`],
+    ])("%s is told as what it is, and the other portal is tried all the same", (_, words, code, said) => {
+        const all = login(words, "all");
+        expect(all).toMatchObject({ status: 1, stderr: said });
+        expect(explain(all.stderr)?.code).toBe(code);
+        expect(read("asked")).toBe("6\n7\n");
+    });
+
+    test.each([EIO, EINVAL])("of one path, the next portal does: %s", (words) => {
+        expect(login(words, "one").status).toBe(0);
+        expect(read("asked")).toBe("6\n7\n");
+    });
+
+    test.each([EIO, EINVAL])("at boot, the other path is set up, and it is tried again: %s", (words) => {
+        made.namespace();
+        made.controller({}, "live", "nvme1");
+        made.file("sys/class/nvme/nvme1/address", "traddr=10.0.0.7,trsvcid=4420\n");
+        made.file("run/boot-file", "#!/bin/sh\n# Attachment\n#bh mark\n#bh applied 0\n");
+        expect(login(words, "all", "all").status).toBe(1);
+        expect(read("asked")).toBe("6\n");
+    });
+
+    test("a target that is gone: what to do", () => {
+        expect(explain(login(EIO, "all").stderr)?.hint).toMatch(
+            /the export is gone: `pulumi refresh` of its stack$/,
+        );
+    });
+});
+
+describe.each([
+    ["iscsi_tcp", ISCSI],
+    ["nvme_tcp", NVME],
+] as const)("the module %s", (module, declared) => {
+    const login = (modprobe: string) => {
+        made.file("proc/net/unix", LISTENS);
+        const functions = `modprobe() { echo "$*" >> "$R/loaded"; ${modprobe}; }
+iscsiadm() { echo "$*" >> "$R/asked"; return 8; }
+dd() { echo timed out; : > "$R/asked"; return 1; }`;
+        return made.run(body(declared, {}, 0, "/nonexistent").text, functions, "login");
+    };
+    beforeEach(() => {
+        made.controller();
+        rmSync(join(made.root, "sys/class/nvme"), { recursive: true });
+        made.file("etc/iscsi/nodes/.keep");
+    });
+
+    test("is named where it cannot be loaded, with where it comes from, and nobody is asked for anything", () => {
+        rmSync(join(made.root, "sys/module", module), { recursive: true });
+        const { status, stderr } = login("return 1");
+        expect(status).toBe(1);
+        const told = explain(stderr);
+        expect(told?.code).toBe("unsupported");
+        expect(told?.summary).toContain(module);
+        expect(told?.hint).toContain(`modprobe ${module}`);
+        expect(told?.hint).toContain(KERNEL_PACKAGES);
+        expect(existsSync(join(made.root, "asked"))).toBe(false);
+    });
+
+    test("is loaded where it is not", () => {
+        rmSync(join(made.root, "sys/module", module), { recursive: true });
+        expect(login(":").stderr).not.toContain("module:");
+        expect(existsSync(join(made.root, "asked"))).toBe(true);
+        expect(read("loaded")).toBe(`${module}\n`);
+    });
+
+    test("is not asked for where it is there", () => {
+        expect(login("return 1").stderr).not.toContain("module:");
+        expect(existsSync(join(made.root, "asked"))).toBe(true);
+        expect(existsSync(join(made.root, "loaded"))).toBe(false);
+    });
+});
+
+test("a client whose name for NVMe has gone is told how to get one, and of no module", () => {
+    made.controller();
+    rmSync(join(made.root, "etc/nvme/hostid"));
+    const { stderr } = made.run(body(NVME, {}, 0, "/nonexistent").text, "", "login");
+    expect(explain(stderr)).toMatchObject({
+        code: "unsupported",
+        summary: "the client has no host name or host ID for NVMe",
+    });
+    expect(explain(stderr)?.hint).toContain("nvme gen-hostnqn > /etc/nvme/hostnqn");
+});
+
 describe("another device than the export's", () => {
     const context = () => ({
         facts: parseClient(
@@ -919,7 +1031,7 @@ sleep() { :; }
         );
         expect(stderr).toContain(`identity: /dev/sda has the serial number another, not ${SERIAL}`);
         expect(status).not.toBe(0);
-        expect(explain(stderr)?.code).toBe("conflict");
+        expect(explain(stderr)?.code).toBe("not-found");
         expect(existsSync(join(made.root, "sys/class/iscsi_session/session1"))).toBe(false);
         expect(existsSync(join(made.root, `etc/iscsi/nodes/${TARGET}`))).toBe(false);
         expect(existsSync(join(made.root, "var/lib/blockhost/attachments"))).toBe(false);
@@ -945,7 +1057,7 @@ sleep() { [ ! -s $R/sys/class/nvme/nvme0/delete_controller ] || rm -r $R/sys/cla
         );
         expect(stderr).toContain(`identity: /dev/nvme0n1 is namespace other, not ${UUID}`);
         expect(status).not.toBe(0);
-        expect(explain(stderr)?.code).toBe("conflict");
+        expect(explain(stderr)?.code).toBe("not-found");
         expect(stderr.includes("stays for the next run, being in use: /dev/nvme0n1 is mounted at /srv")).toBe(
             used,
         );
