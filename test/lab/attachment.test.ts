@@ -121,7 +121,7 @@ until [ -e /run/written ]; do sleep 0.1; done; echo $!`);
         try {
             both.hosts.get(SAN).forget();
             await both.hosts.get(SAN).facts();
-            const told = await refused(both.attach("pg", lun), "conflict");
+            const told = await refused(both.attach("pg", lun), "unsupported");
             expect(told.message).toContain(`${DB} and ${SAN} have the same`);
             expect(await left()).toBe("");
         } finally {
@@ -225,11 +225,27 @@ exec /usr/sbin/iscsiadm "$@"
         }
     });
 
+    test("of an export that does not admit the client, or is gone, it is told so, and nothing is left", async () => {
+        for (const name of ["pg", "logs"]) await both.volume(name);
+        const lun = await both.export("pg", protocol);
+        // Portals answer for as long as one export has them.
+        await both.export("logs", protocol);
+        const stranger = "2024-01.com.example:stranger";
+        const initiators = [iscsi ? { iqn: `iqn.${stranger}` } : { nqn: `nqn.${stranger}` }];
+        const closed = await exportLifecycle.update(both.context, lun, { ...lun, initiators });
+        await refused(both.attach("pg", lun), "auth");
+        expect(await left()).toBe("");
+        await both.remove(closed);
+        const gone = await refused(both.attach("pg", lun), "auth");
+        expect(gone.details.hint).toContain("pulumi refresh");
+        expect(await left()).toBe("");
+    });
+
     test("another unit under the export's name is refused, and nothing is left", async () => {
         await both.volume("pg");
         const lun = await both.export("pg", protocol);
         await a().run(showAnother(lun));
-        const { details } = await refused(both.attach("pg", lun), "conflict");
+        const { details } = await refused(both.attach("pg", lun), "not-found");
         const { serial, vol_uuid: uuid } = lun.connection.data;
         expect(details.stderr).toMatch(
             new RegExp(`identity: /dev/\\S+ .* ${ANOTHER}, not ${String(iscsi ? serial : uuid)}`),

@@ -1,24 +1,27 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { Client, POOL, refused } from "../support/client";
 import type { Lab } from "./lab.mjs";
+import { CLEAR_CLIENT, CLIENT_IQN, CLIENT_NQN, LEAVINGS } from "./support/attachments";
 import { POOLS } from "./support/labExports";
 import { labOf } from "./support/labOf";
 
-/** Storage hosts whose kernel lacks what an export needs, or has not been told to use it yet. */
+/** Storage hosts whose kernel lacks what an export needs, or has not been told to use it yet; and clients that lack it. */
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const KINDS = [
-    { protocol: "iscsi", helper: "lio", port: 3260, module: "iscsi_target_mod" },
-    { protocol: "nvme-tcp", helper: "nvmet", port: 4420, module: "nvmet_tcp" },
+    { protocol: "iscsi", helper: "lio", port: 3260, module: "iscsi_target_mod", clients: "iscsi_tcp" },
+    { protocol: "nvme-tcp", helper: "nvmet", port: 4420, module: "nvmet_tcp", clients: "nvme_tcp" },
 ] as const;
 
 let lab: Lab;
 const opened: Client[] = [];
-const run = async (script: string) => (await lab.host("a").run(script, { timeoutMs: 600_000 })).stdout.trim();
+const runOn = async (host: "a" | "c", script: string) =>
+    (await lab.host(host).run(script, { timeoutMs: 600_000 })).stdout.trim();
+const run = (script: string) => runOn("a", script);
 
 beforeAll(async () => {
-    lab = await labOf("a");
+    lab = await labOf("a", "c");
     await run("mkdir -p /srv/exports");
 });
 afterEach(async () => {
@@ -26,7 +29,7 @@ afterEach(async () => {
 });
 afterAll(() => lab.stop());
 
-describe.each(KINDS)("$helper", ({ protocol, helper, port, module }) => {
+describe.each(KINDS)("$helper", ({ protocol, helper, port, module, clients }) => {
     const another = () => {
         const one = new Client({
             configuration: (more: Readonly<Record<string, unknown>> = {}) =>
@@ -103,5 +106,38 @@ describe.each(KINDS)("$helper", ({ protocol, helper, port, module }) => {
         } finally {
             await run("rm -f /var/lib/blockhost/fill; umount /var/lib/blockhost; rm -rf /run/kept");
         }
+    });
+
+    test("a module that a client's kernel does not have is named, with its package; with it the client attaches", async () => {
+        const storage = another();
+        await storage.volume(name);
+        const initiators = [protocol === "iscsi" ? { iqn: CLIENT_IQN } : { nqn: CLIENT_NQN }];
+        const exported = await storage.export(name, name, { protocol, initiators });
+        const client = new Client({
+            configuration: (more: Readonly<Record<string, unknown>> = {}) =>
+                lab.host("c").configuration(more),
+        });
+        opened.push(client);
+        await runOn("c", CLEAR_CLIENT);
+        // One that is loaded would be as good as there.
+        await runOn(
+            "c",
+            `modprobe -r ${clients}; [ ! -e /sys/module/${clients} ] || exit
+p=$(modinfo -n ${clients}); echo "$p" > /root/${clients}; mv "$p" /root/${clients}.ko; depmod`,
+        );
+        try {
+            const error = await refused(client.attach(name, exported.connection), "unsupported");
+            expect(error.message).toContain(`no module ${clients}`);
+            expect(error.details.hint).toMatch(/package/);
+            expect(await runOn("c", LEAVINGS)).toBe("");
+        } finally {
+            await runOn("c", `mv /root/${clients}.ko "$(cat /root/${clients})"; depmod`);
+        }
+        const attached = await client.attach(name, exported.connection);
+        expect(attached.drift).toEqual([]);
+        await client.delete(attached);
+        expect(await runOn("c", LEAVINGS)).toBe("");
+        await storage.delete(exported);
+        await storage.delete(await storage.volume(name));
     });
 });
