@@ -329,7 +329,7 @@ enter() {
     case $said in
     *"Operation already in progress"*) return 0 ;;
     *"ermission denied"* | *"Key was rejected"* | *"not permitted"* | *"Required key"*) echo "auth: $1 refuses $nqn ($said)" >&2; return 3 ;;
-    # Whatever status the target answers with. Another portal may serve it, or this one a moment later.
+    # Whatever status the target answers with, or none for a minute. Another portal may serve it, or this one a moment later.
     *"Input/output error"*) echo "auth: $1 refuses $nqn, or does not know $target ($said)" >&2 ;;
     *"Invalid argument"*) echo "parameters: the client's kernel does not take those of $1 ($said)" >&2 ;;
     *) echo "unreachable: $1 ($said)" >&2 ;;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { BlockhostError } from "../errors";
 import { Secret } from "../sh";
+import { formatPath } from "../validate";
 import { dhchapKeyProblem } from "../targets/dhchap";
 import { iscsiNameProblem, normalizeIscsiName } from "../targets/iqn";
 import { NQN_MAX_LENGTH } from "../targets/nqn";
@@ -72,7 +73,7 @@ function formProblems({ driver_volume_type: type, data }: ConnectionProperties):
 
 function credentialProblems(data: ConnectionProperties["data"]): Problem[] {
     const own = Object.entries(ownCredentials(data)).map(
-        ([initiator, auth]) => [`data.auth_by_initiator["${initiator}"]`, auth] as const,
+        ([initiator, auth]) => [formatPath(["auth_by_initiator", initiator], "data"), auth] as const,
     );
     return [["data", data] as const, ...own].flatMap(([at, from]) =>
         [...halfCredentials(from), ...unfitCredentials(from)].map(([path, reason]) => ({

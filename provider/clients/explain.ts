@@ -18,7 +18,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /^auth: /m,
         code: "auth",
         summary: "the target refuses the client, or its credentials",
-        hint: "name this client among the export's `initiators`, with the credentials that the connection has; after a change of secrets, `pulumi up` of the export's own stack first; or the export is gone: `pulumi refresh` of its stack",
+        hint: "name this client among the export's `initiators`, with the credentials that the connection has; after a change of secrets, `pulumi up` of the export's own stack first; or the export is gone: `pulumi refresh` of its stack; `dmesg` on an NVMe client tells these apart, and from a target that has stopped answering",
     },
     {
         says: /^parameters: /m,

@@ -4,7 +4,6 @@ import type { Driver, PoolRef } from "../drivers/types";
 import { BlockhostError } from "../errors";
 import { HOST_NAME } from "../names";
 import { findTarget, helperNames } from "../targets/registry";
-import { doubles } from "../targets/checks";
 import { normalizePortal, portalProblem } from "../targets/portal";
 import type { Protocol, Target, TargetRef } from "../targets/types";
 import type { TransportConfig } from "../transport/types";
@@ -14,19 +13,17 @@ import { type Failure, formatPath, hasUnknown, problemsOf, suggestion } from "..
 
 const text = (what: string) => z.string().min(1).describe(what);
 
-const portal = z.string().superRefine((value, context) => {
-    const problem = portalProblem(value);
-    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-});
-
-const portals = z
-    .array(portal)
-    .min(1)
-    .superRefine((all, context) => {
-        for (const [i, j] of doubles(all.map(normalizePortal)))
-            context.addIssue({ code: "custom", path: [i], message: `is the same as portals[${String(j)}]` });
+/** What can be told apart as address and port; {@link portalProblems} says more of what a program declares. */
+const portal = z
+    .string()
+    .regex(/^(\[[0-9A-Fa-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3}):[0-9]{1,5}$/, {
+        error: 'must be an address and a port: "10.0.0.5:3260" or "[fd00::5]:3260"',
+        abort: true,
     })
-    .describe("Addresses and ports on which initiators reach the host.");
+    .refine(
+        (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535,
+        "the port must be at most 65535",
+    );
 
 export const poolSchema = z
     .looseObject({
@@ -52,7 +49,7 @@ export const poolSchema = z
 export const targetSchema = z
     .looseObject({
         helper: text("What serves initiators on the host: `tgt` or `lio` for iSCSI, `nvmet` for NVMe/TCP."),
-        portals,
+        portals: z.array(portal).min(1).describe("Addresses and ports on which initiators reach the host."),
     })
     .meta({
         id: "HostTarget",
@@ -187,6 +184,11 @@ export interface HostConfig {
 
 /** Everything wrong with a host's configuration. Values that are not known yet are taken on trust. */
 export function hostProblems(input: unknown, under: string, inline: boolean): Failure[] {
+    return [...formProblems(input, under, inline), ...portalProblems(input, under)];
+}
+
+/** What keeps a configuration from being used at all, such as one in the state. */
+function formProblems(input: unknown, under: string, inline: boolean): Failure[] {
     const failures = problemsOf(inline ? inlineHostSchema : hostSchema, input, under);
     if (typeof input !== "object" || input === null) return failures;
     const { pools, targets } = input as Partial<HostInput>;
@@ -212,28 +214,31 @@ export function hostProblems(input: unknown, under: string, inline: boolean): Fa
             ),
         );
     }
-    return [...failures, ...sharedPortals(targets, under)];
+    return failures;
 }
 
-/** Portals that two protocols have: only one of them could listen there. */
-function sharedPortals(targets: unknown, under: string): Failure[] {
+/** Portals of a well-formed configuration that could not serve, or that are there twice: one only can listen there. */
+export function portalProblems(input: unknown, under: string): Failure[] {
+    const { targets } = (input ?? {}) as { targets?: unknown };
     const all = entries(targets).flatMap(([protocol, target]) => {
-        const { portals: given } = (target ?? {}) as { portals?: unknown };
-        return (Array.isArray(given) ? given : []).flatMap((portal: unknown, i) =>
-            typeof portal === "string" && portalProblem(portal) === undefined
-                ? [{ protocol, portal: normalizePortal(portal), i }]
+        const { portals } = (target ?? {}) as { portals?: unknown };
+        const given: unknown[] = Array.isArray(portals) ? portals : [];
+        return given.flatMap((text, i) =>
+            typeof text === "string" && portal.safeParse(text).success
+                ? [{ protocol, text, i, property: formatPath(["targets", protocol, "portals", i], under) }]
                 : [],
         );
     });
-    return all.flatMap(({ protocol, portal, i }, at) => {
-        const other = all.slice(0, at).find((one) => one.portal === portal && one.protocol !== protocol);
-        if (other === undefined) return [];
-        return [
-            {
-                property: formatPath(["targets", protocol, "portals", i], under),
-                reason: `is a portal of ${other.protocol} as well; give each protocol a port of its own`,
-            },
-        ];
+    return all.flatMap(({ protocol, text, property }, at) => {
+        const problem = portalProblem(text);
+        if (problem !== undefined) return [{ property, reason: problem }];
+        const first = all.slice(0, at).find((one) => normalizePortal(one.text) === normalizePortal(text));
+        if (first === undefined) return [];
+        const reason =
+            first.protocol === protocol
+                ? `is the same as portals[${String(first.i)}]`
+                : `is a portal of ${first.protocol} as well; give each protocol a port of its own`;
+        return [{ property, reason }];
     });
 }
 
@@ -272,7 +277,7 @@ function entries(value: unknown): [string, unknown][] {
  */
 export function resolveHost(name: string, input: unknown, inline: boolean): HostConfig {
     const under = inline ? "host" : formatPath([name], "blockhost:hosts");
-    const failures = hostProblems(input, under, inline);
+    const failures = formProblems(input, under, inline);
     if (failures.length > 0) {
         const all = failures.map(({ property, reason }) => `${property}: ${reason}`).join("; ");
         throw new BlockhostError("invalid", `the host's configuration is not right: ${all}`, {

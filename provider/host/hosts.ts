@@ -3,8 +3,8 @@ import { BlockhostError } from "../errors";
 import { createTransport } from "../transport";
 import type { Protocol } from "../targets/types";
 import type { Transport, TransportConfig } from "../transport/types";
-import { formatPath, suggestion } from "../validate";
-import { resolveHost } from "./config";
+import { type Failure, formatPath, suggestion } from "../validate";
+import { portalProblems, resolveHost } from "./config";
 import type { HostFacts } from "./facts";
 import { Host } from "./host";
 import { CountingSink } from "./sink";
@@ -30,6 +30,11 @@ export class Hosts {
     /** Names of the hosts in the configuration. */
     names(): string[] {
         return Object.keys(this.configured);
+    }
+
+    /** What is wrong with portals of a host of the configuration; the rest is told by {@link get}. */
+    portalProblems(name: string): Failure[] {
+        return portalProblems(this.configured[name], formatPath([name], "blockhost:hosts"));
     }
 
     /** Names of those that serve a protocol. What is wrong with the configuration of others is told to those that use them. */

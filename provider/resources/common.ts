@@ -251,7 +251,9 @@ export function hostReferenceProblems(context: Context, host: unknown): Failure[
         if (host === UNKNOWN) return [];
         if (context.hosts.names().includes(host)) {
             tellReadOnly(context, host);
-            return [];
+            return context.hosts
+                .portalProblems(host)
+                .map(({ property, reason }) => ({ property: "host", reason: `${property}: ${reason}` }));
         }
         const known = context.hosts.names();
         const reason =

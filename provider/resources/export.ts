@@ -754,29 +754,23 @@ function targetProblems(context: Context, inputs: Record<string, unknown>): Fail
     }
     if (args === undefined) return [];
     const lacking = initiatorProblems(protocol, args);
-    const mark = markOf(ownerOf(context, args.owner), "0000000000000000");
-    const problems = configured.target.check(configured.ref, wantedFor(args, mark, "/", 0, false));
-    const more = problems
-        .filter(({ path }) => !dependsOnUnknown(inputs, path))
+    const check = (read: ExportArgs | undefined) => {
+        if (read === undefined) return [];
+        const mark = markOf(ownerOf(context, read.owner), "0000000000000000");
+        return configured.target.check(configured.ref, wantedFor(read, mark, "/", 0, false));
+    };
+    // What is not known yet may turn out to be there, or not: what is wrong in either case is told.
+    const others = check(wellFormed(inputs, true)).map(({ path, reason }) => `${path} ${reason}`);
+    const more = check(args)
+        .filter(({ path, reason }) => others.includes(`${path} ${reason}`))
         .map(({ path, reason }) => ({ property: path, reason }))
         .filter(({ property }) => !lacking.some((one) => one.property === property));
     return [...lacking, ...more];
 }
 
-/** Whether something at a path may be right once all inputs are known. */
-function dependsOnUnknown(inputs: Record<string, unknown>, path: string): boolean {
-    const { initiators } = inputs;
-    const unknown = (...properties: string[]) => properties.some((one) => inputs[one] === UNKNOWN);
-    if (path === "readOnly" || path === "discard") return unknown("readOnly", "discard");
-    if (path === "initiators" || path === "addresses") return unknown("initiators", "addresses");
-    // Whether the others have one, too.
-    const compared = /^initiators\[\d+\]\.(chap|mutualChap)$/.test(path);
-    return compared && Array.isArray(initiators) && initiators.includes(UNKNOWN);
-}
-
 /** Where exports of the program give what they have to give alike, each another. */
 function disagreements(context: Context, inputs: Record<string, unknown>): Failure[] {
-    const args = wellFormed(inputs);
+    const args = wellFormed(inputs, true);
     if (args === undefined || hasUnknown([inputs["host"], args.owner]) || inputs["host"] === undefined)
         return [];
     const host = context.hosts.get(inputs["host"] as HostReference);
@@ -807,7 +801,7 @@ function initiatorProblems(protocol: Protocol, { initiators }: ExportArgs): Fail
     return initiators.flatMap((initiator, i) => {
         const at = `initiators[${String(i)}]`;
         const failures: Failure[] = Object.entries(strange)
-            .filter(([property]) => !isUnknownEntry(initiator) && property in initiator)
+            .filter(([property]) => property in initiator && initiator[property as "iqn"] !== UNKNOWN)
             .map(([property, other]) => ({
                 property: `${at}.${property}`,
                 reason: `is not for ${protocol}: use ${other}`,
@@ -838,15 +832,15 @@ function commonProblems(protocol: Protocol, args: ExportArgs): Failure[] {
     return problems.map(({ path, reason }) => ({ property: path, reason }));
 }
 
-/** What stands in {@link wellFormed} for an initiator of whom nothing is known. */
+/** What stands for an initiator of whom nothing is known. */
 const UNKNOWN_ENTRY = { iqn: UNKNOWN, nqn: UNKNOWN };
 
-function isUnknownEntry({ iqn, nqn }: ExportArgs["initiators"][number]): boolean {
-    return iqn === UNKNOWN && nqn === UNKNOWN;
-}
-
-/** The inputs without what is not of the right kind in them, so that the rest can be checked as well. */
-function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
+/**
+ * The inputs without what is not of the right kind in them, so that the rest can be checked as well.
+ *
+ * @param there what is not known at all is taken to be there, or the opposite of the default; else to be left out
+ */
+function wellFormed(inputs: Record<string, unknown>, there = false): ExportArgs | undefined {
     const { shape } = exportArgs;
     const kept = Object.fromEntries(
         Object.entries(inputs).filter(([key, value]) => {
@@ -854,19 +848,31 @@ function wellFormed(inputs: Record<string, unknown>): ExportArgs | undefined {
             return key === "initiators" || known?.safeParse(value).success === true;
         }),
     );
-    const initiators = inputs["initiators"] === UNKNOWN ? [] : inputs["initiators"];
+    const unknown = {
+        initiators: [UNKNOWN],
+        addresses: [UNKNOWN],
+        portals: [UNKNOWN],
+        readOnly: true,
+        discard: false,
+    };
+    for (const [key, value] of Object.entries(unknown))
+        if (inputs[key] === UNKNOWN) kept[key] = there ? value : undefined;
+    const initiators = inputs["initiators"] === UNKNOWN ? (kept["initiators"] ?? []) : inputs["initiators"];
     if (!Array.isArray(initiators) || kept["owner"] === undefined) return undefined;
     const clean = initiators.map((one: unknown) => {
-        if (one === UNKNOWN) return UNKNOWN_ENTRY;
-        if (typeof one !== "object" || one === null) return {};
-        const { iqn, nqn, chap, mutualChap, dhchap } = one as Record<string, unknown>;
+        if (one === UNKNOWN && !there) return UNKNOWN_ENTRY;
+        if (typeof one !== "object" && one !== UNKNOWN) return {};
+        const { iqn, nqn, chap, mutualChap, dhchap } = (
+            one === UNKNOWN ? { ...UNKNOWN_ENTRY, chap: UNKNOWN, mutualChap: UNKNOWN } : (one ?? {})
+        ) as Record<string, unknown>;
         const pair = { username: UNKNOWN, password: UNKNOWN };
+        const left = (value: unknown) => value === undefined || (value === UNKNOWN && !there);
         return {
             ...(typeof iqn === "string" ? { iqn } : {}),
             ...(typeof nqn === "string" ? { nqn } : {}),
-            ...(chap === undefined ? {} : { chap: withTexts(pair, chap) }),
-            ...(mutualChap === undefined ? {} : { mutualChap: withTexts(pair, mutualChap) }),
-            ...(dhchap === undefined ? {} : { dhchap: withTexts({ key: UNKNOWN }, dhchap) }),
+            ...(left(chap) ? {} : { chap: withTexts(pair, chap) }),
+            ...(left(mutualChap) ? {} : { mutualChap: withTexts(pair, mutualChap) }),
+            ...(left(dhchap) ? {} : { dhchap: withTexts({ key: UNKNOWN }, dhchap) }),
         };
     });
     return { name: "", ...kept, initiators: clean } as unknown as ExportArgs;

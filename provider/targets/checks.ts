@@ -7,17 +7,15 @@ import type { Chap, TargetRef } from "./types";
 /** Checks of a declaration that helpers share. A value that is not known yet is taken on trust. */
 
 export function checkDuplicates(values: readonly string[], list: string, property: string): Problem[] {
-    return doubles(values).map(([i, first]) => ({
-        path: `${list}[${String(i)}]${property}`,
-        reason: `is the same as ${list}[${String(first)}]${property}`,
-    }));
-}
-
-/** Values that stand in a list before: their index, and the index of the first. */
-export function doubles(values: readonly string[]): [index: number, first: number][] {
-    return values.flatMap((value, i): [number, number][] => {
+    return values.flatMap((value, i) => {
         const first = values.indexOf(value);
-        return first === i || value === UNKNOWN ? [] : [[i, first]];
+        if (first === i || value === UNKNOWN) return [];
+        return [
+            {
+                path: `${list}[${String(i)}]${property}`,
+                reason: `is the same as ${list}[${String(first)}]${property}`,
+            },
+        ];
     });
 }
 

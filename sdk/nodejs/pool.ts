@@ -60,6 +60,8 @@ export class Pool extends BlockhostResource {
     declare readonly thinPool: pulumi.Output<
         { sizeBytes: number; metadataBytes: number; chunkBytes: number } | undefined
     >;
+    /** Its creation or deletion was cut short; the next update finishes the creation. */
+    declare readonly incomplete: pulumi.Output<boolean | undefined>;
     /** In what it differed from what is declared when last read; the next `pulumi up` mends it. */
     declare readonly drift: pulumi.Output<string[] | undefined>;
 
@@ -74,4 +76,13 @@ export function poolName(reference: Pool | pulumi.Input<string>): pulumi.Input<s
     return pulumi.all([reference.id, reference.name]).apply(([, name]) => name);
 }
 
-const OUTPUTS = ["name", "containerId", "generation", "sizeBytes", "members", "thinPool", "drift"];
+const OUTPUTS = [
+    "name",
+    "containerId",
+    "generation",
+    "sizeBytes",
+    "members",
+    "thinPool",
+    "incomplete",
+    "drift",
+];

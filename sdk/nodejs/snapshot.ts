@@ -39,6 +39,8 @@ export class Snapshot extends BlockhostResource {
     declare readonly path: pulumi.Output<string>;
     declare readonly generation: pulumi.Output<string>;
     declare readonly poolId: pulumi.Output<string>;
+    /** Its creation or deletion was cut short; the next update finishes the creation. */
+    declare readonly incomplete: pulumi.Output<boolean | undefined>;
     /** What is wrong with it on the host; nothing where nothing is. */
     declare readonly health: pulumi.Output<string[] | undefined>;
     /** The next update puts right what is wrong with it. */
@@ -50,4 +52,15 @@ export class Snapshot extends BlockhostResource {
     }
 }
 
-const OUTPUTS = ["host", "name", "pool", "sizeBytes", "path", "generation", "poolId", "health", "mendable"];
+const OUTPUTS = [
+    "host",
+    "name",
+    "pool",
+    "sizeBytes",
+    "path",
+    "generation",
+    "poolId",
+    "incomplete",
+    "health",
+    "mendable",
+];

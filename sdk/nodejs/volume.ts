@@ -75,6 +75,8 @@ export class Volume extends BlockhostResource {
     declare readonly poolId: pulumi.Output<string>;
     /** Sizes in the pool are multiples of it, in bytes; absent: of a sector (512). */
     declare readonly grainBytes: pulumi.Output<number | undefined>;
+    /** Its creation or deletion was cut short; the next update finishes the creation. */
+    declare readonly incomplete: pulumi.Output<boolean | undefined>;
     /** What is wrong with it on the host; nothing where nothing is. */
     declare readonly health: pulumi.Output<string[] | undefined>;
     /** The next update puts right what is wrong with it. */
@@ -112,6 +114,7 @@ const OUTPUTS = [
     "generation",
     "poolId",
     "grainBytes",
+    "incomplete",
     "health",
     "mendable",
     "revertedWith",

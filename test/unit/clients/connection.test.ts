@@ -139,7 +139,7 @@ describe("credentials", () => {
             const data = { ...CHAP, ...MUTUAL, [key]: value };
             for (const [given, path] of [
                 [data, `data.${key}`],
-                [{ auth_by_initiator: { db1: data } }, `data.auth_by_initiator["db1"].${key}`],
+                [{ auth_by_initiator: { db1: data } }, `data.auth_by_initiator.db1.${key}`],
             ] as const) {
                 const found = problems("iscsi", given);
                 expect(found).toEqual([{ path, reason: expect.stringMatching(reason) as string }]);
@@ -164,9 +164,7 @@ describe("credentials", () => {
             ]) {
                 const [found, ...more] = problems("nvmeof", data);
                 expect(more).toEqual([]);
-                expect(found?.path).toMatch(
-                    /^data\.(dhchap_ctrl_key|auth_by_initiator\["db1"\]\.dhchap_key)$/,
-                );
+                expect(found?.path).toMatch(/^data\.(dhchap_ctrl_key|auth_by_initiator\.db1\.dhchap_key)$/);
                 expect(found?.reason).not.toMatch(/Secret|host_iface/);
             }
             expect(problems("nvmeof", { dhchap_key: KEY, dhchap_ctrl_key: KEY })).toEqual([]);

@@ -909,7 +909,7 @@ describe("what the client's kernel says to a connection", () => {
 
     test("a target that is gone: what to do", () => {
         expect(explain(login(EIO, "all").stderr)?.hint).toMatch(
-            /the export is gone: `pulumi refresh` of its stack$/,
+            /the export is gone: `pulumi refresh` of its stack; /,
         );
     });
 });

@@ -35,7 +35,7 @@ test("what is not known yet hides nothing else", async () => {
             { iqn: IQN, chap: { username: "db1", password } },
             { iqn: IQN.toUpperCase().replace("IQN", "iqn"), chap: { username: "db1", password: "short" } },
             { iqn: `${IQN}3` },
-            { iqn: `${IQN}4`, chap: UNKNOWN },
+            { iqn: `${IQN}4`, chap: { username: UNKNOWN, password: UNKNOWN } },
         ],
         addresses: ["10.0.0.0/24"],
         portals: ["san1:3260", UNKNOWN],
@@ -48,6 +48,14 @@ test("what is not known yet hides nothing else", async () => {
         "portals[0]",
     ]);
     expect(await problems("nvmet", { readOnly: true, initiators: [UNKNOWN] })).toEqual(["readOnly"]);
+    expect(await problems("lio", { initiators: UNKNOWN, addresses: ["10.0.0.0/24"] })).toEqual(["addresses"]);
+    const other = { iqn: `${IQN}2`, chap: { username: "db2", password: "twelve-bytes" } };
+    expect(await problems("tgt", { initiators: [{ iqn: IQN, chap }, UNKNOWN, other] })).toEqual([
+        "initiators[2].chap",
+    ]);
+    expect(
+        await problems("lio", { initiators: [UNKNOWN, { iqn: IQN, mutualChap: chap }, { iqn: `${IQN}2` }] }),
+    ).toEqual(["initiators[1].mutualChap"]);
     const one = "DHHC-1:00:7o6e4uNMlJMk1lmwbY8Ve5F7ICJ5jFaLkS8rVeHnXeMzvbfL:";
     expect(
         await problems("nvmet", {
@@ -67,6 +75,9 @@ test("what is not known yet may be right", async () => {
                 { iqn: `${IQN}2`, chap: UNKNOWN },
             ],
             [{ iqn: UNKNOWN, chap: { username: UNKNOWN, password: UNKNOWN }, mutualChap: UNKNOWN }],
+            [{ iqn: IQN, mutualChap: UNKNOWN, nqn: UNKNOWN, dhchap: UNKNOWN }],
+            [{ iqn: IQN, chap: UNKNOWN }, { iqn: `${IQN}2` }],
+            [{ iqn: IQN, chap: UNKNOWN, mutualChap: { username: "san", password: "another-secret" } }],
         ])
             expect(await problems(helper, { initiators, portals: UNKNOWN, discard: UNKNOWN })).toEqual([]);
     }
