@@ -176,6 +176,8 @@ enter() {
     24) echo "auth: $1 refuses $initiator" >&2 ;;
     20) iscsid_absent ;;
     19) echo "auth: $1 could not prove what it is to $initiator, or does not know it" >&2 ;;
+    # What it has asked for again, and was denied each time. Another portal may serve it, or this one a moment later.
+    5) echo "auth: $1 refuses $initiator, or does not know $target (open-iscsi: $s)" >&2 ;;
     *) echo "unreachable: $1 (open-iscsi: $s)" >&2 ;;
     esac
     [ -n "$was" ] || [ "$paths" = all ] || iscsiadm -m node -T "$target" -p "$1" -o delete >/dev/null 2>&1
@@ -329,7 +331,7 @@ enter() {
     case $said in
     *"Operation already in progress"*) return 0 ;;
     *"ermission denied"* | *"Key was rejected"* | *"not permitted"* | *"Required key"*) echo "auth: $1 refuses $nqn ($said)" >&2; return 3 ;;
-    # Whatever status the target answers with, or none for a minute. Another portal may serve it, or this one a moment later.
+    # Whatever status the target answers with, or none for a minute.
     *"Input/output error"*) echo "auth: $1 refuses $nqn, or does not know $target ($said)" >&2 ;;
     *"Invalid argument"*) echo "parameters: the client's kernel does not take those of $1 ($said)" >&2 ;;
     *) echo "unreachable: $1 ($said)" >&2 ;;

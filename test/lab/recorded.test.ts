@@ -58,7 +58,9 @@ afterAll(async () => {
 });
 
 async function filesOf(host: ReturnType<typeof a>): Promise<Record<string, string>> {
-    const { stdout } = await host.run(`cd ${STATE} && find pools exports attachments boot-* shutdown-* -type f 2>/dev/null; :`);
+    const { stdout } = await host.run(
+        `cd ${STATE} && find pools exports attachments boot-* shutdown-* -type f 2>/dev/null; :`,
+    );
     const files: Record<string, string> = {};
     for (const path of stdout.trim().split("\n").sort())
         if (path !== "") files[path] = (await host.run(`cat ${quote(`${STATE}/${path}`)}`)).stdout;
