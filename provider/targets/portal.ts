@@ -30,7 +30,7 @@ export function portalProblem(text: string): string | undefined {
     return "stands for all addresses of the host: name those that clients connect to, each as a portal";
 }
 
-function isWildcard(address: string): boolean {
+export function isWildcard(address: string): boolean {
     return address === "0.0.0.0" || address === "::";
 }
 

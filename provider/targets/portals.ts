@@ -1,5 +1,5 @@
 import { BlockhostError } from "../errors";
-import { covers, normalizePortal, parsePortal, shortestIPv6 } from "./portal";
+import { covers, isWildcard, normalizePortal, parsePortal, shortestIPv6 } from "./portal";
 import type { ExportWanted, TargetRef } from "./types";
 
 /** Portals of an export: those it names, or all of the target. */
@@ -51,7 +51,8 @@ export function refuseAddresses(portals: readonly string[], addresses: ReadonlyS
     if (addresses.size === 0) return;
     for (const text of portals) {
         const address = parsePortal(text)?.address;
-        if (address === undefined || addresses.has(address)) continue;
+        // No program declares one for all addresses any more (portal.ts), but the host in a state may have one.
+        if (address === undefined || isWildcard(address) || addresses.has(address)) continue;
         // The whole of it is loopback.
         if (address.startsWith("127.")) continue;
         const has = [...addresses].filter(

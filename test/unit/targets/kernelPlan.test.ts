@@ -315,7 +315,7 @@ describe.each(KINDS.map((kind) => [kind.target.name, kind] as const))("%s", (_, 
             const said = `portal ${address}:${port}: the host has no address ${address.replace(/[[\]]/g, "")} [invalid]\n  what to do: it has 10.0.0.5: `;
             expect(() => target.ensure(at(`10.0.0.5:${port}`, `${address}:${port}`), want())).toThrow(said);
         }
-        for (const address of ["10.0.0.5", "127.0.0.9", "[::1]"])
+        for (const address of ["10.0.0.5", "0.0.0.0", "127.0.0.9", "[::1]", "[::]"])
             expect(target.ensure(at(`${address}:${port}`), want()).steps.length).toBeGreaterThan(1);
     });
 

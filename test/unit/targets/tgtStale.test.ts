@@ -199,10 +199,13 @@ test("the host's own addresses are known", () => {
     for (const address of addresses) expect(shownByIp).toContain(` ${address}/`);
 });
 
-test("a portal on any address of loopback is none that the host lacks", () => {
-    const ref = { ...host.ref, portals: [`127.9.9.9:${String(host.port + 1)}`] };
-    const plan = tgtTarget.ensure({ ...host.context(), target: ref }, host.want("a"));
-    expect(plan.steps).toHaveLength(3);
+test("a portal on all addresses, or on any of loopback, is none that the host lacks", () => {
+    for (const address of ["0.0.0.0", "127.9.9.9"]) {
+        const portal = `${address}:${String(host.port + 1)}`;
+        const ref = { ...host.ref, portals: [portal] };
+        const plan = tgtTarget.ensure({ ...host.context(), target: ref }, host.want("a"));
+        expect(plan.steps).toHaveLength(3);
+    }
     const want = host.want("a");
     host.ensure(want);
     expect(
