@@ -103,8 +103,9 @@ function halfCredentials(from: Readonly<Record<string, unknown>>): [path: string
 /** What cannot reach the client as it is, and why. */
 function unfitCredentials(from: Readonly<Record<string, unknown>>): [path: string, reason: string][] {
     const unfit = (key: string, problemOf: (text: string) => string | undefined): [string, string][] => {
-        const reason = problemOf(textIn(from, key) ?? "");
-        return textIn(from, key) === undefined || reason === undefined ? [] : [[key, reason]];
+        const text = textIn(from, key);
+        const reason = text === undefined ? undefined : problemOf(text);
+        return reason === undefined ? [] : [[key, reason]];
     };
     return [
         ...["auth_username", "auth_password", "auth_username_in", "auth_password_in"].flatMap((key) =>

@@ -860,7 +860,6 @@ function wellFormed(inputs: Record<string, unknown>, there = false): ExportArgs 
     const initiators = inputs["initiators"] === UNKNOWN ? (kept["initiators"] ?? []) : inputs["initiators"];
     if (!Array.isArray(initiators) || kept["owner"] === undefined) return undefined;
     const clean = initiators.map((one: unknown) => {
-        if (one === UNKNOWN && !there) return UNKNOWN_ENTRY;
         if (typeof one !== "object" && one !== UNKNOWN) return {};
         const { iqn, nqn, chap, mutualChap, dhchap } = (
             one === UNKNOWN ? { ...UNKNOWN_ENTRY, chap: UNKNOWN, mutualChap: UNKNOWN } : (one ?? {})
