@@ -42,7 +42,7 @@ const KNOWN: readonly (Explanation & { readonly says: RegExp })[] = [
         says: /^unreachable: /m,
         code: "unreachable",
         summary: "a portal of the target cannot be reached from the client",
-        hint: "see that the storage host is up, that its portals' addresses lead to it from the client (`portals` of the export chooses among them), and by `pulumi refresh` that the export is still there and admits the client, which a slow host may be late to deny; where open-iscsi goes on trying and the portal answers, `systemctl restart iscsid` on the client has it log in, and cuts no session",
+        hint: "see that the storage host is up, that its portals' addresses lead to it from the client (`portals` of the export chooses among them), and by `pulumi refresh` that the export is still there and admits the client; where open-iscsi goes on trying and the portal answers, `systemctl restart iscsid` on the client has it log in, and cuts no session",
     },
     {
         says: /^identity: /m,
