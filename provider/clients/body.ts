@@ -165,6 +165,15 @@ unused() {
 }
 # A session that runs logs in again with what it began with, whatever the record says: plan.ts ends it.
 keep() { file_record "$1"; }
+# Of a target that is gone LIO says "service unavailable", upon which open-iscsi asks again until its time is over, and
+# then fails as though it had been refused, or as though nobody had answered (5 or 8), as chance will have it. False: the
+# portal answers, and shows no such target.
+shown() {
+    v=$(timeout 20 iscsiadm -m discovery -t st -p "$1" -o nonpersistent 2>/dev/null)
+    case $? in 0 | 21) ;; *) return 0 ;; esac
+    for v in $v; do [ "$v" != "$target" ] || return 0; done
+    false
+}
 enter() {
     records "$1"
     was=$record
@@ -176,9 +185,10 @@ enter() {
     24) echo "auth: $1 refuses $initiator" >&2 ;;
     20) iscsid_absent ;;
     19) echo "auth: $1 could not prove what it is to $initiator, or does not know it" >&2 ;;
-    # What it has asked for again, and was denied each time. Another portal may serve it, or this one a moment later.
-    5) echo "auth: $1 refuses $initiator, or does not know $target (open-iscsi: $s)" >&2 ;;
-    *) echo "unreachable: $1 (open-iscsi: $s)" >&2 ;;
+    # Another portal may serve it, or this one a moment later.
+    *)
+        if [ "$s" != 5 ] && shown "$1"; then echo "unreachable: $1 (open-iscsi: $s)" >&2
+        else echo "auth: $1 refuses $initiator, or does not know $target (open-iscsi: $s)" >&2; fi ;;
     esac
     [ -n "$was" ] || [ "$paths" = all ] || iscsiadm -m node -T "$target" -p "$1" -o delete >/dev/null 2>&1
     case $s in 24 | 20 | 19) return 3 ;; *) return 1 ;; esac

@@ -39,8 +39,8 @@ import type {
 
 /** Written into the digest: another version of the script is written anew. */
 const BODY_VERSION = 8;
-/** Milliseconds that a login may take, at most, for each portal. */
-const LOGIN_TIMEOUT = 35_000;
+/** Milliseconds that a login may take, at most, for each portal, and to find out why it failed. */
+const LOGIN_TIMEOUT = 55_000;
 /** For the device and all its paths to be there and to have grown, former ones to go, and all to be taken back if it fails. */
 const DEVICE_TIMEOUT = 300_000;
 /** Milliseconds for what was written to be brought to the storage host: as long as it goes on; see {@link flush}. */

@@ -71,9 +71,10 @@ describe("portals", () => {
     case "$*" in
         *'-o new'*) mkdir -p "${NODES}/${TARGET}" && printf '%s\\n' '# BEGIN RECORD' 'node.startup = manual' '# END RECORD' > "${NODES}/${TARGET}/\${8%:*},3260" ;;
         *'-o delete'*) rm "${NODES}/${TARGET}/\${6%:*},3260" ;;
-        ${down.map((address) => `*${address}*--login*) return 8 ;;`).join("\n        ")}
+        ${down.map((address) => `*${address}*--login* | *discovery*${address}*) return 8 ;;`).join("\n        ")}
     esac
 }
+timeout() { shift; "$@"; }
 systemctl() { :; }
 udevadm() { :; }
 sleep() { :; }`;
@@ -93,6 +94,42 @@ sleep() { :; }`;
         });
         expect(asked()).toMatch(/10\.0\.0\.6:3260 --login/);
     });
+
+    test.each([
+        ["none", "return 21", "auth"],
+        [
+            "others",
+            `printf '%s\\n' '10.0.0.5:3260,1 ${TARGET}2' '10.0.0.5:3260,1 iqn.2024-01.com.example:other'`,
+            "auth",
+        ],
+        [
+            "it",
+            `printf '%s\\n' '10.0.0.5:3260,1 iqn.2024-01.com.example:other' '10.0.0.5:3260,1 ${TARGET}'`,
+            "unreachable",
+        ],
+        ["nothing, as it does not answer that either", "return 4", "unreachable"],
+    ])(
+        "of one whose login runs out of time the targets that it shows tell whether it knows this one: %s",
+        (_, shows, code) => {
+            made.file("etc/iscsi/nodes/.keep");
+            const answers = iscsiadm("10.0.0.5")
+                .replace("| *discovery*10.0.0.5*", "")
+                .replace('"$*" in', `"$*" in\n*discovery*) ${shows} ;;`);
+            const { status, stderr } = made.run(
+                body(two("one"), { chap }, 0, "/nonexistent").text,
+                answers,
+                "login",
+            );
+            expect({ status, stderr }).toEqual({
+                status: 0,
+                stderr:
+                    code === "auth"
+                        ? `auth: 10.0.0.5:3260 refuses iqn.2024-01.com.example:db1, or does not know ${TARGET} (open-iscsi: 8)\n`
+                        : "unreachable: 10.0.0.5:3260 (open-iscsi: 8)\n",
+            });
+            expect(asked()).toContain("-m discovery -t st -p 10.0.0.5:3260 -o nonpersistent");
+        },
+    );
 
     test("where the device is there already, all else is done first: it grows, and then the portal is told", () => {
         made.partitioned();

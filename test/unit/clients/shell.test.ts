@@ -922,6 +922,7 @@ describe.each([
         made.file("proc/net/unix", LISTENS);
         const functions = `modprobe() { echo "$*" >> "$R/loaded"; ${modprobe}; }
 iscsiadm() { echo "$*" >> "$R/asked"; return 8; }
+timeout() { shift; "$@"; }
 dd() { echo timed out; : > "$R/asked"; return 1; }`;
         return made.run(body(declared, {}, 0, "/nonexistent").text, functions, "login");
     };
