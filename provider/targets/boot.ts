@@ -103,7 +103,7 @@ export function refuseUnreadable(
  * export ({@link noteClosed}), so that to make it would serve what is half one content and half another.
  *
  * @param seen The export as it was observed; `undefined`: there was none.
- * @param more More to be asked, under the same lock; its exit status counts.
+ * @param more More to be asked, under the same lock; its exit status counts. It runs in the plan's own shell.
  */
 export function guardBootFile(
     at: BootPlace,
@@ -121,6 +121,7 @@ fi
 [ "$mark" = ${expected} ] || { echo "its boot file is another one now" >&2; exit ${GUARD_FAILED}; }
 ${seen?.closed === true ? raw("") : CLOSED_SINCE}${more}`,
         guard: true,
+        here: true,
     };
 }
 
@@ -167,6 +168,7 @@ ${more(header)}`;
 umask 077
 [ -d "$dir" ] || mkdir -p "$dir" || exit
 ${writeOut(sh`printf '%s\\n' ${asWord(content)}`, file, scratch)}${inPlace ? raw("") : sh` &&\n${rename}`}`,
+        here: true,
     };
 }
 
@@ -260,7 +262,7 @@ export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
  * Comes after {@link guardBootFile}. The file is emptied, and so is none; the plan has it removed, together with those of
  * all other plans of its run, and the directory flushed ({@link bootFlush}).
  *
- * @param before What has to be done first.
+ * @param before What has to be done first, in the plan's own shell.
  * @param notes Files that go with it.
  */
 export function removeBootFile(at: BootPlace, before: Sh, notes: readonly string[] = []): Step {
@@ -272,6 +274,7 @@ dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 [ ! -e "$dir/.$name.new" ] || rm -f -- "$dir/.$name.new" || exit
 [ ! -L "$dir/$name" ] || rm -f -- "$dir/$name" || exit
 for file in ${notes} "$dir/$name"; do [ ! -s "$file" ] || : > "$file" || exit; done`,
+        here: true,
     };
 }
 
