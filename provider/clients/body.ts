@@ -18,13 +18,14 @@ export function body(declared: Declared, credentials: Credentials, sizeBytes: nu
 size=${sizeBytes}
 ${KNOWING}
 ${COMMON}
+stage=\${1-all}
 ${own}
 missing=
-case \${1-all} in login) login wait ;; again | all) login ;; esac
-case \${1-all} in device) device wait ;; all) device ;; esac
-case \${1-all} in again) exit 0 ;; esac
+case $stage in login) login wait ;; again | all) login ;; esac
+case $stage in device) device wait ;; all) device ;; esac
+case $stage in again) exit 0 ;; esac
 [ -z "$missing" ] || exit 1
-case \${1-all} in applied | all) ${noteApplied(file)} ;; esac`;
+case $stage in applied | all) ${noteApplied(file)} ;; esac`;
 }
 
 // Words before a colon are what errors are told by: see explain.ts.
@@ -167,8 +168,9 @@ unused() {
 keep() { file_record "$1"; }
 # Of a target that is gone LIO says "service unavailable", upon which open-iscsi asks again until its time is over, and
 # then fails as though it had been refused, or as though nobody had answered (5 or 8), as chance will have it. False: the
-# portal answers, and shows no such target.
+# portal answers, and shows no such target. At boot nobody reads it, and others are waiting.
 shown() {
+    [ "$stage" != all ] || return 0
     v=$(timeout 20 iscsiadm -m discovery -t st -p "$1" -o nonpersistent 2>/dev/null)
     case $? in 0 | 21) ;; *) return 0 ;; esac
     for v in $v; do [ "$v" != "$target" ] || return 0; done
@@ -246,7 +248,7 @@ grow_map() {
     [ "$((v * 512))" -ge "$size" ] || fail "size: multipath has left /dev/$map at $((v * 512)) bytes"
 }
 refresh() { records "$portal"; [ -z "$record" ] || file_record "$portal"; }
-case \${1-all} in records) ready && each_portal refresh || exit ;; esac`);
+case $stage in records) ready && each_portal refresh || exit ;; esac`);
 
 function nvme({ key, controllerKey }: Credentials): Sh {
     const options = [

@@ -19,7 +19,8 @@ export interface Step {
     /**
      * It needs no process of its own beside its plan's, which costs as much as most of what a step does: nothing that
      * comes after minds what it changes of the shell (directory, umask, variables, functions), and it ends the shell, if
-     * at all, by a failure.
+     * at all, by a failure: it has neither `exec` nor `exit 0`. Nor does it open or close a device, which may block: the
+     * run goes on without a plan only when that plan's own process has ended.
      */
     readonly here?: true;
 }

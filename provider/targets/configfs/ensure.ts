@@ -143,7 +143,6 @@ export function ensure<O, D extends CommonDeclared, Own>(
         {
             label: `set up ${targetName} in ${helper.label}`,
             script: sh`${takeAway(helper, target, change.faults, before, othersThan<D>(context.facts, want.name))}${before === undefined ? FRESH : raw("")}. ${bootFile(place)}`,
-            here: true,
         },
     ];
     return {
