@@ -169,6 +169,8 @@ sleep() { :; }`;
             stderr: "unreachable: 10.0.0.6:3260 (open-iscsi: 8)\n",
         });
         expect(readFileSync(join(made.root, "run/boot-file"), "utf8")).toContain("applied 0");
+        // Nobody reads it, and other attachments are waiting.
+        expect(asked()).not.toContain("discovery");
     });
 
     test("of one path, no record stays of a portal that is not logged in to", () => {
