@@ -121,7 +121,6 @@ fi
 [ "$mark" = ${expected} ] || { echo "its boot file is another one now" >&2; exit ${GUARD_FAILED}; }
 ${seen?.closed === true ? raw("") : CLOSED_SINCE}${more}`,
         guard: true,
-        here: true,
     };
 }
 
@@ -168,7 +167,6 @@ ${more(header)}`;
 umask 077
 [ -d "$dir" ] || mkdir -p "$dir" || exit
 ${writeOut(sh`printf '%s\\n' ${asWord(content)}`, file, scratch)}${inPlace ? raw("") : sh` &&\n${rename}`}`,
-        here: true,
     };
 }
 
@@ -274,7 +272,6 @@ dir=${bootDirectory(at.stateDirectory, at.protocol)} name=${at.name}
 [ ! -e "$dir/.$name.new" ] || rm -f -- "$dir/.$name.new" || exit
 [ ! -L "$dir/$name" ] || rm -f -- "$dir/$name" || exit
 for file in ${notes} "$dir/$name"; do [ ! -s "$file" ] || : > "$file" || exit; done`,
-        here: true,
     };
 }
 
