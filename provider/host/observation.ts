@@ -24,8 +24,7 @@ export function observationSections(config: HostConfig, touched?: Touched): Sect
     for (const [protocol, { target, ref }] of config.targets) {
         const only = touched === undefined ? undefined : touched.targets?.[protocol];
         if (touched !== undefined && only === undefined) continue;
-        const here = target.observedHere === true ? ({ here: true } as const) : {};
-        sections.push({ id: targetSection(protocol), script: target.observe(ref, only), ...here });
+        sections.push({ id: targetSection(protocol), script: target.observe(ref, only) });
     }
     if (touched === undefined || touched.attachments !== undefined)
         sections.push({ id: "client", script: observeClient(config.stateDirectory) });

@@ -6,7 +6,7 @@ export const GUARD_FAILED = 75;
 /** Exit status by which a guard says that the object is open or has sessions; becomes the error `in-use`. */
 export const IN_USE = 76;
 
-/** One thing done on a host. Runs under the host's lock, with standard input from /dev/null. */
+/** One thing done on a host. Runs in a subshell under the host's lock, with standard input from /dev/null. */
 export interface Step {
     /** What it does, for progress and errors: `create data file`. */
     readonly label: string;
@@ -16,13 +16,6 @@ export interface Step {
      * may exit with it too, where the check and the change are one command.)
      */
     readonly guard?: true;
-    /**
-     * It needs no process of its own beside its plan's, which costs as much as most of what a step does: nothing that
-     * comes after minds what it changes of the shell (directory, umask, variables, functions), and it ends the shell, if
-     * at all, by a failure: it has neither `exec` nor `exit 0`. Nor does it open or close a device, which may block: the
-     * run goes on without a plan only when that plan's own process has ended.
-     */
-    readonly here?: true;
 }
 
 /** Bytes that a plan is going to take from a pool; summed over all plans that are not yet in the facts. */

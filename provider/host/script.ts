@@ -62,8 +62,7 @@ bh_watch "$bh_p" "$bh_d" || bh_end_tree "$bh_p"
 wait "$bh_p" 2>/dev/null
 bh_r=$?
 bh_watch
-[ $bh_r != 0 ] || return 0
-[ $bh_r = 137 ] || { bh_mark failed "$1" $bh_r; return $bh_r; }
+[ $bh_r = 137 ] || return $bh_r
 bh_now
 [ "$bh_t" -lt "$bh_d" ] || bh_mark timeout "$1"
 return $bh_r
@@ -103,10 +102,9 @@ exec 9>>${lockFile}
 flock -w ${input.lockTimeout} 9 || { bh_mark locked; exit 1; }
 `;
     const plans = input.plans.map(({ steps }, p) => {
-        const body = steps.map(({ script, here }, k) => {
+        const body = steps.map((step, k) => {
             const id = stepId(p, k);
-            const [open, close] = braces(here);
-            return `bh_mark begin ${id}\n${open}\n${script.text}\n${close} </dev/null\nbh_s=$?\nbh_mark end ${id} $bh_s\n[ $bh_s = 0 ] || return $bh_s\n`;
+            return `bh_mark begin ${id}\n(\n${step.script.text}\n) </dev/null\nbh_s=$?\nbh_mark end ${id} $bh_s\n[ $bh_s = 0 ] || return $bh_s\n`;
         });
         return `bh_p${String(p)}() {\n${body.join("")}:\n}\n`;
     });
@@ -143,12 +141,8 @@ export function stepId(plan: number, step: number): string {
 }
 
 function framed({ id, script, here }: Section): string {
-    const [open, close] = braces(here);
+    const [open, close] = here === true ? ["{", "}"] : ["(", ")"];
     return `bh_mark begin ${id}\n${open}\nset --\n${script.text}\n${close} </dev/null 9>&-\nbh_mark end ${id} $?\n`;
-}
-
-function braces(here: true | undefined): readonly [open: string, close: string] {
-    return here === true ? ["{", "}"] : ["(", ")"];
 }
 
 function wrap(nonce: string, body: string): string {
@@ -174,15 +168,9 @@ export function parseRun(nonce: string, stdout: string, stderr: string): ParsedR
     const frames = new Map<string, Frame>();
     const timedOut = new Set<number>();
     let refused: ParsedRun["refused"];
-    const end = (id: string, exitStatus: number, ended: number) => {
-        const begun = frames.get(id);
-        if (begun !== undefined) frames.set(id, { ...begun, exitStatus, ended });
-    };
-    let open = "";
     out.forEach((piece) => {
         const [verb, id = "", status] = piece.event.split(" ");
         if (verb === "begin") {
-            open = id;
             frames.set(id, {
                 id,
                 stdout: piece.text,
@@ -190,11 +178,9 @@ export function parseRun(nonce: string, stdout: string, stderr: string): ParsedR
                 started: piece.uptime,
             });
         } else if (verb === "end") {
-            open = "";
-            end(id, Number(status), piece.uptime);
-        } else if (verb === "failed") {
-            // A step that runs in its plan's own shell, and has ended that.
-            if (open.startsWith(`${id.replace("bh_p", "step:")}.`)) end(open, Number(status), piece.uptime);
+            const begun = frames.get(id);
+            if (begun !== undefined)
+                frames.set(id, { ...begun, exitStatus: Number(status), ended: piece.uptime });
         } else if (verb === "timeout") {
             timedOut.add(Number(id.replace("bh_p", "")));
         } else if (verb === "setup" || verb === "locked") {

@@ -103,7 +103,7 @@ export function refuseUnreadable(
  * export ({@link noteClosed}), so that to make it would serve what is half one content and half another.
  *
  * @param seen The export as it was observed; `undefined`: there was none.
- * @param more More to be asked, under the same lock; its exit status counts. As of a {@link Step.here}.
+ * @param more More to be asked, under the same lock; its exit status counts.
  */
 export function guardBootFile(
     at: BootPlace,
@@ -260,7 +260,7 @@ export function resizeBootFile(at: BootPlace, sizeBytes: number): Step {
  * Comes after {@link guardBootFile}. The file is emptied, and so is none; the plan has it removed, together with those of
  * all other plans of its run, and the directory flushed ({@link bootFlush}).
  *
- * @param before What has to be done first, as of a {@link Step.here}.
+ * @param before What has to be done first.
  * @param notes Files that go with it.
  */
 export function removeBootFile(at: BootPlace, before: Sh, notes: readonly string[] = []): Step {

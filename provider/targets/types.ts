@@ -28,8 +28,6 @@ export interface Target<Options = unknown> {
     /** IQN or NQN of an export that is going to be made with that generation. */
     targetName(target: TargetRef<Options>, name: string, generation: string): string;
     observe(target: TargetRef<Options>, only?: readonly string[]): Sh;
-    /** That script needs no process of its own, as of a {@link Section}. */
-    readonly observedHere?: true;
     parse(target: TargetRef<Options>, output: string): TargetFacts;
     /**
      * Facts after the exports named in an `only` were read again; for helpers whose `only` leaves out what concerns the

@@ -88,67 +88,6 @@ describe.each(["dash", "bash --posix", "busybox sh"])("a run in %s", (shell) => 
         expect(frames.get(stepId(1, 0))?.exitStatus).toBe(0);
     });
 
-    describe("steps that run in their plan's own shell", () => {
-        const here = (...scripts: string[]): ScriptPlan => ({
-            deadline: 60,
-            steps: scripts.map((text, k) => ({ label: String(k), script: raw(text), here: true })),
-        });
-
-        it("are one process, and read nothing of the run's standard input", async () => {
-            const who = "read -r pid x < /proc/self/stat; echo $pid; cat";
-            const { frames } = await run(here(who, who), plan(60, who));
-            const [first, second, other] = [stepId(0, 0), stepId(0, 1), stepId(1, 0)].map(
-                (id) => frames.get(id)?.stdout,
-            );
-            expect(first).toMatch(/^\d+\n$/);
-            expect(second).toBe(first);
-            expect(other).not.toBe(first);
-        });
-
-        it.each([
-            ["exits", "echo why >&2; exit 75", 75],
-            ["fails", "echo why >&2; ! : || (exit 75)", 75],
-            [
-                "exits in a function, in a redirection",
-                "f() { { echo why >&2; exit 75; } > /dev/null; }; f",
-                75,
-            ],
-            ["reads a file that exits", "echo 'echo why >&2; exit 75' > $dir/f; . $dir/f", 75],
-        ])("one that %s ends its plan with that, and no other", async (_, text, status) => {
-            const script = `dir=${quote(directory)}\n${text}`;
-            const { frames } = await run(here("echo before", script, "echo never"), here("echo after"));
-            expect(frames.get(stepId(0, 0))).toMatchObject({ stdout: "before\n", exitStatus: 0 });
-            expect(frames.get(stepId(0, 1))).toMatchObject({ stderr: "why\n", exitStatus: status });
-            expect(frames.get(stepId(0, 2))).toBeUndefined();
-            expect(frames.get(stepId(1, 0))).toMatchObject({ stdout: "after\n", exitStatus: 0 });
-        });
-
-        it("one that the shell itself gives up has failed", async () => {
-            const { frames } = await run(here(". /nonexistent/file", "echo never"), here("echo after"));
-            expect(frames.get(stepId(0, 0))?.exitStatus).toBeGreaterThan(0);
-            expect(frames.get(stepId(0, 0))?.stderr).toContain("/nonexistent/file");
-            expect(frames.get(stepId(0, 1))).toBeUndefined();
-            expect(frames.get(stepId(1, 0))?.exitStatus).toBe(0);
-        });
-
-        it("what ends a later step that has a process of its own is told of that step alone", async () => {
-            const steps = [...here("echo one").steps, ...plan(60, "exit 3").steps];
-            const { frames } = await run({ deadline: 60, steps });
-            expect([0, 1].map((k) => frames.get(stepId(0, k))?.exitStatus)).toEqual([0, 3]);
-        });
-
-        it("one that hangs is ended with all that it has started", async () => {
-            const { frames, timedOut } = await run(
-                { ...here("echo begun", hanging(`hangs here ${shell}`)), deadline: 1 },
-                here("echo last"),
-            );
-            expect([...timedOut]).toEqual([0]);
-            expect(frames.get(stepId(0, 1))?.exitStatus).toBeUndefined();
-            expect(frames.get(stepId(1, 0))).toMatchObject({ stdout: "last\n", exitStatus: 0 });
-            expect((await pids(`hangs here ${shell}`)).filter(lives)).toEqual([]);
-        });
-    });
-
     it("leaves nothing at work when the run itself is killed", async () => {
         const began = run(plan(60, hanging(`killed ${shell}`)), plan(60, "echo never"));
         const [first = 0, second = 0] = await pids(`killed ${shell}`);

@@ -88,7 +88,7 @@ function haltAt(marker: string): string {
 function withShims(script: string, { at, marker, shims }: Point & { where: "inside" }): string {
     const environment = `export PATH='${shims}':"$PATH" PERL5OPT='-I${shims} -MBlockhostHalt' BH_HALT='${marker}' BH_AT=${String(at)}\n`;
     return script.replaceAll(
-        /^bh_mark begin (?:step:\d+\.\d+|settle:.*)\n[({]\n/gm,
+        /^bh_mark begin (?:step:\d+\.\d+|settle:.*)\n\(\n/gm,
         (start) => start + environment,
     );
 }

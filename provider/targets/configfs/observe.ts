@@ -10,7 +10,7 @@ import { CONFIGFS } from "./shell";
 
 /**
  * The parts of an observation that LIO and nvmet share. It is a shell script with few processes, whatever the number of
- * exports, since a process takes longer than all else that is read of one export, and none of its own; its output is in sections, each after
+ * exports, since a process takes longer than all else that is read of one export; its output is in sections, each after
  * a line `== name`. Attributes come as `grep -Z` prints them, with their path before them, so no value can begin a
  * section. Secrets are hashed on the host and never leave it.
  *
@@ -76,14 +76,13 @@ export function observeTree(target: TargetRef, tree: ObservedTree, only?: readon
     return sh`LC_ALL=C; export LC_ALL
 ${IDENTIFY}
 ${SHOW}
-observe() {
 ports=${hexPorts(portsOf(target))}
 ${tree.ports === undefined ? raw("") : sh`if cd ${root} 2>/dev/null; then ${tree.ports}; fi`}
 roots= sockets= connected=
 set --
 echo '== boot'
 if [ -d ${directory} ]; then
-    cd ${directory} && [ -r . ] || { echo 'F the directory cannot be read'; return; }
+    cd ${directory} && [ -r . ] || { echo 'F the directory cannot be read'; exit 0; }
     set -- ${files}
     for f; do shift; [ -f "$f" ] && ${hasContent(raw('"$f"'))} && set -- "$@" "$f"; done
     for f; do if [ -r "$f" ]; then echo "B $f"; else echo "E $f"; fi; done
@@ -140,10 +139,7 @@ fi
 ${only === undefined ? OWNERS : raw("")}
 ${tree.more ?? raw("")}
 ${unitLine(target)}
-echo '== end'
-}
-observe
-cd /`;
+echo '== end'`;
 }
 
 /** Run in the subsystem's directory. Links are followed by the shell itself: of few exports, a process takes longer than all of it. */

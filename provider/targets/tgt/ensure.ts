@@ -34,8 +34,7 @@ export function ensure(context: TgtContext, want: ExportWanted): Plan {
     const asSeen = lines(
         unit.guard,
         before === undefined ? asForetold(context, want) : undefined,
-        // It takes the place of the shell that it runs in.
-        change.guards.length === 0 ? undefined : sh`(\n${management(controlPort, change.guards)}\n) || exit`,
+        change.guards.length === 0 ? undefined : management(controlPort, change.guards),
     );
     return {
         steps: [
